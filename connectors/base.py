@@ -1,0 +1,294 @@
+"""The contract between Perpetual and a sales channel: plain values in, plain values out.
+
+A connector turns a vendor's bytes into these values and these values into a vendor's calls. It keeps no state, opens no
+database and decides nothing about stock. Calls that fail raise an error of `connectors.errors`; a row that the vendor
+refuses is a value (`Rejected`), because the rows beside it are still good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from connectors.http import Http
+
+QUANTITY_MAX = 1_000_000_000  # Shopify's own limit for a quantity; nothing sane is above it
+ORDER_LINES_MAX = 2_000  # a larger order is refused with a reason, not half read
+
+
+class Platform(StrEnum):
+    """Vendors we speak to; the value is stored and shown."""
+
+    SHOPIFY = "shopify"
+    WOOCOMMERCE = "woocommerce"
+
+
+class WriteMode(StrEnum):
+    """How a channel lets us change a number, best first (see docs/sync-protocol)."""
+
+    COMPARE_AND_SET = "compare_and_set"  # absolute target, refused when the number is not what we expect
+    RELATIVE = "relative"  # a difference, applied to whatever is there
+    ABSOLUTE = "absolute"  # last write wins
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a vendor's API can do; bounds are rows per call."""
+
+    write_mode: WriteMode
+    has_locations: bool
+    replays_by_key: bool  # the same idempotency key within 24 h returns the first result
+    write_rows_max: int
+    read_rows_max: int
+    read_orders_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """One connected shop as a connector needs it.
+
+    `base_url` is canonical and has no trailing slash; `credentials` are decrypted and never logged;
+    `location_keys` are the vendor's locations that are mapped to ours, empty where the vendor has none.
+    """
+
+    base_url: str
+    domain: str
+    credentials: Mapping[str, str] = field(repr=False)
+    location_keys: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)  # read at connect: version, time zone, permalinks …
+
+
+class NoticeKind(StrEnum):
+    """What a delivery is to us."""
+
+    DOCUMENT = "document"  # the whole order as it now is
+    DOORBELL = "doorbell"  # look at this resource again
+    OBSERVATION = "observation"  # a stock number that the channel shows: compared, never a movement
+    IGNORED = "ignored"  # a ping, or a topic that says nothing about stock
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A verified delivery, stripped of every customer field.
+
+    `delivery_key` is the vendor's own once-only id, None where it has none (WooCommerce's is shared within a second).
+    `body` is the redacted document (JSON, UTF-8) for DOCUMENT and OBSERVATION; None otherwise.
+    """
+
+    kind: NoticeKind
+    topic: str
+    resource: str  # order | stock | product | app
+    resource_key: str
+    delivery_key: str | None = None
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Units of one order line at one of the channel's locations, by where they are. All counts ≥ 0 except `taken`.
+
+    `location_key` None means that the channel does not say where: we choose, and the choice stays.
+    `taken` is what the channel has taken off its *own* shown number for them (it moves our belief, not the ledger);
+    WooCommerce's `_reduced_stock` can make it negative.
+    """
+
+    location_key: str | None = None
+    committed: int = 0
+    shipped: int = 0
+    restocked: int = 0
+    damaged: int = 0
+    held: int = 0
+    taken: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    """One line as it now is. `listing_key` is the vendor's sellable (variant or product), None once it forgot it.
+
+    `stock_key` is what carries the stock number there (Shopify inventory item; WooCommerce product, variation or the
+    parent that manages it), None when unknown. `tracked` False: the channel keeps no stock for it.
+    """
+
+    line_key: str
+    listing_key: str | None
+    stock_key: str | None
+    sku: str | None
+    ordered: int
+    unit_price: Decimal | None
+    units: tuple[Units, ...]
+    tracked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something a person should see; the rest of the order is still processed. `reason` is a slug."""
+
+    reason: str
+    detail: str
+    line_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSnapshot:
+    """A whole order as the channel shows it now; the ledger posts only the difference from what it holds.
+
+    `version` is the channel's own "updated at"; equal versions with other content are read again. `located` False:
+    the body says what, not where (units carry location None and are placed provisionally until a read says where).
+    `frozen` True: trashed or deleted; what is posted stays as it is and a person is asked.
+    """
+
+    order_key: str
+    number: str
+    version: datetime
+    placed_at: datetime
+    status: str
+    currency: str | None
+    lines: tuple[OrderLine, ...]
+    problems: tuple[Problem, ...] = ()
+    located: bool = True
+    frozen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A closed window of the channel's "updated at", both ends included; aware UTC."""
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDocument:
+    """One order fetched from the channel: the redacted body that `parse_order` reads. `missing`: the channel has none."""
+
+    order_key: str
+    version: datetime | None
+    body: bytes
+    missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StockKey:
+    """Where a channel keeps one number: Shopify (inventory item, location), WooCommerce (`product` or
+    `parent/variation`, "")."""
+
+    stock_key: str
+    location_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StockReading:
+    """The number a channel shows, or None with the reason why there is none (untracked, bundle_parent, gone …)."""
+
+    key: StockKey
+    quantity: int | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StockWrite:
+    """One row to write. Absolute: make it `target` if it is `expected`. Relative: add `target − expected`."""
+
+    key: StockKey
+    expected: int
+    target: int
+    relative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Accepted. `quantity` is the number the channel answered, None when it does not say."""
+
+    key: StockKey
+    quantity: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Refused because the number was not the expected one; `quantity` is what it is, when told."""
+
+    key: StockKey
+    quantity: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Refused for this row alone. `permanent`: only a person or a new mapping can cure it."""
+
+    key: StockKey
+    reason: str
+    detail: str
+    permanent: bool = True
+
+
+WriteOutcome = Written | Conflict | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    """One sellable of the channel's catalogue."""
+
+    listing_key: str
+    stock_key: str
+    sku: str | None
+    title: str
+    barcode: str | None
+    tracked: bool
+    price: Decimal | None
+    unit_cost: Decimal | None
+    stock: tuple[StockReading, ...] = ()
+    bundle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelLocation:
+    """A place the channel keeps stock at."""
+
+    location_key: str
+    name: str
+    active: bool = True
+
+
+class Connector(Protocol):
+    """A vendor. Pure methods take bytes; `read_` and `write_` methods cross the network through the given `Http`."""
+
+    platform: Platform
+    abilities: Abilities
+
+    def address(self, headers: Mapping[str, str], path_key: str | None) -> str | None:
+        """Which shop a delivery claims to come from (the registry key), or None. Not proof: `verify` is."""
+
+    def verify(self, secrets: Sequence[str], headers: Mapping[str, str], body: bytes) -> None:
+        """Accept raw bytes signed with any of the secrets (two while one is changed), else raise
+        `InvalidSignature` with reason `missing_signature` or `invalid_signature`."""
+
+    def notice(self, shop: Shop, headers: Mapping[str, str], body: bytes) -> Notice:
+        """What a verified delivery says. Raises `Malformed` when the topic and the body do not fit."""
+
+    def parse_order(self, body: bytes) -> OrderSnapshot:
+        """A redacted document (webhook or read) as a snapshot. Raises `Malformed` naming the field."""
+
+    def read_orders(self, http: Http, shop: Shop, window: Window) -> Iterator[Sequence[OrderDocument]]:
+        """Pages of all orders updated inside the window, trashed ones included; complete or an error."""
+
+    def read_orders_by_key(self, http: Http, shop: Shop, keys: Sequence[str]) -> Sequence[OrderDocument]:
+        """At most `read_orders_max` orders; one the channel no longer has comes back `missing`."""
+
+    def read_stock(self, http: Http, shop: Shop, keys: Sequence[StockKey]) -> Sequence[StockReading]:
+        """At most `read_rows_max` numbers, one reading per key, in any order."""
+
+    def read_catalogue(self, http: Http, shop: Shop) -> Iterator[Sequence[CatalogueEntry]]:
+        """Pages of the whole catalogue."""
+
+    def read_locations(self, http: Http, shop: Shop) -> Sequence[ChannelLocation]:
+        """The channel's locations; empty where it has none."""
+
+    def write_stock(
+        self, http: Http, shop: Shop, rows: Sequence[StockWrite], key: str
+    ) -> Sequence[WriteOutcome]:
+        """Send one batch under an idempotency key; one outcome per row. Raises `OutcomeUnknown` when the vendor may or
+        may not have applied it, `Transient` when it surely did not."""

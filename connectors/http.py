@@ -1,0 +1,176 @@
+"""HTTP to a channel: one session, bounded bodies, bounded time, every failure named.
+
+Reads are tried up to three times within ten seconds (tenacity); writes are sent once, because whether to repeat them is
+the sync protocol's decision. Sleeping happens here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
+import requests
+import tenacity
+
+from connectors.errors import AccessDenied, ChannelError, Malformed, NotFound, OutcomeUnknown, Refused, Throttled, Transient
+
+CONNECT_S = 5.0
+READ_S = 30.0  # between two bytes
+TOTAL_S = 60.0  # whole answer; a push attempt's deadline lies beyond it
+BODY_MAX = 20_000_000
+TRIES_MAX = 3
+RETRY_TOTAL_S = 10.0
+RETRY_AFTER_MAX_S = 3_600.0
+USER_AGENT = "Perpetual/1 (inventory sync)"
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer: status, lower-case headers, body bytes."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON, tolerating a byte-order mark; `Malformed` names what came instead."""
+        kind = self.headers.get("content-type", "")
+        text = self.body.removeprefix(b"\xef\xbb\xbf").strip()
+        if "html" in kind or text[:1] == b"<":
+            raise Malformed("html_answer", "the shop answered with a web page instead of data (a firewall or a login page)")
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            raise Malformed("not_json", f"the shop's answer is not JSON at byte {error.pos}") from error
+
+
+# What a status means for a request. Whether a 5xx to a write was applied can't be known: see `failure`.
+STATUS_ERRORS: Mapping[int, tuple[type[ChannelError], str]] = {
+    400: (Refused, "bad_request"),
+    401: (AccessDenied, "unauthorized"),
+    402: (AccessDenied, "shop_frozen"),
+    403: (AccessDenied, "forbidden"),
+    404: (NotFound, "not_found"),
+    405: (Refused, "method_not_allowed"),
+    406: (Refused, "not_acceptable"),
+    409: (Transient, "busy"),
+    410: (NotFound, "gone"),
+    413: (Refused, "too_large"),
+    415: (Refused, "wrong_content_type"),
+    422: (Refused, "unprocessable"),
+    423: (AccessDenied, "shop_locked"),
+    429: (Throttled, "throttled"),
+    430: (Throttled, "security_rejection"),
+    501: (Refused, "method_blocked"),
+    503: (Transient, "unavailable"),
+}
+
+
+def failure(answer: Answer, *, write: bool) -> ChannelError | None:
+    """The error an answer stands for, None for 2xx."""
+    if 200 <= answer.status < 300:
+        return None
+    if 300 <= answer.status < 400:
+        return Refused("redirected", "the shop redirects; store its final address")
+    kind, reason = STATUS_ERRORS.get(answer.status, (Refused, f"http_{answer.status}"))
+    if answer.status >= 500 and answer.status not in STATUS_ERRORS:
+        kind, reason = (OutcomeUnknown if write else Transient), f"http_{answer.status}"
+    return kind(reason, f"HTTP {answer.status}", retry_after_s=retry_after_s(answer.headers), answer=answer.body)
+
+
+def retry_after_s(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
+    """Seconds from a Retry-After header (a number or a date), capped; None when absent or unreadable."""
+    value = headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - now()
+        except ValueError:
+            return None
+    return min(max(seconds, 0.0), RETRY_AFTER_MAX_S)
+
+
+@dataclass
+class Http:
+    """A session to one shop. Not shared between threads."""
+
+    session: requests.Session = field(default_factory=requests.Session)
+    total_s: float = TOTAL_S
+    sleep: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = time.monotonic
+
+    def read(self, method: str, url: str, **kwargs: Any) -> Answer:
+        """A request without effect: transient failures are tried again a little. Raises on any non-2xx."""
+        return self._retrying()(self._once, method, url, write=False, **kwargs)
+
+    def write(self, method: str, url: str, **kwargs: Any) -> Answer:
+        """A request with effect, sent once. Raises `OutcomeUnknown` where it may have been applied."""
+        return self._once(method, url, write=True, **kwargs)
+
+    def _retrying(self) -> tenacity.Retrying:
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Transient),
+            stop=tenacity.stop_after_attempt(TRIES_MAX) | tenacity.stop_after_delay(RETRY_TOTAL_S),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=2.0),
+            sleep=self.sleep,
+            reraise=True,
+        )
+
+    def _once(self, method: str, url: str, *, write: bool, **kwargs: Any) -> Answer:
+        answer = self._send(method, url, write=write, **kwargs)
+        error = failure(answer, write=write)
+        if error is not None:
+            raise error
+        return answer
+
+    def _send(self, method: str, url: str, *, write: bool, **kwargs: Any) -> Answer:
+        headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **kwargs.pop("headers", {})}
+        try:
+            with self.session.request(
+                method, url, headers=headers, timeout=(CONNECT_S, READ_S), allow_redirects=False, stream=True, **kwargs
+            ) as response:
+                body = self._body(response)
+                return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body)
+        except (requests.ConnectTimeout, requests.exceptions.SSLError, requests.exceptions.InvalidURL) as error:
+            raise Transient(_reason(error), type(error).__name__) from error
+        except requests.ConnectionError as error:
+            refused = "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
+            kind = Transient if refused or not write else OutcomeUnknown
+            raise kind("connection_failed" if refused else "connection_lost", type(error).__name__) from error
+        except requests.RequestException as error:
+            raise (OutcomeUnknown if write else Transient)(_reason(error), type(error).__name__) from error
+
+    def _body(self, response: requests.Response) -> bytes:
+        started, parts, size = self.monotonic(), [], 0
+        for chunk in response.iter_content(_CHUNK):
+            size += len(chunk)
+            if size > BODY_MAX:
+                raise Malformed("answer_too_large", f"the shop's answer is over {BODY_MAX} bytes")
+            if self.monotonic() - started > self.total_s:
+                raise requests.ReadTimeout("the shop's answer took too long")
+            parts.append(chunk)
+        return b"".join(parts)
+
+
+def _reason(error: requests.RequestException) -> str:
+    return REQUEST_ERRORS.get(type(error).__name__, "request_failed")
+
+
+REQUEST_ERRORS: Mapping[str, str] = {
+    "ConnectTimeout": "connect_timeout",
+    "ReadTimeout": "read_timeout",
+    "Timeout": "read_timeout",
+    "SSLError": "bad_certificate",
+    "InvalidURL": "bad_address",
+    "ChunkedEncodingError": "answer_cut_short",
+    "ContentDecodingError": "bad_compression",
+    "ConnectionError": "connection_lost",
+}

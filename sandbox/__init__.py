@@ -1,0 +1,1 @@
+"""Pretend shops with real wire formats: for the demo, the contract tests and the simulator."""

@@ -1,0 +1,97 @@
+"""What every pretend shop has in common: a clock and dice from outside, an order book, and deliveries that fall due.
+
+The state machine is plain Python without threads, sockets or sleeping, so that the same code runs behind HTTP in the demo
+and in virtual time in the simulator. The order book is the truth that audits use: it is written by the shop's own sales
+and never by anything Perpetual sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from random import Random
+from typing import Protocol
+
+from sandbox.faults import NONE, Faults
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One webhook on its way: POST `body` with `headers` to `url` at or after `due_at`."""
+
+    due_at: datetime
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    hook_key: str  # whose failure counter an answer moves
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request as a shop sees it; headers lower-case, query decoded in order."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a shop answers."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """A line of the shop's own order book. `units` > 0 took stock off the shelf, < 0 put it back."""
+
+    at: datetime
+    order_key: str
+    sku: str
+    units: int
+    shown_after: int  # the shop's number after it; negative = oversold
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One change of a shop's shown number by a write of ours."""
+
+    at: datetime
+    sku: str
+    quantity: int
+
+
+@dataclass
+class Context:
+    """What a shop gets from outside, and what it writes down."""
+
+    now: Callable[[], datetime]
+    rng: Random
+    faults: Faults = NONE
+    sales: list[Sale] = field(default_factory=list)
+    writes: list[Shown] = field(default_factory=list)
+
+
+class Shop(Protocol):
+    """A pretend shop: sells by itself, answers requests, and has deliveries that fall due."""
+
+    context: Context
+
+    def handle(self, request: Request) -> Response:
+        """Answer one API call and apply its effect at once (latency and faults belong to the HTTP front)."""
+
+    def due_deliveries(self) -> list[Delivery]:
+        """Take the deliveries whose time has come; each is handed out once per copy."""
+
+    def delivered(self, hook_key: str, status: int | None) -> None:
+        """The receiver's answer to a delivery; None when there was none. Moves the failure counter."""
+
+    def shown(self) -> dict[str, int]:
+        """The number each tracked SKU shows (summed over locations)."""
