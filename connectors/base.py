@@ -225,7 +225,14 @@ class Rejected:
     permanent: bool = True
 
 
-WriteOutcome = Written | Conflict | Rejected
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """Not applied and not to blame: another row of an all-or-nothing batch was refused. Send it again, under a new key."""
+
+    key: StockKey
+
+
+WriteOutcome = Written | Conflict | Rejected | Unsent
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,8 +294,6 @@ class Connector(Protocol):
     def read_locations(self, http: Http, shop: Shop) -> Sequence[ChannelLocation]:
         """The channel's locations; empty where it has none."""
 
-    def write_stock(
-        self, http: Http, shop: Shop, rows: Sequence[StockWrite], key: str
-    ) -> Sequence[WriteOutcome]:
+    def write_stock(self, http: Http, shop: Shop, rows: Sequence[StockWrite], key: str) -> Sequence[WriteOutcome]:
         """Send one batch under an idempotency key; one outcome per row. Raises `OutcomeUnknown` when the vendor may or
         may not have applied it, `Transient` when it surely did not."""

@@ -1,7 +1,8 @@
 """HTTP to a channel: one session, bounded bodies, bounded time, every failure named.
 
-Reads are tried up to three times within ten seconds (tenacity); writes are sent once, because whether to repeat them is
-the sync protocol's decision. Sleeping happens here and nowhere else.
+Reads are tried up to three times within ten seconds (tenacity), waiting as long as the channel asks if that fits;
+writes are sent once, because whether to repeat them is the sync protocol's decision. Sleeping happens here and nowhere
+else.
 """
 
 from __future__ import annotations
@@ -16,7 +17,16 @@ import orjson
 import requests
 import tenacity
 
-from connectors.errors import AccessDenied, ChannelError, Malformed, NotFound, OutcomeUnknown, Refused, Throttled, Transient
+from connectors.errors import (
+    AccessDenied,
+    ChannelError,
+    Malformed,
+    NotFound,
+    OutcomeUnknown,
+    Refused,
+    Throttled,
+    Transient,
+)
 
 CONNECT_S = 5.0
 READ_S = 30.0  # between two bytes
@@ -42,12 +52,18 @@ class Answer:
         kind = self.headers.get("content-type", "")
         text = self.body.removeprefix(b"\xef\xbb\xbf").strip()
         if "html" in kind or text[:1] == b"<":
-            raise Malformed("html_answer", "the shop answered with a web page instead of data (a firewall or a login page)")
+            raise Malformed(
+                "html_answer", "the shop answered with a web page instead of data (a firewall or a login page)"
+            )
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError as error:
             raise Malformed("not_json", f"the shop's answer is not JSON at byte {error.pos}") from error
 
+
+# The error that a complete 2xx answer stands for, None when it is good.
+Judge = Callable[[Answer], ChannelError | None]
+_BACKOFF = tenacity.wait_random_exponential(multiplier=0.2, max=2.0)
 
 # What a status means for a request. Whether a 5xx to a write was applied can't be known: see `failure`.
 STATUS_ERRORS: Mapping[int, tuple[type[ChannelError], str]] = {
@@ -107,9 +123,10 @@ class Http:
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
 
-    def read(self, method: str, url: str, **kwargs: Any) -> Answer:
-        """A request without effect: transient failures are tried again a little. Raises on any non-2xx."""
-        return self._retrying()(self._once, method, url, write=False, **kwargs)
+    def read(self, method: str, url: str, *, judge: Judge | None = None, **kwargs: Any) -> Answer:
+        """A request without effect: transient failures are tried again a little. Raises on any non-2xx, and what
+        `judge` finds in a 2xx (a GraphQL vendor says "throttled" with status 200)."""
+        return self._retrying()(self._judged, judge, method, url, **kwargs)
 
     def write(self, method: str, url: str, **kwargs: Any) -> Answer:
         """A request with effect, sent once. Raises `OutcomeUnknown` where it may have been applied."""
@@ -118,11 +135,18 @@ class Http:
     def _retrying(self) -> tenacity.Retrying:
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Transient),
-            stop=tenacity.stop_after_attempt(TRIES_MAX) | tenacity.stop_after_delay(RETRY_TOTAL_S),
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=2.0),
+            stop=tenacity.stop_after_attempt(TRIES_MAX) | tenacity.stop_before_delay(RETRY_TOTAL_S),
+            wait=_wait_s,
             sleep=self.sleep,
             reraise=True,
         )
+
+    def _judged(self, judge: Judge | None, method: str, url: str, **kwargs: Any) -> Answer:
+        answer = self._once(method, url, write=False, **kwargs)
+        error = judge(answer) if judge is not None else None
+        if error is not None:
+            raise error
+        return answer
 
     def _once(self, method: str, url: str, *, write: bool, **kwargs: Any) -> Answer:
         answer = self._send(method, url, write=write, **kwargs)
@@ -158,6 +182,12 @@ class Http:
                 raise requests.ReadTimeout("the shop's answer took too long")
             parts.append(chunk)
         return b"".join(parts)
+
+
+def _wait_s(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome is not None else None
+    asked_s = error.retry_after_s if isinstance(error, Transient) else None
+    return max(_BACKOFF(state), asked_s or 0.0)
 
 
 def _reason(error: requests.RequestException) -> str:
