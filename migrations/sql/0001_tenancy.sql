@@ -1,0 +1,104 @@
+-- Row-level security, grants, and the few functions that look across merchants.
+
+do $$
+declare t regclass;
+begin
+    for t in
+        select c.oid::regclass from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        join pg_attribute a on a.attrelid = c.oid and a.attname = 'merchant_id' and not a.attisdropped
+        where n.nspname = current_schema() and c.relkind in ('r', 'p') and c.relname <> 'channel_address'
+    loop
+        execute format('alter table %s enable row level security', t);
+        execute format('alter table %s force row level security', t);
+        execute format('create policy tenant on %s to perpetual_app '
+                       'using (merchant_id = nullif(current_setting(''app.merchant_id'', true), '''')::bigint)', t);
+        execute format('create policy owner on %s to current_role using (true)', t);
+        execute format('grant select, insert, update, delete on %s to perpetual_app', t);
+    end loop;
+end $$;
+
+revoke update, delete on movement, journal, cost_adjustment from perpetual_app;
+grant usage on all sequences in schema public to perpetual_app;
+grant usage on schema public to perpetual_app;
+
+create function list_merchants() returns setof merchant
+    language sql stable security definer set search_path = public as $$ select * from merchant order by merchant_id $$;
+
+create function find_channel(p_platform text, p_address text) returns table (merchant_id bigint, channel_id bigint)
+    language sql stable security definer set search_path = public as $$
+    select a.merchant_id, a.channel_id from channel_address a where a.platform = p_platform and a.address = p_address
+$$;
+
+create function register_channel(p_platform text, p_address text, p_merchant_id bigint, p_channel_id bigint) returns void
+    language plpgsql security definer set search_path = public as $$
+begin
+    if p_merchant_id is distinct from nullif(current_setting('app.merchant_id', true), '')::bigint then
+        raise exception 'a merchant registers only its own channels' using errcode = 'insufficient_privilege';
+    end if;
+    insert into channel_address (platform, address, merchant_id, channel_id)
+    values (p_platform, p_address, p_merchant_id, p_channel_id);
+end $$;
+
+-- Who has something to do now: one row per merchant, channel and act. An index tells each without reading the rows.
+create function list_work(p_now timestamptz) returns table (merchant_id bigint, channel_id bigint, act text)
+    language sql stable security definer set search_path = public as $$
+    select c.merchant_id, c.channel_id, 'process' from channel c
+    where c.state <> 'disconnected' and exists (
+        select from inbox i where i.merchant_id = c.merchant_id and i.channel_id = c.channel_id
+        and i.kind in ('document', 'observation') and i.state = 'open')
+    union all
+    select c.merchant_id, c.channel_id, 'ring' from channel c
+    where c.state in ('active', 'shadow') and exists (
+        select from inbox i where i.merchant_id = c.merchant_id and i.channel_id = c.channel_id
+        and i.kind = 'doorbell' and (i.state = 'open' or i.state = 'reading' and i.deadline < p_now))
+    union all
+    select c.merchant_id, c.channel_id, 'poll_' || p.kind from channel c join channel_poll p using (merchant_id, channel_id)
+    where c.state in ('active', 'shadow') and p.due_at <= p_now and (p.deadline is null or p.deadline < p_now)
+    union all
+    select c.merchant_id, c.channel_id, 'push' from channel c
+    where c.state = 'active' and (
+        exists (select from due_listing d where d.merchant_id = c.merchant_id and d.channel_id = c.channel_id)
+        and not exists (select from push_attempt a where a.merchant_id = c.merchant_id and a.channel_id = c.channel_id
+                        and a.state in ('open', 'unclear') and a.deadline >= p_now)
+        or exists (select from push_attempt a where a.merchant_id = c.merchant_id and a.channel_id = c.channel_id
+                   and a.state in ('open', 'unclear') and a.deadline < p_now))
+$$;
+
+create function get_setting(p_name text) returns text
+    language sql stable security definer set search_path = public as $$ select value from instance_setting where name = p_name $$;
+create function put_setting(p_name text, p_value text) returns void
+    language sql security definer set search_path = public as $$
+    insert into instance_setting values (p_name, p_value) on conflict (name) do update set value = excluded.value $$;
+
+-- Partitions a few days ahead; old ones are dropped once nothing in them waits.
+create function keep_inbox_partitions(p_today date, p_keep_days integer) returns integer
+    language plpgsql security definer set search_path = public as $$
+declare d date; part record; waiting boolean; dropped integer := 0;
+begin
+    for d in select p_today + g from generate_series(0, 3) g loop
+        if to_regclass('inbox_' || to_char(d, 'YYYYMMDD')) is null then
+            begin
+                execute format('create table inbox_%s partition of inbox for values from (%L) to (%L)',
+                               to_char(d, 'YYYYMMDD'), d, d + 1);
+            exception when check_violation then null;  -- its rows already lie in the default partition
+            end;
+        end if;
+    end loop;
+    for part in
+        select c.oid::regclass::text as name, to_date(right(c.relname, 8), 'YYYYMMDD') as day from pg_inherits h
+        join pg_class c on c.oid = h.inhrelid where h.inhparent = 'inbox'::regclass and c.relname ~ '^inbox_\d{8}$'
+    loop
+        if part.day < p_today - p_keep_days then
+            execute format('select exists (select from %s where state <> ''done'')', part.name) into waiting;
+            if not waiting then
+                execute 'drop table ' || part.name;
+                dropped := dropped + 1;
+            end if;
+        end if;
+    end loop;
+    return dropped;
+end $$;
+select keep_inbox_partitions(current_date, 8);
+
+revoke execute on all functions in schema public from public;
+grant execute on all functions in schema public to perpetual_app;
