@@ -163,7 +163,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class OrderDocument:
-    """One order fetched from the channel: the redacted body that `parse_order` reads. `missing`: the channel has none."""
+    """One order fetched from the channel: the redacted body that `parse_order` reads. `missing`: it has none."""
 
     order_key: str
     version: datetime | None
@@ -227,7 +227,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """Not applied and not to blame: another row of an all-or-nothing batch was refused. Send it again, under a new key."""
+    """Not applied and not to blame: another row of an all-or-nothing batch was refused. Again, under a new key."""
 
     key: StockKey
 
