@@ -145,8 +145,8 @@ class ConfigError(PerpetualError):
 def problem_json(error: PerpetualError) -> dict[str, Any]:
     """The RFC 9457 document of an error; send as application/problem+json.
 
-    Beside the standard members: `reason` (slug), `where`, `retry_after_s` and `errors` (at most 100 places, `more` counts
-    the rest). A `ConfigError` is ours alone: it shows nothing.
+    Beside the standard members: `reason` (slug), `where`, `retry_after_s` and `errors` (at most 100 places, `more`
+    counts the rest). A `ConfigError` is ours alone: it shows nothing.
     """
     if isinstance(error, ConfigError):
         return _members(HTTPStatus.INTERNAL_SERVER_ERROR, error.reason, "", "")

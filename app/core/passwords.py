@@ -36,9 +36,10 @@ def verify_password(stored: str | None, password: str) -> bool:
     """
     normal = _normal(password)
     try:
-        return _hasher.verify(stored or _nobody(), normal) and stored is not None
+        _hasher.verify(stored or _nobody(), normal)
     except (VerificationError, InvalidHashError):
         return False
+    return stored is not None
 
 
 def needs_rehash(stored: str) -> bool:
