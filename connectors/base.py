@@ -227,12 +227,21 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """Not applied and not to blame: another row of an all-or-nothing batch was refused. Again, under a new key."""
+    """Not applied and not to blame: another row of an all-or-nothing batch was refused, or the sending stopped before
+    this row. Again, under a new key."""
 
     key: StockKey
 
 
-WriteOutcome = Written | Conflict | Rejected | Unsent
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Maybe applied: its part of a batch that takes several calls got no answer, other parts did. Read it back."""
+
+    key: StockKey
+    reason: str
+
+
+WriteOutcome = Written | Conflict | Rejected | Unsent | Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,4 +305,5 @@ class Connector(Protocol):
 
     def write_stock(self, http: Http, shop: Shop, rows: Sequence[StockWrite], key: str) -> Sequence[WriteOutcome]:
         """Send one batch under an idempotency key; one outcome per row. Raises `OutcomeUnknown` when the vendor may or
-        may not have applied it, `Transient` when it surely did not."""
+        may not have applied it, `Transient` when it surely did not. A vendor that needs several calls for it answers
+        `Unknown` and `Unsent` for the rows concerned when other rows' outcomes are known."""

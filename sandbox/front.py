@@ -1,8 +1,8 @@
 """An HTTP front for any pretend shop: its API on 127.0.0.1, its webhooks posted to whoever subscribed.
 
-The shop itself stays a plain state machine. Everything that needs threads, sockets or waiting is here: one lock per shop,
-latency, injected faults and the delivery pump. A fault never bends the shop's own book: a call that times out before its
-effect never reaches the shop, one that times out after has been handled in full.
+The shop itself stays a plain state machine. Everything that needs threads, sockets or waiting is here: one lock per
+shop, latency, injected faults and the delivery pump. A fault never bends the shop's own book: a call that times out
+before its effect never reaches the shop, one that times out after has been handled in full.
 """
 
 from __future__ import annotations

@@ -1,0 +1,96 @@
+"""The shop's sellables: every simple product and every variation, page by page.
+
+A variable product is not sold itself, so it is no entry; where it manages the stock, its variations carry its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from connectors.base import CatalogueEntry, StockKey
+from connectors.errors import Malformed
+from connectors.woocommerce import fields
+from connectors.woocommerce.api import Api
+from connectors.woocommerce.fields import Node
+from connectors.woocommerce.orders import listing_key
+from connectors.woocommerce.stock import has_flat_variations, reading
+
+NOT_SOLD = frozenset({"grouped", "external"})  # a page that links to others, or to another shop
+BUNDLES = frozenset({"bundle", "composite", "woosb", "yith_bundle", "mix-and-match"})
+
+
+def read_catalogue(api: Api) -> Iterator[Sequence[CatalogueEntry]]:
+    """Pages of entries. Since 10.3 all variations come in one listing, before that per parent."""
+    titles: dict[int, str] = {}
+    flat = has_flat_variations(api.shop.facts)
+    for rows in api.pages("products", {"status": "any"}):
+        yield [
+            _entry(row, 0, _title(row)) for row in rows if not _has_variations(row) and row.get("type") not in NOT_SOLD
+        ]
+        parents = {fields.key(row.get("id"), "product.id"): _title(row) for row in rows if _has_variations(row)}
+        titles.update(parents)
+        if not flat:
+            yield from _per_parent(api, parents)
+    if flat:
+        for rows in api.pages("variations", {"status": "any"}):
+            yield [_variation(row, titles.get(fields.key(row.get("parent_id"), "parent_id"), "")) for row in rows]
+
+
+def _per_parent(api: Api, parents: dict[int, str]) -> Iterator[Sequence[CatalogueEntry]]:
+    for parent, title in parents.items():
+        for rows in api.pages(f"products/{parent}/variations", {"status": "any"}):
+            yield [_variation({**row, "parent_id": parent}, title) for row in rows]
+
+
+def _has_variations(row: Node) -> bool:
+    return bool(row.get("variations")) or str(row.get("type", "")).startswith("variable")
+
+
+def _title(row: Node) -> str:
+    return str(row.get("name") or "")[: fields.TEXT_MAX]
+
+
+def _variation(row: Node, parent_title: str) -> CatalogueEntry:
+    parent = fields.key(row.get("parent_id"), "variation.parent_id")
+    return _entry(row, parent, " - ".join(filter(None, (parent_title, _title(row)))))
+
+
+def _entry(row: Node, parent: int, title: str) -> CatalogueEntry:
+    own = fields.key(row.get("id"), "product.id")
+    listing = listing_key(parent or own, own if parent else 0) or ""
+    stock_key = str(parent) if row.get("manage_stock") == "parent" else listing
+    shown = reading(StockKey(stock_key), row)
+    return CatalogueEntry(
+        listing_key=listing,
+        stock_key=stock_key,
+        sku=_clean(row.get("sku")),
+        title=title.replace("\x00", ""),
+        barcode=_clean(row.get("global_unique_id")),
+        tracked=row.get("manage_stock") in (True, "parent"),
+        price=_amount(row.get("price")),
+        unit_cost=_cost(row.get("cost_of_goods_sold")),
+        stock=(shown,),
+        bundle=row.get("type") in BUNDLES,
+    )
+
+
+def _clean(value: object) -> str | None:
+    """Text of a catalogue: one bad SKU is no reason to refuse the shop's other products, so it counts as none."""
+    try:
+        text = fields.text(value, "")
+    except Malformed:
+        return None
+    return None if text is None or "\x00" in text else text
+
+
+def _amount(value: object) -> Decimal | None:
+    try:
+        return fields.amount(value, "")
+    except Malformed:
+        return None
+
+
+def _cost(value: object) -> Decimal | None:
+    """`cost_of_goods_sold.total_value`; there only while the feature is on, and 0 where nobody entered a cost."""
+    return (_amount(value.get("total_value")) or None) if isinstance(value, dict) else None

@@ -1,0 +1,99 @@
+"""WooCommerce as a `connectors.base.Connector`: each method names the file that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from connectors.base import (
+    Abilities,
+    CatalogueEntry,
+    ChannelLocation,
+    Notice,
+    OrderDocument,
+    OrderSnapshot,
+    Platform,
+    Shop,
+    StockKey,
+    StockReading,
+    StockWrite,
+    Window,
+    WriteMode,
+    WriteOutcome,
+)
+from connectors.http import Http
+from connectors.woocommerce import catalogue, orders, read_orders, shop_facts, stock, subscriptions, webhooks
+from connectors.woocommerce.api import Api
+from connectors.woocommerce.auth import OneTime
+from connectors.woocommerce.subscriptions import Subscription
+
+
+@dataclass(frozen=True)
+class WooCommerce:
+    """Stateless. Credentials: `consumer_key`, `consumer_secret`; each shop has a webhook address of its own."""
+
+    one_time: OneTime = OneTime()  # noqa: RUF009 (frozen, holds two functions)
+    platform: Platform = Platform.WOOCOMMERCE
+    abilities: Abilities = Abilities(  # noqa: RUF009 (frozen)
+        write_mode=WriteMode.RELATIVE,
+        has_locations=False,
+        replays_by_key=False,
+        write_rows_max=stock.WRITE_ROWS_MAX,
+        read_rows_max=100,
+        read_orders_max=100,
+    )
+
+    def address(self, headers: Mapping[str, str], path_key: str | None) -> str | None:
+        """The unguessable part of the shop's own webhook URL; the source header is not signed and not believed."""
+        return path_key
+
+    def verify(self, secrets: Sequence[str], headers: Mapping[str, str], body: bytes) -> None:
+        """See `webhooks.verify`."""
+        webhooks.verify(secrets, headers, body)
+
+    def notice(self, shop: Shop, headers: Mapping[str, str], body: bytes) -> Notice:
+        """See `webhooks.notice`."""
+        return webhooks.notice(headers, body)
+
+    def parse_order(self, body: bytes) -> OrderSnapshot:
+        """See `orders.parse_order`."""
+        return orders.parse_order(body)
+
+    def read_orders(self, http: Http, shop: Shop, window: Window) -> Iterator[Sequence[OrderDocument]]:
+        """See `read_orders.read_orders`."""
+        return read_orders.read_orders(self._api(http, shop), window)
+
+    def read_orders_by_key(self, http: Http, shop: Shop, keys: Sequence[str]) -> Sequence[OrderDocument]:
+        """See `read_orders.read_orders_by_key`."""
+        return read_orders.read_orders_by_key(self._api(http, shop), keys)
+
+    def read_stock(self, http: Http, shop: Shop, keys: Sequence[StockKey]) -> Sequence[StockReading]:
+        """See `stock.read_stock`."""
+        return stock.read_stock(self._api(http, shop), keys)
+
+    def read_catalogue(self, http: Http, shop: Shop) -> Iterator[Sequence[CatalogueEntry]]:
+        """See `catalogue.read_catalogue`."""
+        return catalogue.read_catalogue(self._api(http, shop))
+
+    def read_locations(self, http: Http, shop: Shop) -> Sequence[ChannelLocation]:
+        """None: one number per product is all WooCommerce has."""
+        return ()
+
+    def write_stock(self, http: Http, shop: Shop, rows: Sequence[StockWrite], key: str) -> Sequence[WriteOutcome]:
+        """See `stock.write_stock`. WooCommerce knows no idempotency key, so `key` is not sent."""
+        return stock.write_stock(self._api(http, shop), rows)
+
+    def read_facts(self, http: Http, shop: Shop) -> Mapping[str, str]:
+        """See `shop_facts.read_facts`; the result belongs into `Shop.facts`."""
+        return shop_facts.read_facts(self._api(http, shop))
+
+    def read_webhooks(self, http: Http, shop: Shop, url: str) -> Sequence[Subscription]:
+        """See `subscriptions.read_webhooks`."""
+        return subscriptions.read_webhooks(self._api(http, shop), url)
+
+    def write_webhooks(self, http: Http, shop: Shop, *, url: str, secret: str) -> Sequence[Subscription]:
+        """See `subscriptions.write_webhooks`."""
+        return subscriptions.write_webhooks(self._api(http, shop), url, secret)
+
+    def _api(self, http: Http, shop: Shop) -> Api:
+        return Api(http, shop, self.one_time)

@@ -1,0 +1,100 @@
+"""Orders from the shop: a closed window completely, or some by key. Refunds are joined, since an order's own body does
+not say of what they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from connectors.base import OrderDocument, Window
+from connectors.errors import Malformed, NotFound, Transient
+from connectors.woocommerce import fields
+from connectors.woocommerce.api import Api, chunks
+from connectors.woocommerce.fields import Node
+from connectors.woocommerce.orders import order_key
+from connectors.woocommerce.redaction import REFUNDS_MAX, document, unreadable
+
+# `any` leaves the trash out, and "any,trash" too (observed on both versions, 2026-11-23).
+STATUSES = ("any", "trash")
+JOIN_TRIES_MAX = 3
+REFUND_PAGES_MAX = REFUNDS_MAX // 100
+
+
+def read_orders(api: Api, window: Window) -> Iterator[Sequence[OrderDocument]]:
+    """Pages of documents of all orders modified in the window, both ends included.
+
+    `modified_after` is exclusive with a resolution of one second, hence a second more on both sides. The stamps are
+    naive UTC with `dates_are_gmt`: with a "Z" beside that flag the shop is off by its own time zone.
+    """
+    bounds: dict[str, str | int] = {
+        "modified_after": _stamp(window.since - timedelta(seconds=1)),
+        "modified_before": _stamp(window.until + timedelta(seconds=1)),
+        "dates_are_gmt": "true",
+    }
+    for status in STATUSES:
+        for rows in api.pages("orders", {**bounds, "status": status}):
+            yield [_document(api, row) for row in rows]
+
+
+def read_orders_by_key(api: Api, keys: Sequence[str]) -> Sequence[OrderDocument]:
+    """One document per key. What neither listing shows is asked for by itself (checkout drafts are in no listing on
+    10.9.0); only the shop's own "no such order" makes it missing."""
+    found: dict[str, OrderDocument] = {}
+    for chunk in chunks(list(dict.fromkeys(keys))):
+        for status in STATUSES:
+            rest = [key for key in chunk if key not in found]
+            rows = _included(api, rest, status) if rest else []
+            found.update((str(order_key(row)), _document(api, row)) for row in rows)
+    return [found[key] if key in found else _single(api, key) for key in dict.fromkeys(keys)]
+
+
+def _included(api: Api, keys: Sequence[str], status: str) -> list[Node]:
+    return api.listed("orders", {"include": ",".join(keys), "status": status, "per_page": 100, "orderby": "id"})
+
+
+def _single(api: Api, key: str) -> OrderDocument:
+    try:
+        value, _ = api.get(f"orders/{int(key)}")
+        return _document(api, fields.node(value, "order"))
+    except NotFound as error:
+        if error.reason != "no_such_order":
+            raise
+        return OrderDocument(key, None, b"", missing=True)
+
+
+def _document(api: Api, order: Node) -> OrderDocument:
+    for _ in range(JOIN_TRIES_MAX):
+        key = order_key(order)
+        refunds = _refunds(api, key) if order.get("refunds") else []
+        if {refund.get("id") for refund in refunds} == {refund.get("id") for refund in _named(order)}:
+            return _kept(key, order, refunds)
+        value, _ = api.get(f"orders/{key}")  # refunded between the two reads
+        order = fields.node(value, "order")
+    raise Transient("order_changing", "the order's refunds kept changing while they were read")
+
+
+def _kept(key: int, order: Node, refunds: Sequence[Node]) -> OrderDocument:
+    try:
+        stamp = fields.get_instant(order.get("date_modified_gmt"), "order.date_modified_gmt")
+        return OrderDocument(str(key), stamp, document(order, refunds))
+    except Malformed as error:
+        return OrderDocument(str(key), None, unreadable(key, error))
+
+
+def _named(order: Node) -> list[Node]:
+    return fields.nodes(order, "refunds", "order", REFUNDS_MAX) if order.get("refunds") else []
+
+
+def _refunds(api: Api, order: int) -> list[Node]:
+    refunds: list[Node] = []
+    for page in range(1, REFUND_PAGES_MAX + 1):
+        rows = api.listed(f"orders/{order}/refunds", {"per_page": 100, "page": page})
+        refunds += rows
+        if len(rows) < 100:
+            return refunds
+    raise Malformed("too_many", f"more than {REFUNDS_MAX} refunds", field="refunds")
+
+
+def _stamp(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
