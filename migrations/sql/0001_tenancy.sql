@@ -11,7 +11,7 @@ begin
         execute format('alter table %s enable row level security', t);
         execute format('alter table %s force row level security', t);
         execute format('create policy tenant on %s to perpetual_app '
-                       'using (merchant_id = nullif(current_setting(''app.merchant_id'', true), '''')::bigint)', t);
+                       'using (merchant_id = (select nullif(current_setting(''app.merchant_id'', true), '''')::bigint))', t);
         execute format('create policy owner on %s to current_role using (true)', t);
         execute format('grant select, insert, update, delete on %s to perpetual_app', t);
     end loop;

@@ -1,0 +1,1 @@
+"""Merchants, and who may act for them."""

@@ -1,0 +1,1 @@
+"""The catalogue: items, places, kits, and bringing them in."""

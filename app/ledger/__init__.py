@@ -1,0 +1,1 @@
+"""The ledger: movements, levels, layers and journal. `post` is the only writer."""

@@ -1,0 +1,228 @@
+"""Booking cost: read the books of the items that cross the border of what we own, let `cost` do the arithmetic, write.
+
+Reads and writes are set-based; what happens in between is pure and in the order of the batch.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from itertools import count
+
+from app.core.db import Session
+from app.core.errors import InvalidInput
+from app.ledger.cost import OUTSIDE, ZERO, Books, Issue, Layer
+from app.ledger.models import OWNED_SET, Account, CostMethod, Movement, State
+
+_INSERT_ITEMS = """
+insert into item_cost (merchant_id, item_id)
+select %(merchant_id)s, i from unnest(%(items)s::bigint[]) i
+where not exists (select from item_cost c where c.merchant_id = %(merchant_id)s and c.item_id = i)
+order by i on conflict do nothing
+"""
+_LOCK_ITEMS = """
+select item_id, quantity, value, last_quantity, last_value from item_cost
+where merchant_id = %(merchant_id)s and item_id = any(%(items)s) order by item_id for update
+"""
+# Only as deep as the batch can reach; a shortage that a return names may lie deeper.
+_LAYERS = """
+select l.item_id, layer_id, kind, received_at, posting_id, account, received_quantity, quantity, value
+from unnest(%(items)s::bigint[], %(needs)s::bigint[]) n(item_id, need)
+cross join lateral (
+    select l.*, sum(abs(l.quantity)) over (order by l.received_at, l.layer_id) - abs(l.quantity) as before
+    from cost_layer l where l.merchant_id = %(merchant_id)s and l.item_id = n.item_id and l.is_open
+) l
+where l.before < n.need or l.posting_id = any(%(named)s)
+order by l.item_id, received_at, layer_id
+"""
+_ISSUES = """
+select m.movement_id, m.item_id,
+       m.quantity - coalesce((select sum(r.quantity) from movement r
+                              where r.merchant_id = %(merchant_id)s and r.reverses_movement_id = m.movement_id), 0) as quantity,
+       j.debit as account,
+       j.amount + coalesce((select sum(case when c.debit = j.debit then c.amount else -c.amount end) from journal c
+                            where c.merchant_id = %(merchant_id)s and c.corrects_posting_id = m.movement_id), 0) as value
+from movement m join journal j on j.merchant_id = m.merchant_id and j.posting_id = m.movement_id
+where m.merchant_id = %(merchant_id)s and m.movement_id = any(%(issues)s)
+  and j.credit = 'inventory' and j.corrects_posting_id is null
+"""
+_WRITE_ITEMS = """
+update item_cost c set quantity = n.quantity, value = n.value, last_quantity = n.last_quantity, last_value = n.last_value
+from unnest(%(items)s::bigint[], %(quantities)s::bigint[], %(values)s::numeric[], %(last_quantities)s::bigint[],
+            %(last_values)s::numeric[]) n(item_id, quantity, value, last_quantity, last_value)
+where c.merchant_id = %(merchant_id)s and c.item_id = n.item_id
+"""
+_INSERT_LAYERS = """
+insert into cost_layer (merchant_id, item_id, layer_id, kind, received_at, posting_id, account, received_quantity,
+                        quantity, value, is_open)
+select %(merchant_id)s, l.*, l.quantity <> 0
+from unnest(%(items)s::bigint[], %(layers)s::bigint[], %(kinds)s::text[], %(received)s::timestamptz[],
+            %(postings)s::bigint[], %(accounts)s::text[], %(received_quantities)s::bigint[], %(quantities)s::bigint[],
+            %(values)s::numeric[]) l(item_id, layer_id, kind, received_at, posting_id, account, received_quantity, quantity, value)
+"""
+_UPDATE_LAYERS = """
+update cost_layer l set quantity = n.quantity, value = n.value, received_quantity = n.received_quantity, is_open = n.quantity <> 0
+from unnest(%(items)s::bigint[], %(layers)s::bigint[], %(received_quantities)s::bigint[], %(quantities)s::bigint[],
+            %(values)s::numeric[]) n(item_id, layer_id, received_quantity, quantity, value)
+where l.merchant_id = %(merchant_id)s and l.item_id = n.item_id and l.layer_id = n.layer_id
+"""
+_INSERT_JOURNAL = """
+insert into journal (merchant_id, posting_id, line, item_id, debit, credit, amount, provisional, corrects_posting_id,
+                     posted_on, recorded_at)
+select %(merchant_id)s, j.*, %(now)s
+from unnest(%(postings)s::bigint[], %(lines)s::smallint[], %(items)s::bigint[], %(debits)s::text[], %(credits)s::text[],
+            %(amounts)s::numeric[], %(provisional)s::boolean[], %(corrects)s::bigint[], %(posted)s::date[]) j
+"""
+
+
+@dataclass(slots=True)
+class OpenBooks:
+    """The books a batch works on, by item; the issues its returns name; what each assembly has cost so far."""
+
+    by_item: dict[int, Books] = field(default_factory=dict)
+    issues: dict[int, Issue] = field(default_factory=dict)
+    named: frozenset[int] = frozenset()  # issues of this very batch that its returns name
+    assemblies: dict[str, Decimal] = field(default_factory=dict)
+
+
+def crosses(movement: Movement) -> bool:
+    """Whether a movement crosses the border between owned and not owned; only then has it a cost."""
+    return (movement.from_state in OWNED_SET) != (movement.to_state in OWNED_SET)
+
+
+def open_books(session: Session, movements: Sequence[Movement], method: CostMethod) -> OpenBooks:
+    """Lock the items whose cost the batch changes, in order, and read as much of their books as it can reach."""
+    needs: defaultdict[int, int] = defaultdict(int)
+    for movement in movements:
+        if crosses(movement):
+            needs[movement.item_id] += movement.quantity
+    named = sorted({m.reverses_movement_id for m in movements if m.reverses_movement_id is not None})
+    if not needs:
+        return OpenBooks()
+    books = lock_items(session, sorted(needs), method)
+    layers = session.rows(_LAYERS, items=list(needs), needs=list(needs.values()), named=named)
+    for row in layers:
+        books.by_item[row.item_id].load([Layer(*row[1:])])
+    if named:
+        for row in session.rows(_ISSUES, issues=named):
+            books.issues[row.movement_id] = Issue(int(row.quantity), row.value, row.account)
+    return books
+
+
+def lock_items(session: Session, items: Sequence[int], method: CostMethod) -> OpenBooks:
+    """The items' cost rows, inserted where missing and locked in order; without layers."""
+    session.run(_INSERT_ITEMS, items=list(items))
+    rows = session.rows(_LOCK_ITEMS, items=list(items))
+    books = OpenBooks()
+    for row in rows:
+        sums = (row.quantity, row.value, row.last_quantity, row.last_value)
+        books.by_item[row.item_id] = Books(row.item_id, method, *sums, issues=books.issues)
+    return books
+
+
+def book(books: OpenBooks, numbered: Sequence[tuple[int, Movement]]) -> None:
+    """Book every movement that crosses the border, in order. An assembly must come out even."""
+    books.named = frozenset(m.reverses_movement_id for _, m in numbered if m.reverses_movement_id is not None)
+    for movement_id, movement in numbered:
+        if crosses(movement):
+            if movement.from_state in OWNED_SET:
+                _book_out(books, movement_id, movement)
+            else:
+                _book_in(books, movement_id, movement)
+    if any(books.assemblies.values()):
+        raise InvalidInput("uneven_assembly", "what goes into an assembly must come out of it in the same posting")
+
+
+def _book_out(books: OpenBooks, movement_id: int, movement: Movement) -> None:
+    written_off = movement.from_state is State.DAMAGED and movement.to_state is State.SHRINKAGE
+    account = Account.WRITE_OFF if written_off else OUTSIDE[movement.to_state]
+    item = books.by_item[movement.item_id]
+    cost = item.issue(movement_id, movement.quantity, account, movement.occurred_at)
+    if movement.assembly is not None:
+        books.assemblies[movement.assembly] = books.assemblies.get(movement.assembly, ZERO) + cost
+    if movement_id in books.named:
+        books.issues[movement_id] = Issue(movement.quantity, cost, account)
+
+
+def _book_in(books: OpenBooks, movement_id: int, movement: Movement) -> None:
+    item, quantity, at = books.by_item[movement.item_id], movement.quantity, movement.occurred_at
+    named = movement.reverses_movement_id
+    if named is not None:
+        if named not in books.issues:
+            raise InvalidInput("unknown_issue", "the movement named is not an issue", where="reverses_movement_id")
+        item.take_back(movement_id, quantity, named, at)
+    elif movement.assembly is not None:
+        item.receive(movement_id, quantity, books.assemblies.pop(movement.assembly, ZERO), Account.ASSEMBLY, at)
+    elif movement.from_state in (State.CUSTOMER, State.SHRINKAGE):
+        item.find_again(movement_id, quantity, OUTSIDE[movement.from_state], at)
+    else:
+        item.receive(movement_id, quantity, movement.value, OUTSIDE[movement.from_state], at)
+
+
+def write(session: Session, books: OpenBooks, posted_on: Mapping[int, date]) -> None:
+    """Write sums, layers and journal of all the books; `posted_on` is the accounting day by posting id."""
+    items = list(books.by_item.values())
+    if not items:
+        return
+    session.run(
+        _WRITE_ITEMS,
+        items=[b.item_id for b in items],
+        quantities=[b.quantity for b in items],
+        values=[b.value for b in items],
+        last_quantities=[b.last_quantity for b in items],
+        last_values=[b.last_value for b in items],
+    )
+    layers = [(b.item_id, layer) for b in items for layer in b.layers()]
+    insert_layers(session, [pair for pair in layers if pair[1].is_new])
+    _update_layers(session, [pair for pair in layers if not pair[1].is_new])
+    _insert_journal(session, items, posted_on)
+
+
+def insert_layers(session: Session, layers: Sequence[tuple[int, Layer]]) -> None:
+    """New layers, by item."""
+    if layers:
+        session.run(
+            _INSERT_LAYERS,
+            items=[item for item, _ in layers],
+            layers=[layer.layer_id for _, layer in layers],
+            kinds=[layer.kind for _, layer in layers],
+            received=[layer.received_at for _, layer in layers],
+            postings=[layer.posting_id for _, layer in layers],
+            accounts=[str(layer.account) for _, layer in layers],
+            received_quantities=[layer.received_quantity for _, layer in layers],
+            quantities=[layer.quantity for _, layer in layers],
+            values=[layer.value for _, layer in layers],
+        )
+
+
+def _update_layers(session: Session, layers: Sequence[tuple[int, Layer]]) -> None:
+    if layers:
+        session.run(
+            _UPDATE_LAYERS,
+            items=[item for item, _ in layers],
+            layers=[layer.layer_id for _, layer in layers],
+            received_quantities=[layer.received_quantity for _, layer in layers],
+            quantities=[layer.quantity for _, layer in layers],
+            values=[layer.value for _, layer in layers],
+        )
+
+
+def _insert_journal(session: Session, items: Sequence[Books], posted_on: Mapping[int, date]) -> None:
+    entries = [entry for b in items for entry in b.entries]
+    lines: defaultdict[int, count[int]] = defaultdict(count)
+    session.run(
+        _INSERT_JOURNAL,
+        now=session.now,
+        postings=[e.posting_id for e in entries],
+        lines=[next(lines[e.posting_id]) for e in entries],
+        items=[e.item_id for e in entries],
+        debits=[str(e.debit) for e in entries],
+        credits=[str(e.credit) for e in entries],
+        amounts=[e.amount for e in entries],
+        provisional=[e.provisional for e in entries],
+        corrects=[e.corrects for e in entries],
+        posted=[posted_on[e.posting_id] for e in entries],
+    )

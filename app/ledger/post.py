@@ -1,0 +1,230 @@
+"""Posting: the only writer of movements, levels, layers and journal.
+
+A batch of any size is a constant number of set-based statements in the caller's transaction. The order of locks is the
+same for everybody: the period FOR SHARE, the item cost rows by item, the levels by item and place; each set is inserted
+as zero rows where missing before it is locked, so two writers can neither lose an update nor wait for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from app.core.db import ConstraintViolated, Session
+from app.core.errors import InvalidInput, NotFound
+from app.ledger import booking, period
+from app.ledger.models import (
+    BATCH_MAX,
+    OWNED_SET,
+    InsufficientStock,
+    KeyConflict,
+    Movement,
+    Posted,
+    State,
+    check_movement,
+)
+
+_KEY_CONSTRAINT = "movement_source_key"
+_TRIES_MAX = 3
+
+_INSERT_MOVEMENTS = """
+insert into movement (merchant_id, movement_id, item_id, quantity, from_state, from_location_id, to_state, to_location_id,
+                      source, source_key, reason, reverses_movement_id, occurred_at, posted_on, recorded_at)
+select %(merchant_id)s, m.*, %(now)s
+from unnest(%(ids)s::bigint[], %(items)s::bigint[], %(quantities)s::bigint[], %(from_states)s::stock_state[],
+            %(from_places)s::bigint[], %(to_states)s::stock_state[], %(to_places)s::bigint[], %(sources)s::text[],
+            %(keys)s::text[], %(reasons)s::text[], %(reverses)s::bigint[], %(occurred)s::timestamptz[],
+            %(posted)s::date[]) m
+"""
+_INSERT_LEVELS = """
+insert into level (merchant_id, item_id, location_id)
+select %(merchant_id)s, k.item_id, k.location_id
+from unnest(%(items)s::bigint[], %(places)s::bigint[]) k(item_id, location_id)
+where not exists (select from level l where l.merchant_id = %(merchant_id)s
+                  and l.item_id = k.item_id and l.location_id = k.location_id)
+order by k.item_id, k.location_id
+on conflict do nothing
+"""
+_UPDATE_LEVELS = """
+with d as materialized (
+    select * from unnest(%(items)s::bigint[], %(places)s::bigint[], %(available)s::bigint[], %(committed)s::bigint[],
+                         %(damaged)s::bigint[], %(quarantined)s::bigint[], %(in_transit)s::bigint[])
+             d(item_id, location_id, available, committed, damaged, quarantined, in_transit)
+), k as materialized (
+    select l.item_id, l.location_id from level l join d using (item_id, location_id)
+    where l.merchant_id = %(merchant_id)s order by l.item_id, l.location_id for update of l
+)
+update level l
+set available = l.available + d.available, committed = l.committed + d.committed, damaged = l.damaged + d.damaged,
+    quarantined = l.quarantined + d.quarantined, in_transit = l.in_transit + d.in_transit
+from d join k using (item_id, location_id)
+where l.merchant_id = %(merchant_id)s and l.item_id = d.item_id and l.location_id = d.location_id
+"""
+_KNOWN = """
+select source, source_key, movement_id, item_id, quantity, from_state::text, from_location_id, to_state::text, to_location_id
+from movement join unnest(%(sources)s::text[], %(keys)s::text[]) k(source, source_key) using (source, source_key)
+where merchant_id = %(merchant_id)s
+"""
+
+
+def post(session: Session, movements: Sequence[Movement], *, forbid_negative: bool = False) -> Posted:
+    """Post a batch, all or nothing, in the given order.
+
+    A movement whose key was posted before with the same content does nothing; with other content it raises KeyConflict.
+    `forbid_negative` is for movements by hand: InsufficientStock if an available number would end below 0 (a channel's
+    order always posts). Raises InvalidInput for what can't be a movement, NotFound for an unknown item or location.
+    """
+    fresh = _without_repeats(session, movements)
+    repeated = len(movements) - len(fresh)
+    ids: dict[tuple[str, str], int] = {}
+    for attempt in range(_TRIES_MAX):
+        try:
+            with session.savepoint():
+                ids |= _post_new(session, fresh, forbid_negative=forbid_negative)
+            return Posted(ids, repeated)
+        except ConstraintViolated as error:
+            if error.name != _KEY_CONSTRAINT or attempt == _TRIES_MAX - 1:
+                raise _typed(error) from error
+        known = _known_ids(session, fresh)
+        ids |= known
+        repeated += len(known)
+        fresh = [m for m in fresh if (m.source, m.source_key) not in known]
+    raise AssertionError("unreachable")
+
+
+def _without_repeats(session: Session, movements: Sequence[Movement]) -> list[Movement]:
+    if len(movements) > BATCH_MAX:
+        raise InvalidInput("batch_too_large", f"at most {BATCH_MAX} movements in one posting")
+    seen: dict[tuple[str, str], Movement] = {}
+    for movement in movements:
+        check_movement(movement, session.now)
+        first = seen.setdefault((movement.source, movement.source_key), movement)
+        if first is not movement and _content(first) != _content(movement):
+            raise KeyConflict(movement.source, movement.source_key)
+    return list(seen.values())
+
+
+def _content(movement: Movement) -> tuple[Any, ...]:
+    return (
+        movement.item_id, movement.quantity, movement.from_state.value, movement.from_location_id,
+        movement.to_state.value, movement.to_location_id,
+    )  # fmt: skip
+
+
+def _known_ids(session: Session, movements: Sequence[Movement]) -> dict[tuple[str, str], int]:
+    """The ids of those posted before; raises KeyConflict where the content differs."""
+    wanted = {(m.source, m.source_key): m for m in movements}
+    rows = session.rows(_KNOWN, sources=[s for s, _ in wanted], keys=[k for _, k in wanted])
+    for row in rows:
+        if tuple(row[3:]) != _content(wanted[row.source, row.source_key]):
+            raise KeyConflict(row.source, row.source_key)
+    return {(row.source, row.source_key): row.movement_id for row in rows}
+
+
+def _post_new(session: Session, movements: Sequence[Movement], *, forbid_negative: bool) -> dict[tuple[str, str], int]:
+    if not movements:
+        return {}
+    merchant, posted_on = period.hold(session, [m.occurred_at for m in movements])
+    books = booking.open_books(session, movements, merchant.cost_method)
+    ids = take_ids(session, len(movements))
+    numbered = list(zip(ids, _name_issues(movements, ids), strict=True))
+    _change_levels(session, movements, forbid_negative=forbid_negative)
+    _insert_movements(session, numbered, posted_on)
+    booking.book(books, numbered)
+    booking.write(session, books, dict(zip(ids, posted_on, strict=True)))
+    return {(m.source, m.source_key): movement_id for movement_id, m in numbered}
+
+
+def take_ids(session: Session, number: int) -> list[int]:
+    """Posting ids, taken while the items are locked: for one item their order is the order of booking (`rebuild`)."""
+    ids: list[int] = session.value("select array_agg(nextval('posting_seq')) from generate_series(1, %(n)s)", n=number)
+    return ids
+
+
+def _name_issues(movements: Sequence[Movement], ids: Sequence[int]) -> list[Movement]:
+    """Returns that name an issue of the same batch by its key get its id."""
+    if all(m.reverses_key is None for m in movements):
+        return list(movements)
+    by_key = {m.source_key: movement_id for m, movement_id in zip(movements, ids, strict=True)}
+    return [m if m.reverses_key is None else replace(m, reverses_movement_id=by_key[m.reverses_key]) for m in movements]
+
+
+def _insert_movements(session: Session, numbered: Sequence[tuple[int, Movement]], posted_on: Sequence[date]) -> None:
+    rows = [m for _, m in numbered]
+    session.run(
+        _INSERT_MOVEMENTS,
+        now=session.now,
+        ids=[movement_id for movement_id, _ in numbered],
+        items=[m.item_id for m in rows],
+        quantities=[m.quantity for m in rows],
+        from_states=[m.from_state.value for m in rows],
+        from_places=[m.from_location_id for m in rows],
+        to_states=[m.to_state.value for m in rows],
+        to_places=[m.to_location_id for m in rows],
+        sources=[m.source for m in rows],
+        keys=[m.source_key for m in rows],
+        reasons=[m.reason for m in rows],
+        reverses=[m.reverses_movement_id for m in rows],
+        occurred=[m.occurred_at for m in rows],
+        posted=list(posted_on),
+    )
+
+
+@dataclass(slots=True)
+class _Delta:
+    """What a batch changes at one (item, place)."""
+
+    available: int = 0
+    committed: int = 0
+    damaged: int = 0
+    quarantined: int = 0
+    in_transit: int = 0
+
+
+def _deltas(movements: Sequence[Movement]) -> dict[tuple[int, int], _Delta]:
+    deltas: dict[tuple[int, int], _Delta] = {}
+    for m in movements:
+        for state, place, sign in ((m.from_state, m.from_location_id, -1), (m.to_state, m.to_location_id, 1)):
+            if place is not None and state in OWNED_SET:
+                delta = deltas.setdefault((m.item_id, place), _Delta())
+                setattr(delta, state, getattr(delta, state) + sign * m.quantity)
+    return deltas
+
+
+def _change_levels(session: Session, movements: Sequence[Movement], *, forbid_negative: bool) -> None:
+    deltas = _deltas(movements)
+    keys = {"items": [item for item, _ in deltas], "places": [place for _, place in deltas]}
+    session.run(_INSERT_LEVELS, **keys)
+    changes = {state.value: [getattr(d, state) for d in deltas.values()] for state in OWNED_SET}
+    session.run(_UPDATE_LEVELS, **keys, **changes)
+    if forbid_negative:
+        lowered = [key for key, delta in deltas.items() if delta.available < 0]
+        _refuse_negative(session, lowered, deltas)
+
+
+def _refuse_negative(
+    session: Session, lowered: Sequence[tuple[int, int]], deltas: dict[tuple[int, int], _Delta]
+) -> None:
+    row = session.row(
+        """select item_id, location_id, available from level
+           join unnest(%(items)s::bigint[], %(places)s::bigint[]) k(item_id, location_id) using (item_id, location_id)
+           where merchant_id = %(merchant_id)s and available < 0 limit 1""",
+        items=[item for item, _ in lowered],
+        places=[place for _, place in lowered],
+    )
+    if row is not None:
+        before = row.available - deltas[row.item_id, row.location_id].available
+        raise InsufficientStock(row.item_id, row.location_id, before)
+
+
+def _typed(error: ConstraintViolated) -> Exception:
+    if error.name in ("level_merchant_id_item_id_fkey", "item_cost_merchant_id_item_id_fkey"):
+        return NotFound("unknown_item", "no such item")
+    if error.name == "level_merchant_id_location_id_fkey":
+        return NotFound("unknown_location", "no such location")
+    return error
+
+
+__all__ = ["Movement", "Posted", "State", "post"]

@@ -1,0 +1,57 @@
+"""One embedded PostgreSQL per test run (without fsync), one migrated database, a fresh merchant per test.
+
+Tenancy keeps the tests apart just as it keeps merchants apart.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from app.core.db import Database, connect
+from app.core.embedded import APP_ROLE, OWNER_ROLE, Embedded
+from app.core.migrate import migrate
+from tests.world import World
+
+_names = count(1)
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Embedded]:
+    with tempfile.TemporaryDirectory(prefix="perpetual-test-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        embedded = Embedded(Path(folder), fsync=False)
+        embedded.ensure()
+        migrate(embedded.url(OWNER_ROLE))
+        yield embedded
+        embedded.stop()
+
+
+@pytest.fixture(scope="session")
+def database(server: Embedded) -> Iterator[Database]:
+    database = connect(server.url(APP_ROLE), pool_max=20)
+    yield database
+    database.close()
+
+
+@pytest.fixture(params=["fifo"])
+def cost_method(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def world(database: Database, cost_method: str) -> World:
+    """A fresh merchant with two locations, A before B."""
+    return World.make(database, NOW, f"merchant {next(_names)}", cost_method)
+
+
+@pytest.fixture
+def other(database: Database) -> World:
+    """Another merchant, for asking whether one sees the other's."""
+    return World.make(database, NOW, f"other merchant {next(_names)}", "fifo")
