@@ -1,0 +1,91 @@
+"""The connector: Shopify's answer to each method of the contract, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from connectors.base import (
+    Abilities,
+    CatalogueEntry,
+    ChannelLocation,
+    Notice,
+    OrderDocument,
+    OrderSnapshot,
+    Platform,
+    Shop,
+    StockKey,
+    StockReading,
+    StockWrite,
+    Window,
+    WriteMode,
+    WriteOutcome,
+)
+from connectors.http import Http
+from connectors.shopify import catalogue, orders, stock, webhooks
+from connectors.shopify import shop as shop_facts
+
+
+class Shopify:
+    """Stateless. `shop.base_url` is the shop's origin; `shop.credentials` holds `access_token`."""
+
+    platform = Platform.SHOPIFY
+    abilities = Abilities(
+        write_mode=WriteMode.COMPARE_AND_SET,
+        has_locations=True,
+        replays_by_key=True,
+        write_rows_max=stock.ROWS_MAX,
+        read_rows_max=stock.ROWS_MAX,
+        read_orders_max=orders.READ_ORDERS_MAX,
+    )
+
+    def address(self, headers: Mapping[str, str], path_key: str | None) -> str | None:
+        """The myshopify.com domain in the delivery's header, lower-case, or None. `path_key` is not needed."""
+        return webhooks.address(headers)
+
+    def verify(self, secrets: Sequence[str], headers: Mapping[str, str], body: bytes) -> None:
+        """See `webhooks.verify`."""
+        webhooks.verify(secrets, headers, body)
+
+    def notice(self, shop: Shop, headers: Mapping[str, str], body: bytes) -> Notice:
+        """See `webhooks.notice`."""
+        return webhooks.notice(shop, headers, body)
+
+    def parse_order(self, body: bytes) -> OrderSnapshot:
+        """See `orders.parse`."""
+        return orders.parse(body)
+
+    def read_orders(self, http: Http, shop: Shop, window: Window) -> Iterator[Sequence[OrderDocument]]:
+        """See `orders.read_window`."""
+        return orders.read_window(http, shop, window)
+
+    def read_orders_by_key(self, http: Http, shop: Shop, keys: Sequence[str]) -> Sequence[OrderDocument]:
+        """See `orders.read_by_key`."""
+        return orders.read_by_key(http, shop, keys)
+
+    def read_stock(self, http: Http, shop: Shop, keys: Sequence[StockKey]) -> Sequence[StockReading]:
+        """See `stock.read`."""
+        return stock.read(http, shop, keys)
+
+    def read_catalogue(self, http: Http, shop: Shop) -> Iterator[Sequence[CatalogueEntry]]:
+        """See `catalogue.read`."""
+        return catalogue.read(http, shop)
+
+    def read_locations(self, http: Http, shop: Shop) -> Sequence[ChannelLocation]:
+        """See `catalogue.read_locations`."""
+        return catalogue.read_locations(http, shop)
+
+    def write_stock(self, http: Http, shop: Shop, rows: Sequence[StockWrite], key: str) -> Sequence[WriteOutcome]:
+        """See `stock.write`."""
+        return stock.write(http, shop, rows, key)
+
+    def read_facts(self, http: Http, shop: Shop) -> Mapping[str, str]:
+        """See `shop.read_facts`."""
+        return shop_facts.read_facts(http, shop)
+
+    def read_webhooks(self, http: Http, shop: Shop) -> Sequence[shop_facts.Subscription]:
+        """See `shop.read_webhooks`."""
+        return shop_facts.read_webhooks(http, shop)
+
+    def write_webhooks(self, http: Http, shop: Shop, uri: str) -> Sequence[shop_facts.Subscription]:
+        """See `shop.write_webhooks`."""
+        return shop_facts.write_webhooks(http, shop, uri)

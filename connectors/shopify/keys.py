@@ -1,0 +1,17 @@
+"""Global ids: how Shopify names a thing in GraphQL, and how its webhook bodies (REST-shaped) name the same thing."""
+
+from __future__ import annotations
+
+_PREFIX = "gid://shopify/"
+
+
+def gid(kind: str, number: int) -> str:
+    """`gid("Order", 7)` → `gid://shopify/Order/7`."""
+    return f"{_PREFIX}{kind}/{number}"
+
+
+def kind(key: str) -> str:
+    """`Order` of `gid://shopify/Order/7`; "" for anything else."""
+    if not key.startswith(_PREFIX):
+        return ""
+    return key.removeprefix(_PREFIX).partition("/")[0]

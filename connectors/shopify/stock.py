@@ -1,0 +1,171 @@
+"""Numbers: what a shop shows per item and location, and changing it without overwriting a sale.
+
+Absolute rows compare: `changeFromQuantity` is what we expect there, and the whole batch is refused when one row
+differs. Relative rows do not compare. Both carry an idempotency key (required since 2026-04, kept by Shopify for 24
+hours).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from connectors.base import (
+    Conflict,
+    Rejected,
+    Shop,
+    StockKey,
+    StockReading,
+    StockWrite,
+    Unsent,
+    WriteOutcome,
+    Written,
+)
+from connectors.errors import Refused
+from connectors.http import Http
+from connectors.shopify import graphql
+from connectors.shopify.errors import UNKNOWN_USER_ERROR, USER_ERRORS, Call, Row
+
+ROWS_MAX = 250  # of any input array (limits page)
+STATE = "available"
+REASON = "correction"
+# The only reasons Shopify accepts; anything else is INVALID_REASON.
+REASONS = frozenset({
+    "correction", "cycle_count_available", "damaged", "movement_created", "movement_updated", "movement_received",
+    "movement_canceled", "other", "promotion", "quality_control", "received", "reservation_created",
+    "reservation_deleted", "reservation_updated", "restock", "safety_stock", "shrinkage",
+})  # fmt: skip
+
+
+def read(http: Http, shop: Shop, keys: Sequence[StockKey]) -> list[StockReading]:
+    """One reading per key. Without a number: `gone`, `untracked`, `bundle_parent` or `not_stocked` (the item is not, or
+    no longer, stocked at that location, where Shopify would silently accept a write)."""
+    by_location: dict[str, list[str]] = defaultdict(list)
+    for key in dict.fromkeys(keys):
+        by_location[key.location_key].append(key.stock_key)
+    readings = []
+    for location, items in by_location.items():
+        readings += _read_location(http, shop, location, items)
+    return readings
+
+
+def _read_location(http: Http, shop: Shop, location: str, items: Sequence[str]) -> list[StockReading]:
+    def fetch(some: Sequence[str]) -> list[StockReading]:
+        variables = {"ids": list(some), "locationId": location}
+        nodes = graphql.query(http, shop, "stock_by_item", variables).data["nodes"]
+        return [_reading(StockKey(item, location), node) for item, node in zip(some, nodes, strict=True)]
+
+    return graphql.in_halves(items, ROWS_MAX, fetch)
+
+
+def _reading(key: StockKey, item: Mapping[str, Any] | None) -> StockReading:
+    if not item:
+        return StockReading(key, None, "gone")
+    if any(variant["requiresComponents"] for variant in (item["variants"] or {"nodes": []})["nodes"]):
+        return StockReading(key, None, "bundle_parent")
+    if not item["tracked"]:
+        return StockReading(key, None, "untracked")
+    level = item["inventoryLevel"]
+    if level is None or not level["isActive"]:
+        return StockReading(key, None, "not_stocked")
+    return StockReading(key, quantity(level))
+
+
+def quantity(level: Mapping[str, Any]) -> int:
+    """`available` of an inventory level; may be negative."""
+    return next(int(entry["quantity"]) for entry in level["quantities"] if entry["name"] == STATE)
+
+
+def write(http: Http, shop: Shop, rows: Sequence[StockWrite], key: str) -> list[WriteOutcome]:
+    """Send one batch, all absolute or all relative, at most `ROWS_MAX` rows with distinct keys (else `ValueError`).
+
+    Shopify applies all rows or none: when it refuses some, the others come back `Unsent`. Raises `Throttled`,
+    `Transient` (same key again), `OutcomeUnknown` (same key, same rows), `Refused` (never with this key).
+    """
+    if not rows:
+        return []
+    _check(rows)
+    relative = rows[0].relative
+    name = "inventory_adjust" if relative else "inventory_set"
+    variables = {"idempotencyKey": key, "input": _adjust_input(rows, key) if relative else _set_input(rows, key)}
+    payload = next(iter(graphql.mutate(http, shop, name, variables).data.values()))
+    if payload["userErrors"]:
+        return _refused(rows, payload["userErrors"])
+    return _written(rows, payload["inventoryAdjustmentGroup"])
+
+
+def _check(rows: Sequence[StockWrite]) -> None:
+    if len(rows) > ROWS_MAX:
+        raise ValueError(f"{len(rows)} rows, at most {ROWS_MAX}")
+    if len({row.relative for row in rows}) > 1:
+        raise ValueError("absolute and relative rows can't share a call")
+    if len({row.key for row in rows}) < len(rows):
+        raise ValueError("an item and location may appear once in a call")
+
+
+def _set_input(rows: Sequence[StockWrite], key: str) -> dict[str, object]:
+    quantities = [
+        {
+            "inventoryItemId": row.key.stock_key,
+            "locationId": row.key.location_key,
+            "quantity": row.target,
+            "changeFromQuantity": row.expected,
+        }
+        for row in rows
+    ]
+    return {**_origin(key), "quantities": quantities}
+
+
+def _adjust_input(rows: Sequence[StockWrite], key: str) -> dict[str, object]:
+    changes = [
+        {
+            "inventoryItemId": row.key.stock_key,
+            "locationId": row.key.location_key,
+            "delta": row.target - row.expected,
+            "changeFromQuantity": None,  # must be present: null means that nothing is compared
+        }
+        for row in rows
+    ]
+    return {**_origin(key), "changes": changes}
+
+
+def _origin(key: str) -> dict[str, object]:
+    return {"name": STATE, "reason": REASON, "referenceDocumentUri": f"gid://perpetual/Push/{key}"}
+
+
+def _written(rows: Sequence[StockWrite], group: Mapping[str, Any] | None) -> list[WriteOutcome]:
+    """A row that changed nothing is in no change: it was accepted without a number."""
+    after = {
+        StockKey(change["item"]["id"], change["location"]["id"]): change["quantityAfterChange"]
+        for change in (group or {"changes": []})["changes"]
+        if change["name"] == STATE and change["item"] and change["location"]
+    }
+    return [Written(row.key, after.get(row.key)) for row in rows]
+
+
+def _refused(rows: Sequence[StockWrite], errors: Sequence[Mapping[str, Any]]) -> list[WriteOutcome]:
+    outcomes: dict[int, WriteOutcome] = {}
+    for error in errors:
+        verdict = USER_ERRORS.get(str(error["code"]), UNKNOWN_USER_ERROR)
+        index = _row_index(error["field"], len(rows))
+        if isinstance(verdict, Call):
+            raise verdict.error(verdict.reason, str(error["message"])[:200])
+        if index is None:
+            raise Refused(verdict.value, f"no row named: {error['message']}"[:200])
+        outcomes.setdefault(index, _row_outcome(rows[index].key, verdict, error))
+    return [outcomes.get(index) or Unsent(row.key) for index, row in enumerate(rows)]
+
+
+def _row_outcome(key: StockKey, verdict: Row, error: Mapping[str, Any]) -> WriteOutcome:
+    if verdict is Row.CONFLICT:
+        return Conflict(key)
+    return Rejected(key, verdict.value, str(error["message"])[:200])
+
+
+def _row_index(field: Sequence[str] | None, count: int) -> int | None:
+    """The row that `["input", "quantities", "<i>", …]` names; the only row there is, when it names none."""
+    named = next((int(part) for part in field or () if part.isdecimal()), None)
+    if named is None:
+        return 0 if count == 1 else None
+    return named if named < count else None
