@@ -217,13 +217,10 @@ def _with_local_secrets(settings: Settings, told: Raw) -> Settings:
     if not local:
         return settings
     theirs = {key: value for key, value in told.get("security", {}).items() if value}
-    ours = dict(local.get("security", {}))
-    if "encryption_keys" in theirs:  # keys and the name of the active one go together
-        ours = {key: value for key, value in ours.items() if key == "owner_password_hash"}
     merged = {
         **told,
         "server": {**local.get("server", {}), **told.get("server", {})},
-        "security": {**ours, **theirs},
+        "security": {**local.get("security", {}), **theirs},  # keys and active key are told together or not at all
     }
     return _checked(merged, lambda *_: str(folder), [])
 
