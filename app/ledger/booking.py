@@ -78,6 +78,10 @@ from unnest(%(postings)s::bigint[], %(lines)s::smallint[], %(items)s::bigint[], 
 """
 
 
+class MissingRows(Exception):
+    """A row to lock is not there yet: give the locks back, insert it, begin again."""
+
+
 @dataclass(slots=True)
 class OpenBooks:
     """The books a batch works on, by item; the issues its returns name; what each assembly has cost so far."""
@@ -112,10 +116,16 @@ def open_books(session: Session, movements: Sequence[Movement], method: CostMeth
     return books
 
 
-def lock_items(session: Session, items: Sequence[int], method: CostMethod) -> OpenBooks:
-    """The items' cost rows, inserted where missing and locked in order; without layers."""
+def insert_items(session: Session, items: Sequence[int]) -> None:
+    """Zero rows for items that have no cost row yet."""
     session.run(_INSERT_ITEMS, items=list(items))
+
+
+def lock_items(session: Session, items: Sequence[int], method: CostMethod) -> OpenBooks:
+    """The items' cost rows locked in order, without layers. Raises MissingRows when an item has none yet."""
     rows = session.rows(_LOCK_ITEMS, items=list(items))
+    if len(rows) < len(items):
+        raise MissingRows
     books = OpenBooks()
     for row in rows:
         sums = (row.quantity, row.value, row.last_quantity, row.last_value)

@@ -1,31 +1,27 @@
 """Posting: the only writer of movements, levels, layers and journal.
 
 A batch of any size is a constant number of set-based statements in the caller's transaction. The order of locks is the
-same for everybody: the period FOR SHARE, the item cost rows by item, the levels by item and place; each set is inserted
-as zero rows where missing before it is locked, so two writers can neither lose an update nor wait for each other.
+same for everybody: the period FOR SHARE, the item cost rows by item, the levels by item and place. Rows that are missing
+are inserted as zeroes, in order and before any lock is held (the first try gives its locks back), so two writers can
+neither lose an update nor wait for each other in a circle.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 from app.core.db import ConstraintViolated, Session
-from app.core.errors import InvalidInput, NotFound
+from app.core.errors import InvalidInput, NotFound, Unavailable
 from app.ledger import booking, period
-from app.ledger.models import (
-    BATCH_MAX,
-    OWNED_SET,
-    InsufficientStock,
-    KeyConflict,
-    Movement,
-    Posted,
-    State,
-    check_movement,
-)
+from app.ledger.booking import MissingRows
+from app.ledger.models import BATCH_MAX, OWNED, InsufficientStock, KeyConflict, Movement, Posted, check_movement
 
+_Deltas = defaultdict[tuple[int, int], list[int]]
+_COLUMN = {state: column for column, state in enumerate(OWNED)}
 _KEY_CONSTRAINT = "movement_source_key"
 _TRIES_MAX = 3
 
@@ -79,19 +75,20 @@ def post(session: Session, movements: Sequence[Movement], *, forbid_negative: bo
     fresh = _without_repeats(session, movements)
     repeated = len(movements) - len(fresh)
     ids: dict[tuple[str, str], int] = {}
-    for attempt in range(_TRIES_MAX):
+    for _ in range(_TRIES_MAX):
         try:
             with session.savepoint():
-                ids |= _post_new(session, fresh, forbid_negative=forbid_negative)
-            return Posted(ids, repeated)
+                return Posted(ids | _post_new(session, fresh, forbid_negative=forbid_negative), repeated)
+        except MissingRows:
+            _insert_rows(session, fresh)
         except ConstraintViolated as error:
-            if error.name != _KEY_CONSTRAINT or attempt == _TRIES_MAX - 1:
-                raise _typed(error) from error
-        known = _known_ids(session, fresh)
-        ids |= known
-        repeated += len(known)
-        fresh = [m for m in fresh if (m.source, m.source_key) not in known]
-    raise AssertionError("unreachable")
+            if error.name != _KEY_CONSTRAINT:
+                raise
+            known = _known_ids(session, fresh)
+            ids |= known
+            repeated += len(known)
+            fresh = [m for m in fresh if (m.source, m.source_key) not in known]
+    raise Unavailable("posting_contended", "others keep posting the same facts; try again")
 
 
 def _without_repeats(session: Session, movements: Sequence[Movement]) -> list[Movement]:
@@ -108,8 +105,8 @@ def _without_repeats(session: Session, movements: Sequence[Movement]) -> list[Mo
 
 def _content(movement: Movement) -> tuple[Any, ...]:
     return (
-        movement.item_id, movement.quantity, movement.from_state.value, movement.from_location_id,
-        movement.to_state.value, movement.to_location_id,
+        movement.item_id, movement.quantity, movement.from_state, movement.from_location_id,
+        movement.to_state, movement.to_location_id,
     )  # fmt: skip
 
 
@@ -159,9 +156,9 @@ def _insert_movements(session: Session, numbered: Sequence[tuple[int, Movement]]
         ids=[movement_id for movement_id, _ in numbered],
         items=[m.item_id for m in rows],
         quantities=[m.quantity for m in rows],
-        from_states=[m.from_state.value for m in rows],
+        from_states=[m.from_state for m in rows],
         from_places=[m.from_location_id for m in rows],
-        to_states=[m.to_state.value for m in rows],
+        to_states=[m.to_state for m in rows],
         to_places=[m.to_location_id for m in rows],
         sources=[m.source for m in rows],
         keys=[m.source_key for m in rows],
@@ -172,41 +169,38 @@ def _insert_movements(session: Session, numbered: Sequence[tuple[int, Movement]]
     )
 
 
-@dataclass(slots=True)
-class _Delta:
-    """What a batch changes at one (item, place)."""
-
-    available: int = 0
-    committed: int = 0
-    damaged: int = 0
-    quarantined: int = 0
-    in_transit: int = 0
-
-
-def _deltas(movements: Sequence[Movement]) -> dict[tuple[int, int], _Delta]:
-    deltas: dict[tuple[int, int], _Delta] = {}
+def _deltas(movements: Sequence[Movement]) -> _Deltas:
+    """What a batch changes, by (item, place): one number per owned state, in the order of `OWNED`."""
+    deltas: _Deltas = defaultdict(lambda: [0] * len(OWNED))
     for m in movements:
-        for state, place, sign in ((m.from_state, m.from_location_id, -1), (m.to_state, m.to_location_id, 1)):
-            if place is not None and state in OWNED_SET:
-                delta = deltas.setdefault((m.item_id, place), _Delta())
-                setattr(delta, state, getattr(delta, state) + sign * m.quantity)
+        if m.from_location_id is not None:
+            deltas[m.item_id, m.from_location_id][_COLUMN[m.from_state]] -= m.quantity
+        if m.to_location_id is not None:
+            deltas[m.item_id, m.to_location_id][_COLUMN[m.to_state]] += m.quantity
     return deltas
+
+
+def _insert_rows(session: Session, movements: Sequence[Movement]) -> None:
+    """Zero rows for whatever the batch needs and is not there; while nothing is locked."""
+    deltas = _deltas(movements)
+    try:
+        booking.insert_items(session, sorted({m.item_id for m in movements if booking.crosses(m)}))
+        session.run(_INSERT_LEVELS, items=[item for item, _ in deltas], places=[place for _, place in deltas])
+    except ConstraintViolated as error:
+        raise _typed(error) from error
 
 
 def _change_levels(session: Session, movements: Sequence[Movement], *, forbid_negative: bool) -> None:
     deltas = _deltas(movements)
+    changes = dict(zip(OWNED, map(list, zip(*deltas.values(), strict=True)), strict=True))
     keys = {"items": [item for item, _ in deltas], "places": [place for _, place in deltas]}
-    session.run(_INSERT_LEVELS, **keys)
-    changes = {state.value: [getattr(d, state) for d in deltas.values()] for state in OWNED_SET}
-    session.run(_UPDATE_LEVELS, **keys, **changes)
+    if session.run(_UPDATE_LEVELS, **keys, **changes) < len(deltas):
+        raise MissingRows
     if forbid_negative:
-        lowered = [key for key, delta in deltas.items() if delta.available < 0]
-        _refuse_negative(session, lowered, deltas)
+        _refuse_negative(session, [key for key, delta in deltas.items() if delta[0] < 0], deltas)
 
 
-def _refuse_negative(
-    session: Session, lowered: Sequence[tuple[int, int]], deltas: dict[tuple[int, int], _Delta]
-) -> None:
+def _refuse_negative(session: Session, lowered: Sequence[tuple[int, int]], deltas: _Deltas) -> None:
     row = session.row(
         """select item_id, location_id, available from level
            join unnest(%(items)s::bigint[], %(places)s::bigint[]) k(item_id, location_id) using (item_id, location_id)
@@ -215,7 +209,7 @@ def _refuse_negative(
         places=[place for _, place in lowered],
     )
     if row is not None:
-        before = row.available - deltas[row.item_id, row.location_id].available
+        before = row.available - deltas[row.item_id, row.location_id][0]
         raise InsufficientStock(row.item_id, row.location_id, before)
 
 
@@ -226,5 +220,3 @@ def _typed(error: ConstraintViolated) -> Exception:
         return NotFound("unknown_location", "no such location")
     return error
 
-
-__all__ = ["Movement", "Posted", "State", "post"]
