@@ -103,7 +103,8 @@ class World:
         """Debits less credits of an account."""
         with self.session() as session:
             value: Decimal = session.value(
-                """select coalesce(sum(amount) filter (where debit = %(a)s), 0) - coalesce(sum(amount) filter (where credit = %(a)s), 0)
+                """select coalesce(sum(amount) filter (where debit = %(a)s), 0)
+                        - coalesce(sum(amount) filter (where credit = %(a)s), 0)
                    from journal where merchant_id = %(merchant_id)s""",
                 a=account,
             )

@@ -75,7 +75,7 @@ def get_merchant(database: Database, now: datetime, name: str | None) -> Merchan
 def _check(name: str, currency: str, cost_method: str, time_zone: str) -> None:
     if not 1 <= len(name) <= NAME_MAX:
         raise InvalidInput("bad_name", f"1 to {NAME_MAX} characters", where="name")
-    if len(currency) != 3 or not currency.isalpha() or not currency.isupper() or not currency.isascii():  # noqa: PLR2004
+    if len(currency) != 3 or not currency.isalpha() or not currency.isupper() or not currency.isascii():
         raise InvalidInput("bad_currency", "an ISO 4217 code such as USD", where="currency")
     if cost_method not in ("fifo", "average"):
         raise InvalidInput("bad_cost_method", "fifo or average", where="cost_method")

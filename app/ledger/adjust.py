@@ -35,8 +35,9 @@ _INSERT = """
 insert into cost_adjustment (merchant_id, posting_id, item_id, movement_id, amount, account, source, source_key,
                              occurred_at, posted_on, recorded_at)
 select %(merchant_id)s, a.*, %(now)s
-from unnest(%(ids)s::bigint[], %(items)s::bigint[], %(movements)s::bigint[], %(amounts)s::numeric[], %(accounts)s::text[],
-            %(sources)s::text[], %(keys)s::text[], %(occurred)s::timestamptz[], %(posted)s::date[]) a
+from unnest(%(ids)s::bigint[], %(items)s::bigint[], %(movements)s::bigint[], %(amounts)s::numeric[],
+            %(accounts)s::text[], %(sources)s::text[], %(keys)s::text[], %(occurred)s::timestamptz[],
+            %(posted)s::date[]) a
 """
 
 

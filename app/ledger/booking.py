@@ -40,17 +40,20 @@ order by l.item_id, received_at, layer_id
 """
 _ISSUES = """
 select m.movement_id, m.item_id,
-       m.quantity - coalesce((select sum(r.quantity) from movement r
-                              where r.merchant_id = %(merchant_id)s and r.reverses_movement_id = m.movement_id), 0) as quantity,
+       m.quantity - coalesce((
+           select sum(r.quantity) from movement r
+           where r.merchant_id = %(merchant_id)s and r.reverses_movement_id = m.movement_id), 0) as quantity,
        j.debit as account,
-       j.amount + coalesce((select sum(case when c.debit = j.debit then c.amount else -c.amount end) from journal c
-                            where c.merchant_id = %(merchant_id)s and c.corrects_posting_id = m.movement_id), 0) as value
+       j.amount + coalesce((
+           select sum(case when c.debit = j.debit then c.amount else -c.amount end) from journal c
+           where c.merchant_id = %(merchant_id)s and c.corrects_posting_id = m.movement_id), 0) as value
 from movement m join journal j on j.merchant_id = m.merchant_id and j.posting_id = m.movement_id
 where m.merchant_id = %(merchant_id)s and m.movement_id = any(%(issues)s)
   and j.credit = 'inventory' and j.corrects_posting_id is null
 """
 _WRITE_ITEMS = """
-update item_cost c set quantity = n.quantity, value = n.value, last_quantity = n.last_quantity, last_value = n.last_value
+update item_cost c
+set quantity = n.quantity, value = n.value, last_quantity = n.last_quantity, last_value = n.last_value
 from unnest(%(items)s::bigint[], %(quantities)s::bigint[], %(values)s::numeric[], %(last_quantities)s::bigint[],
             %(last_values)s::numeric[]) n(item_id, quantity, value, last_quantity, last_value)
 where c.merchant_id = %(merchant_id)s and c.item_id = n.item_id
@@ -61,10 +64,12 @@ insert into cost_layer (merchant_id, item_id, layer_id, kind, received_at, posti
 select %(merchant_id)s, l.*, l.quantity <> 0
 from unnest(%(items)s::bigint[], %(layers)s::bigint[], %(kinds)s::text[], %(received)s::timestamptz[],
             %(postings)s::bigint[], %(accounts)s::text[], %(received_quantities)s::bigint[], %(quantities)s::bigint[],
-            %(values)s::numeric[]) l(item_id, layer_id, kind, received_at, posting_id, account, received_quantity, quantity, value)
+            %(values)s::numeric[])
+     l(item_id, layer_id, kind, received_at, posting_id, account, received_quantity, quantity, value)
 """
 _UPDATE_LAYERS = """
-update cost_layer l set quantity = n.quantity, value = n.value, received_quantity = n.received_quantity, is_open = n.quantity <> 0
+update cost_layer l
+set quantity = n.quantity, value = n.value, received_quantity = n.received_quantity, is_open = n.quantity <> 0
 from unnest(%(items)s::bigint[], %(layers)s::bigint[], %(received_quantities)s::bigint[], %(quantities)s::bigint[],
             %(values)s::numeric[]) n(item_id, layer_id, received_quantity, quantity, value)
 where l.merchant_id = %(merchant_id)s and l.item_id = n.item_id and l.layer_id = n.layer_id

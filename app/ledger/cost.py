@@ -117,7 +117,7 @@ class Books:
         self._take_in(posting_id, quantity, known, at)
 
     def find_again(self, posting_id: int, quantity: int, account: str, at: datetime) -> None:
-        """Units come in that name no issue (found at a count, returned without an order): at the present cost, marked."""
+        """Units come in that name no issue (found at a count, returned without an order): at present cost, marked."""
         value = self._present_cost(quantity)
         self._enter(posting_id, Account.INVENTORY, account, value, provisional=True)
         self._take_in(posting_id, quantity, value, at)

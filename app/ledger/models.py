@@ -63,9 +63,9 @@ class CostMethod(StrEnum):
 class Movement:
     """A movement to post.
 
-    `from_location_id` and `to_location_id` are set exactly where the state is at a place (for in_transit: the place it is
-    bound for). `source` and `source_key` name the fact once and for ever: the same key with the same content again is a
-    success that does nothing. `value` is the total cost that comes in with the goods (receipt, opening), in the
+    `from_location_id` and `to_location_id` are set exactly where the state is at a place (for in_transit: the place it
+    is bound for). `source` and `source_key` name the fact once and for ever: the same key with the same content again
+    is a success that does nothing. `value` is the total cost that comes in with the goods (receipt, opening), in the
     merchant's currency; None means unknown: booked at 0 and marked provisional. `reverses_movement_id` names the issue
     that a return undoes; it comes back at that cost; `reverses_key` names one earlier in the same batch by its
     source_key. `assembly` joins the components and the product of one assembly.

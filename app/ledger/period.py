@@ -1,7 +1,7 @@
 """Accounting months: which day a fact is booked on, and closing a month for good.
 
-A posting holds its month FOR SHARE and closing takes it FOR UPDATE, so that no commit can slip into a month whose closing
-figures were just added up. Months close in order.
+A posting holds its month FOR SHARE and closing takes it FOR UPDATE, so that no commit can slip into a month whose
+closing figures were just added up. Months close in order.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def hold(session: Session, occurred: Sequence[datetime]) -> tuple[Merchant, list
 
 
 def close(session: Session, month: date) -> tuple[Decimal, Decimal]:
-    """Close a month: (inventory value at its end, its cost of goods sold), stored. Raises PeriodClosed when it is closed
-    or an earlier month with postings is open."""
+    """Close a month: (inventory value at its end, its cost of goods sold), stored. Raises PeriodClosed when it is
+    closed or an earlier month with postings is open."""
     earlier = session.value(
         "select min(month) from period where merchant_id = %(merchant_id)s and month < %(month)s and closed_at is null",
         month=month,
@@ -94,8 +94,8 @@ def _hold_months(session: Session, months: Sequence[date]) -> set[date]:
 
 def _make(session: Session, months: Sequence[date]) -> None:
     session.run(
-        """insert into period (merchant_id, month) select %(merchant_id)s, m from unnest(%(months)s::date[]) m order by m
-           on conflict do nothing""",
+        """insert into period (merchant_id, month)
+           select %(merchant_id)s, m from unnest(%(months)s::date[]) m order by m on conflict do nothing""",
         months=list(months),
     )
 

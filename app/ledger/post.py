@@ -1,9 +1,9 @@
 """Posting: the only writer of movements, levels, layers and journal.
 
 A batch of any size is a constant number of set-based statements in the caller's transaction. The order of locks is the
-same for everybody: the period FOR SHARE, the item cost rows by item, the levels by item and place. Rows that are missing
-are inserted as zeroes, in order and before any lock is held (the first try gives its locks back), so two writers can
-neither lose an update nor wait for each other in a circle.
+same for everybody: the period FOR SHARE, the item cost rows by item, the levels by item and place. Rows that are
+missing are inserted as zeroes, in order and before any lock is held (the first try gives its locks back), so two
+writers can neither lose an update nor wait for each other in a circle.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ _KEY_CONSTRAINT = "movement_source_key"
 _TRIES_MAX = 3
 
 _INSERT_MOVEMENTS = """
-insert into movement (merchant_id, movement_id, item_id, quantity, from_state, from_location_id, to_state, to_location_id,
-                      source, source_key, reason, reverses_movement_id, occurred_at, posted_on, recorded_at)
+insert into movement (merchant_id, movement_id, item_id, quantity, from_state, from_location_id, to_state,
+                      to_location_id, source, source_key, reason, reverses_movement_id, occurred_at, posted_on,
+                      recorded_at)
 select %(merchant_id)s, m.*, %(now)s
 from unnest(%(ids)s::bigint[], %(items)s::bigint[], %(quantities)s::bigint[], %(from_states)s::stock_state[],
             %(from_places)s::bigint[], %(to_states)s::stock_state[], %(to_places)s::bigint[], %(sources)s::text[],
@@ -59,7 +60,8 @@ from d join k using (item_id, location_id)
 where l.merchant_id = %(merchant_id)s and l.item_id = d.item_id and l.location_id = d.location_id
 """
 _KNOWN = """
-select source, source_key, movement_id, item_id, quantity, from_state::text, from_location_id, to_state::text, to_location_id
+select source, source_key, movement_id, item_id, quantity, from_state::text, from_location_id, to_state::text,
+       to_location_id
 from movement join unnest(%(sources)s::text[], %(keys)s::text[]) k(source, source_key) using (source, source_key)
 where merchant_id = %(merchant_id)s
 """
@@ -219,4 +221,3 @@ def _typed(error: ConstraintViolated) -> Exception:
     if error.name == "level_merchant_id_location_id_fkey":
         return NotFound("unknown_location", "no such location")
     return error
-

@@ -22,7 +22,7 @@ _LEVELS = f"""
 with {FLOWS}
 insert into level (merchant_id, item_id, location_id, available, committed, damaged, quarantined, in_transit)
 select %(merchant_id)s, item_id, location_id, available, committed, damaged, quarantined, in_transit from sums
-"""
+"""  # noqa: S608  constants only
 # Movements over the border and late costs in the order in which they were booked, with what came in.
 _HISTORY = """
 select m.item_id, m.movement_id as posting_id, m.quantity, m.from_state::text, m.to_state::text, m.occurred_at,
@@ -58,7 +58,8 @@ def _item_pages(session: Session) -> Iterator[list[int]]:
     last = 0
     while True:
         rows = session.rows(
-            "select item_id from item where merchant_id = %(merchant_id)s and item_id > %(last)s order by item_id limit %(n)s",
+            """select item_id from item where merchant_id = %(merchant_id)s and item_id > %(last)s
+               order by item_id limit %(n)s""",
             last=last,
             n=ITEMS_PER_READ,
         )

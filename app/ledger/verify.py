@@ -27,7 +27,8 @@ flows as (
 """
 _BOOKS = """
 booked as (
-    select item_id, sum(case when debit = 'inventory' then amount when credit = 'inventory' then -amount else 0 end) as value
+    select item_id,
+           sum(case when debit = 'inventory' then amount when credit = 'inventory' then -amount else 0 end) as value
     from journal where merchant_id = %(merchant_id)s group by item_id
 ), layered as (
     select item_id, sum(quantity) as quantity, sum(value) as value
@@ -47,12 +48,13 @@ CHECKS = {
                coalesce(s.in_transit, 0))
            is distinct from
               (coalesce(l.available, 0), coalesce(l.committed, 0), coalesce(l.damaged, 0), coalesce(l.quarantined, 0),
-               coalesce(l.in_transit, 0))""",
+               coalesce(l.in_transit, 0))""",  # noqa: S608  constants only, here and below
     "history_can_be_changed": """
         select 0 as item_id, t.name as place from unnest(array['movement', 'journal', 'cost_adjustment']) t(name)
         where not exists (select from pg_trigger g where g.tgrelid = t.name::regclass and g.tgname = 'append_only'
                           and g.tgenabled = 'O')
-           or has_table_privilege(current_user, t.name, 'UPDATE') or has_table_privilege(current_user, t.name, 'DELETE')""",
+           or has_table_privilege(current_user, t.name, 'UPDATE')
+           or has_table_privilege(current_user, t.name, 'DELETE')""",
     "key_is_not_unique": """
         select min(item_id) as item_id, source || ' ' || source_key as place from movement
         where merchant_id = %(merchant_id)s group by source, source_key having count(*) > 1""",
@@ -65,11 +67,13 @@ CHECKS = {
                or (c.value, c.quantity) is distinct from (coalesce(l.value, 0), coalesce(l.quantity, 0)))
         union all
         select b.item_id, 'no cost row' from booked b
-        where b.value <> 0 and not exists (select from item_cost c where c.merchant_id = %(merchant_id)s and c.item_id = b.item_id)""",
+        where b.value <> 0 and not exists (
+            select from item_cost c where c.merchant_id = %(merchant_id)s and c.item_id = b.item_id)""",  # noqa: S608
     "cost_crossed_the_border_unbooked": """
         select m.item_id, m.movement_id::text as place from movement m
         where m.merchant_id = %(merchant_id)s and (m.from_location_id is null) <> (m.to_location_id is null)
-          and not exists (select from journal j where j.merchant_id = m.merchant_id and j.posting_id = m.movement_id)""",
+          and not exists (
+              select from journal j where j.merchant_id = m.merchant_id and j.posting_id = m.movement_id)""",
     "order_position_is_not_its_movements": """
         select item_id, location_id::text as place from (
             select item_id, location_id, sum(committed) as committed from order_position

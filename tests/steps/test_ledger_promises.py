@@ -6,10 +6,11 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from app.core.db import ConstraintViolated
+from app.core.embedded import OWNER_ROLE, Embedded
 from app.core.errors import InvalidInput, NotFound
 from app.ledger import period
 from app.ledger.adjust import adjust
@@ -69,12 +70,8 @@ def test_a_movement_is_never_changed_or_deleted(world: World, sql: str) -> None:
 @pytest.mark.parametrize(
     "sql", ["update movement set quantity = 1", "delete from journal", "truncate movement cascade"]
 )
-def test_not_even_the_owner_of_the_tables_changes_history(server: object, world: World, sql: str) -> None:
-    from app.core.embedded import OWNER_ROLE, Embedded
-    from sqlalchemy import create_engine
-
+def test_not_even_the_owner_of_the_tables_changes_history(server: Embedded, world: World, sql: str) -> None:
     trade(world)
-    assert isinstance(server, Embedded)
     engine = create_engine(server.url(OWNER_ROLE))
     with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
         connection.exec_driver_sql(sql)
@@ -308,7 +305,7 @@ def test_an_unknown_item_or_place_is_named_and_nothing_is_written(world: World, 
 
 @pytest.mark.parametrize(("field", "value"), [
     ("quantity", 0), ("quantity", -1), ("quantity", 10**13), ("value", Decimal("-1")), ("value", Decimal("NaN")),
-    ("value", Decimal("0.00001")), ("occurred_at", datetime(2026, 1, 1)), ("to_location_id", None),
+    ("value", Decimal("0.00001")), ("occurred_at", datetime.fromisoformat("2026-01-01")), ("to_location_id", None),
 ])  # fmt: skip
 def test_what_can_not_be_a_movement_is_refused_by_its_field(world: World, field: str, value: object) -> None:
     movement = world.movement("mug", 1, BUY, "1")
@@ -324,7 +321,8 @@ def test_a_rebuild_finds_the_same_books(world: World) -> None:
     receipt = world.move("mug", 30, BUY, "333.3333")
     with world.session() as session:
         adjust(session, [Adjustment(receipt, Decimal("7.77"), Account.GOODS_RECEIVED, "bill", "1", world.now)])
-    query = "select item_id, kind, quantity, value from cost_layer where merchant_id = %(merchant_id)s and is_open order by 1, layer_id"
+    query = """select item_id, kind, quantity, value from cost_layer where merchant_id = %(merchant_id)s and is_open
+               order by 1, layer_id"""
     with world.session() as session:
         before = session.rows(query), session.rows("select * from item_cost where merchant_id = %(merchant_id)s")
         rebuild(session)
