@@ -46,6 +46,10 @@ class Shopify:
         """See `webhooks.verify`."""
         webhooks.verify(secrets, headers, body)
 
+    def is_ping(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """Shopify sends none."""
+        return False
+
     def notice(self, shop: Shop, headers: Mapping[str, str], body: bytes) -> Notice:
         """See `webhooks.notice`."""
         return webhooks.notice(shop, headers, body)

@@ -86,9 +86,8 @@ def write(http: Http, shop: Shop, rows: Sequence[StockWrite], key: str) -> list[
     if not rows:
         return []
     _check(rows)
-    relative = rows[0].relative
-    name = "inventory_adjust" if relative else "inventory_set"
-    variables = {"idempotencyKey": key, "input": _adjust_input(rows, key) if relative else _set_input(rows, key)}
+    name = "inventory_adjust" if rows[0].relative else "inventory_set"
+    variables = {"idempotencyKey": key, "input": write_input(rows, key)}
     payload = next(iter(graphql.mutate(http, shop, name, variables).data.values()))
     if payload["userErrors"]:
         return _refused(rows, payload["userErrors"])
@@ -104,34 +103,18 @@ def _check(rows: Sequence[StockWrite]) -> None:
         raise ValueError("an item and location may appear once in a call")
 
 
-def _set_input(rows: Sequence[StockWrite], key: str) -> dict[str, object]:
-    quantities = [
-        {
-            "inventoryItemId": row.key.stock_key,
-            "locationId": row.key.location_key,
-            "quantity": row.target,
-            "changeFromQuantity": row.expected,
-        }
-        for row in rows
-    ]
-    return {**_origin(key), "quantities": quantities}
+def write_input(rows: Sequence[StockWrite], key: str) -> dict[str, object]:
+    """The mutation's input. `changeFromQuantity` must be on every row; null means that nothing is compared."""
+    origin = {"name": STATE, "reason": REASON, "referenceDocumentUri": f"gid://perpetual/Push/{key}"}
+    if rows[0].relative:
+        changes = [{**_where(row.key), "delta": row.target - row.expected, "changeFromQuantity": None} for row in rows]
+        return {**origin, "changes": changes}
+    quantities = [{**_where(row.key), "quantity": row.target, "changeFromQuantity": row.expected} for row in rows]
+    return {**origin, "quantities": quantities}
 
 
-def _adjust_input(rows: Sequence[StockWrite], key: str) -> dict[str, object]:
-    changes = [
-        {
-            "inventoryItemId": row.key.stock_key,
-            "locationId": row.key.location_key,
-            "delta": row.target - row.expected,
-            "changeFromQuantity": None,  # must be present: null means that nothing is compared
-        }
-        for row in rows
-    ]
-    return {**_origin(key), "changes": changes}
-
-
-def _origin(key: str) -> dict[str, object]:
-    return {"name": STATE, "reason": REASON, "referenceDocumentUri": f"gid://perpetual/Push/{key}"}
+def _where(key: StockKey) -> dict[str, object]:
+    return {"inventoryItemId": key.stock_key, "locationId": key.location_key}
 
 
 def _written(rows: Sequence[StockWrite], group: Mapping[str, Any] | None) -> list[WriteOutcome]:

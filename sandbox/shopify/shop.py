@@ -55,6 +55,7 @@ class PretendShopify(Orders):
         self.webhooks = Webhooks(context, domain, WEBHOOK_SECRET)
         self.locations: dict[int, Location] = {}
         self.variants: dict[int, Variant] = {}  # by inventory item id
+        self._by_sku: dict[str, Variant] = {}
         self.orders: dict[int, Order] = {}
         self.inventory = Inventory(context, self.locations, self.variants, self._number_changed)
         self.views = Views(self)
@@ -85,6 +86,7 @@ class PretendShopify(Orders):
         title = str(fields.pop("title", sku))
         variant = Variant(self.next_id(), self.next_id(), self.next_id(), sku, title, Decimal(price), **fields)
         self.variants[variant.item_id] = variant
+        self._by_sku.setdefault(sku, variant)
         for place, quantity in (stock or {}).items():
             self.inventory.levels[variant.item_id, number(place)] = Level(quantity)
         return variant
@@ -113,11 +115,8 @@ class PretendShopify(Orders):
         return gid("WebhookSubscription", subscription.id)
 
     def variant(self, sku: str) -> Variant:
-        """By SKU. Raises `KeyError`."""
-        for variant in self.variants.values():
-            if variant.sku == sku:
-                return variant
-        raise KeyError(sku)
+        """By SKU, the oldest of several. Raises `KeyError`."""
+        return self._by_sku[sku]
 
     # What a pretend shop is to the rest of the sandbox.
 

@@ -62,7 +62,12 @@ class Inventory:
 
     def total(self, item_id: int) -> int:
         """The number summed over the locations where the item is stocked."""
-        return sum(level.available for key, level in self.levels.items() if key[0] == item_id and level.active)
+        return sum(self.levels[key].available for key in self.stocked(item_id))
+
+    def stocked(self, item_id: int) -> list[tuple[int, int]]:
+        """Where an item is stocked now."""
+        keys = ((item_id, place) for place in self.locations)
+        return [key for key in keys if key in self.levels and self.levels[key].active]
 
     def move(self, item_id: int, location_id: int, delta: int) -> None:
         """Change a number by the shop's own doing."""

@@ -80,8 +80,6 @@ class Views:
 
     def item(self, variant: Variant) -> View:
         """`InventoryItem`."""
-        stocked = self.shop.inventory.levels.items()
-        levels = [key for key, level in stocked if key[0] == variant.item_id and level.active]
         return {
             "__typename": "InventoryItem",
             "id": gid("InventoryItem", variant.item_id),
@@ -89,7 +87,7 @@ class Views:
             "unitCost": None if variant.unit_cost is None else {"amount": str(variant.unit_cost)},
             "variants": lambda *_args, **_: {"nodes": [{"requiresComponents": variant.bundle}]},
             "inventoryLevel": lambda _info, locationId, **_: self.level((variant.item_id, number(locationId))),
-            "inventoryLevels": connection(levels, self.stocked),
+            "inventoryLevels": connection(self.shop.inventory.stocked(variant.item_id), self.stocked),
         }
 
     def stocked(self, key: tuple[int, int]) -> View:

@@ -1,0 +1,168 @@
+"""Deliveries: who claims to send, whether it is true, and what each topic is to us."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from typing import Any
+
+import orjson
+import pytest
+
+from connectors.base import NoticeKind
+from connectors.errors import InvalidSignature, Malformed
+from tests.unit.shopify.documents import SHELF, SHOPIFY, headers, shop, webhook_order
+
+SHOP = shop(SHELF)
+BODY = b'{"id": 1}'
+
+
+def signed(secret: str, body: bytes = BODY) -> dict[str, str]:
+    digest = hmac.new(secret.encode(), body, hashlib.sha256).digest()
+    return {"X-Shopify-Hmac-Sha256": base64.b64encode(digest).decode()}
+
+
+def test_a_body_signed_with_any_of_the_secrets_is_accepted() -> None:
+    # While a secret is changed, Shopify signs with the oldest one that is not revoked.
+    SHOPIFY.verify(["new", "old"], signed("old"), BODY)
+    SHOPIFY.verify(["new", "old"], {k.lower(): v for k, v in signed("new").items()}, BODY)
+
+
+@pytest.mark.parametrize(
+    ("claimed", "body", "reason"),
+    [
+        ({}, BODY, "missing_signature"),
+        ({"X-Shopify-Hmac-Sha256": ""}, BODY, "missing_signature"),
+        (signed("another"), BODY, "invalid_signature"),
+        (signed("secret"), b'{"id":1}', "invalid_signature"),
+        ({"X-Shopify-Hmac-Sha256": "é"}, BODY, "invalid_signature"),
+        ({"X-Shopify-Hmac-Sha256": "not base64!"}, BODY, "invalid_signature"),
+        ({"X-Shopify-Hmac-Sha256": hashlib.sha256(BODY).hexdigest()}, BODY, "invalid_signature"),
+    ],
+)
+def test_a_body_that_does_not_carry_the_shops_signature_is_refused(
+    claimed: dict[str, str], body: bytes, reason: str
+) -> None:
+    with pytest.raises(InvalidSignature) as caught:
+        SHOPIFY.verify(["secret"], claimed, body)
+    assert caught.value.reason == reason
+
+
+def test_without_any_secret_nothing_is_accepted() -> None:
+    with pytest.raises(InvalidSignature):
+        SHOPIFY.verify([], signed(""), BODY)
+
+
+@pytest.mark.parametrize(
+    ("domain", "address"),
+    [
+        ("Pretend.myshopify.com", "pretend.myshopify.com"),
+        ("evil.com", None),
+        ("a.myshopify.com.evil.com", None),
+        ("a.myshopify.com/@x", None),
+        ("a.myshopify.com\n", None),
+        ("-a.myshopify.com", None),
+        ("a.b.myshopify.com", None),
+        ("a" * 300 + ".myshopify.com", None),
+        ("", None),
+    ],
+)
+def test_only_a_plain_myshopify_domain_is_an_address(domain: str, address: str | None) -> None:
+    assert SHOPIFY.address({"x-shopify-shop-domain": domain}, None) == address
+    assert SHOPIFY.address({}, None) is None
+
+
+@pytest.mark.parametrize(
+    ("topic", "body", "resource", "key"),
+    [
+        ("orders/delete", {"id": 7}, "order", "gid://shopify/Order/7"),
+        ("orders/edited", {"order_edit": {"id": 1, "order_id": 7}}, "order", "gid://shopify/Order/7"),
+        ("refunds/create", {"id": 1, "order_id": 7, "refund_line_items": []}, "order", "gid://shopify/Order/7"),
+        ("fulfillments/update", {"id": 1, "order_id": 7, "line_items": []}, "order", "gid://shopify/Order/7"),
+        (
+            "fulfillment_orders/moved",
+            {"original_fulfillment_order": {"id": "x"}, "moved_fulfillment_order": {"id": "gid://shopify/FulfillmentOrder/8"}},
+            "order", "gid://shopify/FulfillmentOrder/8",
+        ),
+        ("fulfillment_orders/split", {"fulfillment_order": {"id": 8, "order_id": 7}}, "order", "gid://shopify/Order/7"),
+        (
+            "returns/update",
+            {"admin_graphql_api_id": "gid://shopify/Return/9", "order": {"id": 7}},
+            "order", "gid://shopify/Return/9",
+        ),
+        (
+            "reverse_fulfillment_orders/dispose",
+            {"reverse_fulfillment_order": {"id": "gid://shopify/ReverseFulfillmentOrder/9"}},
+            "order", "gid://shopify/ReverseFulfillmentOrder/9",
+        ),
+        ("products/update", {"id": 3}, "product", "gid://shopify/Product/3"),
+        ("variants/out_of_stock", {"id": 3}, "product", "gid://shopify/ProductVariant/3"),
+        ("inventory_items/update", {"id": 3}, "product", "gid://shopify/InventoryItem/3"),
+        ("app/uninstalled", {"id": 3}, "app", "pretend.myshopify.com"),
+        ("shop/redact", {"shop_id": 3}, "app", "pretend.myshopify.com"),
+        ("locations/deactivate", {"id": 3}, "app", "pretend.myshopify.com"),
+    ],
+)  # fmt: skip
+def test_a_topic_that_is_not_the_whole_document_only_rings_for_its_resource(
+    topic: str, body: dict[str, Any], resource: str, key: str
+) -> None:
+    notice = SHOPIFY.notice(SHOP, headers(topic), orjson.dumps(body))
+    assert (notice.kind, notice.resource, notice.resource_key, notice.body) == (
+        NoticeKind.DOORBELL,
+        resource,
+        key,
+        None,
+    )
+    assert (notice.topic, notice.delivery_key) == (topic, "w-1")
+
+
+def test_a_stock_level_is_an_observation_with_exact_ids() -> None:
+    body = (
+        b'{"inventory_item_id":9007199254740993,"location_id":75596366001,"available":-2,'
+        b'"updated_at":"2026-03-16T15:35:06+07:00"}'
+    )
+    notice = SHOPIFY.notice(SHOP, headers("inventory_levels/update"), body)
+    item, place = "gid://shopify/InventoryItem/9007199254740993", "gid://shopify/Location/75596366001"
+    assert (notice.kind, notice.resource_key) == (NoticeKind.OBSERVATION, f"{item}@{place}")
+    assert orjson.loads(notice.body or b"") == {"stock_key": item, "location_key": place, "quantity": -2}
+
+
+@pytest.mark.parametrize("ending", [b"}", b',"available":null}'])
+def test_an_item_that_is_no_longer_stocked_is_observed_without_a_number(ending: bytes) -> None:
+    body = b'{"inventory_item_id":1,"location_id":2' + ending
+    notice = SHOPIFY.notice(SHOP, headers("inventory_levels/disconnect"), body)
+    assert orjson.loads(notice.body or b"")["quantity"] is None
+
+
+@pytest.mark.parametrize(
+    "topic", ["carts/update", "orders/risk_assessment_changed", "bulk_operations/finish", "nonsense"]
+)
+def test_a_topic_that_says_nothing_about_stock_is_ignored(topic: str) -> None:
+    assert SHOPIFY.notice(SHOP, headers(topic), b"not even json").kind is NoticeKind.IGNORED
+
+
+@pytest.mark.parametrize(
+    ("topic", "body"),
+    [
+        ("orders/create", {"inventory_item_id": 1, "location_id": 2}),
+        ("orders/updated", {"id": "7", "line_items": []}),
+        ("orders/delete", {"order_id": 7}),
+        ("refunds/create", webhook_order()),
+        ("inventory_levels/update", webhook_order()),
+        ("inventory_levels/update", {"inventory_item_id": True, "location_id": 2}),
+        ("fulfillment_orders/moved", {"id": "gid://shopify/Customer/1"}),
+        ("products/update", {"title": "x"}),
+        ("orders/create", [1]),
+    ],
+)
+def test_a_topic_that_does_not_fit_its_body_is_malformed(topic: str, body: object) -> None:
+    with pytest.raises(Malformed) as caught:
+        SHOPIFY.notice(SHOP, headers(topic), orjson.dumps(body))
+    assert caught.value.reason == "topic_body_mismatch"
+
+
+def test_a_delivery_without_a_topic_is_malformed() -> None:
+    with pytest.raises(Malformed) as caught:
+        SHOPIFY.notice(SHOP, {}, BODY)
+    assert caught.value.reason == "missing_topic"
