@@ -51,6 +51,10 @@ class WooCommerce:
         """See `webhooks.verify`."""
         webhooks.verify(secrets, headers, body)
 
+    def is_ping(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """The form body that a shop sends once when a webhook is created."""
+        return webhooks.is_ping(headers, body)
+
     def notice(self, shop: Shop, headers: Mapping[str, str], body: bytes) -> Notice:
         """See `webhooks.notice`."""
         return webhooks.notice(headers, body)

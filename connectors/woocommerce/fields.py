@@ -21,7 +21,7 @@ KEY_MAX = 2**63
 TEXT_MAX = 500
 AMOUNT_DIGITS_MAX = 15
 _WHOLE = re.compile(r"-?[0-9]{1,12}(\.0{1,6})?\Z")
-_AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{0,20})?\Z")
+_AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{0,60})?\Z")
 
 
 def decode(body: bytes) -> object:

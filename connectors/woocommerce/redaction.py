@@ -18,6 +18,7 @@ from connectors.woocommerce.fields import Node
 
 REFUNDS_MAX = 1_000
 META_MAX = 2_000
+DIGITS_MAX = 50
 ORDER_FIELDS = ("id", "number", "status", "currency", "date_created_gmt", "date_modified_gmt", "date_completed_gmt")
 LINE_FIELDS = ("id", "product_id", "variation_id", "quantity", "sku", "price")
 LINE_META = ("_reduced_stock", "_restock_refunded_items")
@@ -94,5 +95,5 @@ def unreadable(order_key: int, error: Malformed) -> bytes:
 
 def _plain(value: object) -> str:
     if isinstance(value, Decimal):
-        return str(value)
+        return f"{value:f}" if abs(value.adjusted()) < DIGITS_MAX else str(value)
     raise TypeError(type(value).__name__)
