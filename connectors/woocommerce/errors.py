@@ -34,6 +34,7 @@ CODES: Mapping[str, tuple[type[ChannelError], str]] = {
 # "authentication_error" is four different things; its English text is the only difference.
 SENTENCES: tuple[tuple[str, type[ChannelError], str], ...] = (
     ("Consumer secret is invalid", AccessDenied, "wrong_secret"),
+    ("Consumer key is invalid", AccessDenied, "keys_not_accepted"),
     ("write permissions", AccessDenied, "read_only_key"),
     ("Invalid nonce", Transient, "nonce_reused"),
     ("Invalid timestamp", AccessDenied, "clock_differs"),

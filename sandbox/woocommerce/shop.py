@@ -199,6 +199,10 @@ class WooShop:
         """Ids of its lines, in order."""
         return [line.id for line in self.get_order(order).lines]
 
+    def add_hook(self, topic: str, url: str, secret: str) -> Hook:
+        """A webhook made in wp-admin."""
+        return self._hooks.add(f"by hand {topic}", topic, url=url, secret=secret)
+
     def hooks(self) -> list[Hook]:
         """The webhooks, to look at."""
         return list(self._hooks.hooks.values())

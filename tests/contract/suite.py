@@ -1,0 +1,336 @@
+"""What every connector must keep, checked against a pretend shop over real HTTP.
+
+A vendor's test module gives a `rig` fixture and a class `TestVendor(ConnectorContract)`; the checks are the same for
+all. Order life is told in units over all locations, so that a vendor with locations and one without pass the same checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import pytest
+
+from connectors.base import (
+    Connector,
+    NoticeKind,
+    OrderDocument,
+    OrderSnapshot,
+    Rejected,
+    Shop,
+    StockKey,
+    StockWrite,
+    Window,
+    WriteMode,
+    Written,
+)
+from connectors.errors import ChannelError, InvalidSignature, Malformed, OutcomeUnknown, Throttled, Transient
+from connectors.http import BODY_MAX, Http
+from sandbox.base import Context, Delivery, Request, Response
+from sandbox.base import Shop as PretendShop
+from sandbox.faults import NONE, Faults
+from sandbox.front import Front
+
+START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+class Clock:
+    """Time that moves when told."""
+
+    def __init__(self, at: datetime = START) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def tick(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+class Rig(Protocol):
+    """A connector, its pretend shop behind a front, and the few things people do in a shop."""
+
+    connector: Connector
+    pretend: PretendShop
+    front: Front
+    shop: Shop
+    http: Http
+    clock: Clock
+    secret: str
+
+    def add(self, sku: str, stock: int) -> StockKey: ...
+    def add_untracked(self, sku: str) -> StockKey: ...
+    def gone_stock(self) -> StockKey: ...
+    def gone_order(self) -> str: ...
+    def order(self, sku: str, units: int) -> str: ...
+    def ship(self, order_key: str) -> None: ...
+    def cancel(self, order_key: str) -> None: ...
+    def refund(self, order_key: str, units: int, *, restock: bool) -> None: ...
+    def touch(self, order_key: str) -> None: ...
+    def subscribe(self) -> None: ...
+
+
+class Fixed:
+    """A shop that always answers the same."""
+
+    def __init__(self, context: Context, response: Response) -> None:
+        self.context = context
+        self._response = response
+
+    def handle(self, request: Request) -> Response:
+        return self._response
+
+    def due_deliveries(self) -> list[Delivery]:
+        return []
+
+    def delivered(self, hook_key: str, status: int | None) -> None:
+        pass
+
+    def shown(self) -> dict[str, int]:
+        return {}
+
+
+@contextmanager
+def answering(rig: Rig, response: Response) -> Iterator[None]:
+    """The shop's place is taken by a firewall, a broken proxy or worse."""
+    rig.front.shop = Fixed(rig.pretend.context, response)
+    try:
+        yield
+    finally:
+        rig.front.shop = rig.pretend
+
+
+@contextmanager
+def faults(rig: Rig, **rates: float) -> Iterator[None]:
+    """Every call goes wrong in this way."""
+    rig.pretend.context.faults = Faults(**rates)
+    try:
+        yield
+    finally:
+        rig.pretend.context.faults = NONE
+
+
+def until_now(rig: Rig) -> Window:
+    return Window(rig.clock() - DAY, rig.clock())
+
+
+def documents(rig: Rig, window: Window) -> list[OrderDocument]:
+    return [document for page in rig.connector.read_orders(rig.http, rig.shop, window) for document in page]
+
+
+def snapshot(rig: Rig, order_key: str) -> OrderSnapshot:
+    (document,) = rig.connector.read_orders_by_key(rig.http, rig.shop, [order_key])
+    return rig.connector.parse_order(document.body)
+
+
+def whereabouts(found: OrderSnapshot) -> dict[str, int]:
+    """Units of the whole order by where they are; noughts left out."""
+    units = [unit for line in found.lines for unit in line.units]
+    names = ("committed", "shipped", "restocked", "damaged", "held")
+    sums = {name: sum(getattr(unit, name) for unit in units) for name in names}
+    return {name: count for name, count in sums.items() if count}
+
+
+def row(rig: Rig, key: StockKey, expected: int, target: int) -> StockWrite:
+    relative = rig.connector.abilities.write_mode is WriteMode.RELATIVE
+    return StockWrite(key, expected, target, relative=relative)
+
+
+class ConnectorContract:
+    """The checks. `rig` is a fresh one per test."""
+
+    def test_an_order_is_committed_then_shipped_then_back_in_stock(self, rig: Rig) -> None:
+        rig.add("A", 10)
+        order = rig.order("A", 3)
+        assert whereabouts(snapshot(rig, order)) == {"committed": 3}
+        rig.clock.tick(60)
+        rig.ship(order)
+        assert whereabouts(snapshot(rig, order)) == {"shipped": 3}
+        rig.clock.tick(60)
+        rig.refund(order, 2, restock=True)
+        assert whereabouts(snapshot(rig, order)) == {"shipped": 1, "restocked": 2}
+
+    def test_a_cancelled_order_holds_nothing(self, rig: Rig) -> None:
+        rig.add("A", 10)
+        order = rig.order("A", 3)
+        rig.cancel(order)
+        assert whereabouts(snapshot(rig, order)) == {}
+
+    def test_a_unit_refunded_before_it_left_is_free_if_restocked_else_held(self, rig: Rig) -> None:
+        rig.add("A", 10)
+        restocked, kept = rig.order("A", 3), rig.order("A", 3)
+        rig.refund(restocked, 1, restock=True)
+        rig.refund(kept, 1, restock=False)
+        assert whereabouts(snapshot(rig, restocked)) == {"committed": 2}
+        assert whereabouts(snapshot(rig, kept)) == {"committed": 2, "held": 1}
+
+    def test_belief_equals_what_the_shop_took_off_its_number(self, rig: Rig) -> None:
+        rig.add("A", 10)
+        order = rig.order("A", 3)
+        taken = sum(unit.taken for line in snapshot(rig, order).lines for unit in line.units)
+        assert rig.pretend.shown()["A"] == 10 - taken
+
+    def test_the_same_document_reads_the_same_again(self, rig: Rig) -> None:
+        rig.add("A", 10)
+        order = rig.order("A", 3)
+        (first,) = rig.connector.read_orders_by_key(rig.http, rig.shop, [order])
+        (second,) = rig.connector.read_orders_by_key(rig.http, rig.shop, [order])
+        assert first == second
+
+    def test_a_window_holds_both_its_ends_and_nothing_before(self, rig: Rig) -> None:
+        rig.add("A", 10)
+        early = rig.order("A", 1)
+        rig.clock.tick(600)
+        first, since = rig.order("A", 1), rig.clock()
+        rig.clock.tick(600)
+        last, until = rig.order("A", 1), rig.clock()
+        found = {document.order_key for document in documents(rig, Window(since, until))}
+        assert {first, last} <= found
+        assert early not in found
+
+    def test_a_window_of_many_pages_is_complete_and_each_order_comes_once(self, rig: Rig) -> None:
+        rig.add("A", 1_000)
+        orders = [rig.order("A", 1) for _ in range(2 * rig.connector.abilities.read_orders_max + 50)]
+        rig.clock.tick(10)
+        keys = [document.order_key for document in documents(rig, until_now(rig))]
+        assert len(keys) == len(set(keys))
+        assert set(orders) <= set(keys)
+
+    def test_orders_that_change_while_a_window_is_read_are_not_lost(self, rig: Rig) -> None:
+        rig.add("A", 1_000)
+        orders = [rig.order("A", 1) for _ in range(2 * rig.connector.abilities.read_orders_max + 50)]
+        rig.clock.tick(3_600)
+        window = Window(rig.clock() - DAY, rig.clock() - timedelta(seconds=2))
+        found, changed = set[str](), orders[:5]
+        for number, page in enumerate(rig.connector.read_orders(rig.http, rig.shop, window)):
+            found.update(document.order_key for document in page)
+            if number == 0:
+                for order in changed:
+                    rig.touch(order)
+        assert set(orders) - found <= set(changed)
+
+    def test_orders_by_key_come_back_and_one_that_is_gone_is_said_to_be_missing(self, rig: Rig) -> None:
+        rig.add("A", 10)
+        here, gone = rig.order("A", 1), rig.gone_order()
+        found = {d.order_key: d for d in rig.connector.read_orders_by_key(rig.http, rig.shop, [here, gone])}
+        assert (found[here].missing, found[gone].missing) == (False, True)
+        assert found[here].version is not None
+
+    def test_stock_is_read_and_what_has_no_number_says_why(self, rig: Rig) -> None:
+        keys = [rig.add("A", 7), rig.add_untracked("U"), rig.gone_stock()]
+        found = {reading.key: reading for reading in rig.connector.read_stock(rig.http, rig.shop, keys)}
+        assert (found[keys[0]].quantity, found[keys[0]].reason) == (7, "")
+        assert (found[keys[1]].quantity, found[keys[1]].reason) == (None, "untracked")
+        assert (found[keys[2]].quantity, found[keys[2]].reason) == (None, "gone")
+
+    def test_a_written_number_is_shown_and_answered(self, rig: Rig) -> None:
+        key = rig.add("A", 7)
+        (outcome,) = rig.connector.write_stock(rig.http, rig.shop, [row(rig, key, 7, 12)], "k1")
+        assert isinstance(outcome, Written)
+        assert outcome.quantity in (12, None)
+        assert rig.pretend.shown()["A"] == 12
+
+    def test_a_sale_between_read_and_write_is_never_put_back_on_the_shelf(self, rig: Rig) -> None:
+        key = rig.add("A", 7)
+        rig.order("A", 2)  # seen by nobody yet
+        rig.connector.write_stock(rig.http, rig.shop, [row(rig, key, 7, 6)], "k1")
+        assert rig.pretend.shown()["A"] in (4, 5)
+
+    def test_one_bad_row_is_refused_and_told_apart_from_the_good_ones(self, rig: Rig) -> None:
+        good, gone = rig.add("A", 7), rig.gone_stock()
+        outcomes = rig.connector.write_stock(rig.http, rig.shop, [row(rig, good, 7, 6), row(rig, gone, 1, 2)], "k1")
+        told = {outcome.key: outcome for outcome in outcomes}
+        assert isinstance(told[gone], Rejected)
+        assert not isinstance(told[good], Rejected)
+        assert rig.pretend.shown()["A"] == (6 if isinstance(told[good], Written) else 7)
+
+    def test_a_write_that_was_not_answered_is_unknown_and_was_sent_once(self, rig: Rig) -> None:
+        key = rig.add("A", 7)
+        for fault, shown in (("timeout_before", 7), ("timeout_after", 6)):
+            with faults(rig, **{fault: 1.0}), pytest.raises(OutcomeUnknown):
+                rig.connector.write_stock(rig.http, rig.shop, [row(rig, key, 7, 6)], fault)
+            assert rig.pretend.shown()["A"] == shown
+
+    def test_a_throttled_write_surely_had_no_effect(self, rig: Rig) -> None:
+        key = rig.add("A", 7)
+        with faults(rig, throttle=1.0), pytest.raises(Throttled) as caught:
+            rig.connector.write_stock(rig.http, rig.shop, [row(rig, key, 7, 6)], "k1")
+        assert caught.value.retry_after_s
+        assert rig.pretend.shown()["A"] == 7
+
+    def test_a_throttled_read_waits_as_asked_and_then_gives_up(self, rig: Rig) -> None:
+        waits: list[float] = []
+        http = replace(rig.http, sleep=waits.append)
+        key = rig.add("A", 7)
+        with faults(rig, throttle=1.0), pytest.raises(Throttled):
+            rig.connector.read_stock(http, rig.shop, [key])
+        assert waits
+        assert min(waits) >= 1.0
+
+    def test_a_read_outlives_a_failure_now_and_then(self, rig: Rig) -> None:
+        key = rig.add("A", 7)
+        http = replace(rig.http, sleep=lambda seconds: None)
+        answered = 0
+        with faults(rig, timeout_before=0.1, timeout_after=0.1, throttle=0.1):
+            for _ in range(20):
+                try:
+                    answered += rig.connector.read_stock(http, rig.shop, [key])[0].quantity == 7
+                except Transient:
+                    continue
+        assert answered > 10
+
+    def test_a_web_page_is_not_data(self, rig: Rig) -> None:
+        key = rig.add("A", 7)
+        page = Response(200, {"Content-Type": "text/html"}, b"<!doctype html><h1>Are you human?</h1>")
+        with answering(rig, page):
+            with pytest.raises(Malformed) as caught:
+                rig.connector.read_stock(rig.http, rig.shop, [key])
+            with pytest.raises(OutcomeUnknown):
+                rig.connector.write_stock(rig.http, rig.shop, [row(rig, key, 7, 6)], "k1")
+        assert caught.value.reason == "html_answer"
+
+    def test_an_endless_answer_is_cut_off(self, rig: Rig) -> None:
+        key = rig.add("A", 7)
+        endless = Response(200, {"Content-Type": "application/json"}, b" " * (BODY_MAX + 1))
+        with answering(rig, endless), pytest.raises(Malformed) as caught:
+            rig.connector.read_stock(rig.http, rig.shop, [key])
+        assert caught.value.reason == "answer_too_large"
+
+    @pytest.mark.parametrize("status", [301, 302, 307])
+    def test_a_redirect_is_never_followed(self, rig: Rig, status: int) -> None:
+        key = rig.add("A", 7)
+        elsewhere = Response(status, {"Location": "http://169.254.169.254/"}, b"")
+        with answering(rig, elsewhere), pytest.raises(ChannelError) as caught:
+            rig.connector.read_stock(rig.http, rig.shop, [key])
+        assert caught.value.reason == "redirected"
+
+    def test_the_catalogue_names_each_sellable_with_its_number(self, rig: Rig) -> None:
+        keys = {rig.add("A", 7): 7, rig.add("B", 0): 0}
+        rig.add_untracked("U")
+        entries = [entry for page in rig.connector.read_catalogue(rig.http, rig.shop) for entry in page]
+        assert {entry.sku: entry.tracked for entry in entries} == {"A": True, "B": True, "U": False}
+        shown = {reading.key: reading.quantity for entry in entries for reading in entry.stock if entry.tracked}
+        assert shown == keys
+
+    def test_a_delivery_is_verified_and_says_the_same_as_a_read(self, rig: Rig) -> None:
+        rig.subscribe()
+        rig.add("A", 10)
+        order = rig.order("A", 3)
+        deliveries = [delivery for delivery in rig.pretend.due_deliveries() if delivery.hook_key]
+        assert deliveries
+        told = []
+        for delivery in deliveries:
+            rig.connector.verify(["another", rig.secret], delivery.headers, delivery.body)
+            with pytest.raises(InvalidSignature):
+                rig.connector.verify(["another"], delivery.headers, delivery.body)
+            with pytest.raises(InvalidSignature):
+                rig.connector.verify([rig.secret], delivery.headers, delivery.body + b" ")
+            notice = rig.connector.notice(rig.shop, delivery.headers, delivery.body)
+            if notice.kind is NoticeKind.DOCUMENT:
+                told.append(rig.connector.parse_order(notice.body or b""))
+        assert {found.order_key for found in told} == {order}
+        assert {tuple(whereabouts(found).items()) for found in told} == {(("committed", 3),)}
