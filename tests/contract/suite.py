@@ -1,7 +1,7 @@
 """What every connector must keep, checked against a pretend shop over real HTTP.
 
 A vendor's test module gives a `rig` fixture and a class `TestVendor(ConnectorContract)`; the checks are the same for
-all. Order life is told in units over all locations, so that a vendor with locations and one without pass the same checks.
+all. Order life is told in units over all locations, so that vendors with and without locations pass the same checks.
 """
 
 from __future__ import annotations
