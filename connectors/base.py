@@ -272,8 +272,13 @@ class ChannelLocation:
 class Connector(Protocol):
     """A vendor. Pure methods take bytes; `read_` and `write_` methods cross the network through the given `Http`."""
 
-    platform: Platform
-    abilities: Abilities
+    @property
+    def platform(self) -> Platform:
+        """Which vendor."""
+
+    @property
+    def abilities(self) -> Abilities:
+        """What its API can do."""
 
     def address(self, headers: Mapping[str, str], path_key: str | None) -> str | None:
         """Which shop a delivery claims to come from (the registry key), or None. Not proof: `verify` is."""
@@ -281,6 +286,9 @@ class Connector(Protocol):
     def verify(self, secrets: Sequence[str], headers: Mapping[str, str], body: bytes) -> None:
         """Accept raw bytes signed with any of the secrets (two while one is changed), else raise
         `InvalidSignature` with reason `missing_signature` or `invalid_signature`."""
+
+    def is_ping(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """Whether it is the vendor's unsigned trial delivery, which says nothing and is answered 200."""
 
     def notice(self, shop: Shop, headers: Mapping[str, str], body: bytes) -> Notice:
         """What a verified delivery says. Raises `Malformed` when the topic and the body do not fit."""

@@ -132,7 +132,9 @@ class Sync(_Section):
     """The pace of polls, pushes and audits."""
 
     poll_interval_s: Seconds = 300
-    poll_overlap_s: Seconds = 120
+    poll_overlap_s: Seconds = 30
+    sweep_interval_s: Seconds = 900
+    sweep_overlap_s: Seconds = 900
     process_batch_max: int = Field(500, ge=1, le=5_000)
     push_batch_max: int = Field(50, ge=1, le=250)
     attempt_deadline_s: int = Field(180, gt=CALL_TOTAL_S, le=3_600)

@@ -7,7 +7,7 @@ SQL is written as SQL (docs/decisions/001); parameters are always bound.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,6 +39,29 @@ class ConstraintViolated(PerpetualError):
     def __init__(self, name: str) -> None:
         super().__init__("constraint_violated", f"the database refused it: {name}")
         self.name = name
+
+
+def array(values: list[Any]) -> str:
+    """A list as PostgreSQL's array literal; the statement casts it. The driver's own way costs five times as much, and
+    arrays are how every batch travels. Takes None, int, Decimal, str, bool, date, aware datetime and bytes."""
+    kind = next((type(v) for v in values if v is not None), int)
+    write = _WRITERS.get(kind) or (_text if issubclass(kind, str) else str)
+    if values and values.count(values[0]) == len(values):  # many columns of a batch hold one value
+        return "{" + ",".join(["NULL" if values[0] is None else write(values[0])] * len(values)) + "}"
+    return "{" + ",".join(["NULL" if v is None else write(v) for v in values]) + "}"
+
+
+def _text(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+_WRITERS: Mapping[type, Callable[[Any], str]] = {
+    int: int.__repr__,
+    str: _text,
+    bool: lambda value: "t" if value else "f",
+    bytes: lambda value: '"\\\\x' + bytes(value).hex() + '"',
+    datetime: datetime.isoformat,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +97,8 @@ class Session:
 
     def _execute(self, sql: str, params: Mapping[str, Any]) -> sqlalchemy.CursorResult[Any]:
         try:
-            return self.connection.exec_driver_sql(sql, {"merchant_id": self.merchant_id, **params})
+            bound = {name: array(v) if isinstance(v, list) else v for name, v in params.items()}
+            return self.connection.exec_driver_sql(sql, {"merchant_id": self.merchant_id, **bound})
         except DBAPIError as error:
             _raise_typed(error)
 

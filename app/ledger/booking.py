@@ -51,14 +51,17 @@ from movement m join journal j on j.merchant_id = m.merchant_id and j.posting_id
 where m.merchant_id = %(merchant_id)s and m.movement_id = any(%(issues)s)
   and j.credit = 'inventory' and j.corrects_posting_id is null
 """
+# Upserts find their rows by key, whatever the planner thinks; joined with, the whole table might be read.
 _WRITE_ITEMS = """
-update item_cost c
-set quantity = n.quantity, value = n.value, last_quantity = n.last_quantity, last_value = n.last_value
+insert into item_cost (merchant_id, item_id, quantity, value, last_quantity, last_value)
+select %(merchant_id)s, n.*
 from unnest(%(items)s::bigint[], %(quantities)s::bigint[], %(values)s::numeric[], %(last_quantities)s::bigint[],
-            %(last_values)s::numeric[]) n(item_id, quantity, value, last_quantity, last_value)
-where c.merchant_id = %(merchant_id)s and c.item_id = n.item_id
+            %(last_values)s::numeric[]) n
+on conflict (merchant_id, item_id) do update
+set quantity = excluded.quantity, value = excluded.value, last_quantity = excluded.last_quantity,
+    last_value = excluded.last_value
 """
-_INSERT_LAYERS = """
+_WRITE_LAYERS = """
 insert into cost_layer (merchant_id, item_id, layer_id, kind, received_at, posting_id, account, received_quantity,
                         quantity, value, is_open)
 select %(merchant_id)s, l.*, l.quantity <> 0
@@ -66,13 +69,9 @@ from unnest(%(items)s::bigint[], %(layers)s::bigint[], %(kinds)s::text[], %(rece
             %(postings)s::bigint[], %(accounts)s::text[], %(received_quantities)s::bigint[], %(quantities)s::bigint[],
             %(values)s::numeric[])
      l(item_id, layer_id, kind, received_at, posting_id, account, received_quantity, quantity, value)
-"""
-_UPDATE_LAYERS = """
-update cost_layer l
-set quantity = n.quantity, value = n.value, received_quantity = n.received_quantity, is_open = n.quantity <> 0
-from unnest(%(items)s::bigint[], %(layers)s::bigint[], %(received_quantities)s::bigint[], %(quantities)s::bigint[],
-            %(values)s::numeric[]) n(item_id, layer_id, received_quantity, quantity, value)
-where l.merchant_id = %(merchant_id)s and l.item_id = n.item_id and l.layer_id = n.layer_id
+on conflict (merchant_id, item_id, layer_id) do update
+set received_quantity = excluded.received_quantity, quantity = excluded.quantity, value = excluded.value,
+    is_open = excluded.is_open
 """
 _INSERT_JOURNAL = """
 insert into journal (merchant_id, posting_id, line, item_id, debit, credit, amount, provisional, corrects_posting_id,
@@ -190,35 +189,21 @@ def write(session: Session, books: OpenBooks, posted_on: Mapping[int, date]) -> 
         last_quantities=[b.last_quantity for b in items],
         last_values=[b.last_value for b in items],
     )
-    layers = [(b.item_id, layer) for b in items for layer in b.layers()]
-    insert_layers(session, [pair for pair in layers if pair[1].is_new])
-    _update_layers(session, [pair for pair in layers if not pair[1].is_new])
+    write_layers(session, [(b.item_id, layer) for b in items for layer in b.layers()])
     _insert_journal(session, items, posted_on)
 
 
-def insert_layers(session: Session, layers: Sequence[tuple[int, Layer]]) -> None:
-    """New layers, by item."""
+def write_layers(session: Session, layers: Sequence[tuple[int, Layer]]) -> None:
+    """Layers by item, new ones and changed ones."""
     if layers:
         session.run(
-            _INSERT_LAYERS,
+            _WRITE_LAYERS,
             items=[item for item, _ in layers],
             layers=[layer.layer_id for _, layer in layers],
             kinds=[layer.kind for _, layer in layers],
             received=[layer.received_at for _, layer in layers],
             postings=[layer.posting_id for _, layer in layers],
             accounts=[str(layer.account) for _, layer in layers],
-            received_quantities=[layer.received_quantity for _, layer in layers],
-            quantities=[layer.quantity for _, layer in layers],
-            values=[layer.value for _, layer in layers],
-        )
-
-
-def _update_layers(session: Session, layers: Sequence[tuple[int, Layer]]) -> None:
-    if layers:
-        session.run(
-            _UPDATE_LAYERS,
-            items=[item for item, _ in layers],
-            layers=[layer.layer_id for _, layer in layers],
             received_quantities=[layer.received_quantity for _, layer in layers],
             quantities=[layer.quantity for _, layer in layers],
             values=[layer.value for _, layer in layers],

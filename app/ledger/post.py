@@ -33,7 +33,7 @@ select %(merchant_id)s, m.*, %(now)s
 from unnest(%(ids)s::bigint[], %(items)s::bigint[], %(quantities)s::bigint[], %(from_states)s::stock_state[],
             %(from_places)s::bigint[], %(to_states)s::stock_state[], %(to_places)s::bigint[], %(sources)s::text[],
             %(keys)s::text[], %(reasons)s::text[], %(reverses)s::bigint[], %(occurred)s::timestamptz[],
-            %(posted)s::date[]) m
+            %(posted)s::date[]) m(movement_id, item_id) order by item_id
 """
 _INSERT_LEVELS = """
 insert into level (merchant_id, item_id, location_id)
@@ -44,20 +44,20 @@ where not exists (select from level l where l.merchant_id = %(merchant_id)s
 order by k.item_id, k.location_id
 on conflict do nothing
 """
-_UPDATE_LEVELS = """
-with d as materialized (
-    select * from unnest(%(items)s::bigint[], %(places)s::bigint[], %(available)s::bigint[], %(committed)s::bigint[],
-                         %(damaged)s::bigint[], %(quarantined)s::bigint[], %(in_transit)s::bigint[])
-             d(item_id, location_id, available, committed, damaged, quarantined, in_transit)
-), k as materialized (
-    select l.item_id, l.location_id from level l join d using (item_id, location_id)
-    where l.merchant_id = %(merchant_id)s order by l.item_id, l.location_id for update of l
-)
-update level l
-set available = l.available + d.available, committed = l.committed + d.committed, damaged = l.damaged + d.damaged,
-    quarantined = l.quarantined + d.quarantined, in_transit = l.in_transit + d.in_transit
-from d join k using (item_id, location_id)
-where l.merchant_id = %(merchant_id)s and l.item_id = d.item_id and l.location_id = d.location_id
+# An upsert that never inserts: rows are found by their key, whatever the planner thinks, and locked in that order.
+_ADD_TO_LEVELS = """
+insert into level as l (merchant_id, item_id, location_id, available, committed, damaged, quarantined, in_transit)
+select %(merchant_id)s, d.*
+from unnest(%(items)s::bigint[], %(places)s::bigint[], %(available)s::bigint[], %(committed)s::bigint[],
+            %(damaged)s::bigint[], %(quarantined)s::bigint[], %(in_transit)s::bigint[])
+     d(item_id, location_id, available, committed, damaged, quarantined, in_transit)
+cross join lateral (select from level k where k.merchant_id = %(merchant_id)s
+                    and k.item_id = d.item_id and k.location_id = d.location_id offset 0) there
+order by d.item_id, d.location_id
+on conflict (merchant_id, item_id, location_id) do update
+set available = l.available + excluded.available, committed = l.committed + excluded.committed,
+    damaged = l.damaged + excluded.damaged, quarantined = l.quarantined + excluded.quarantined,
+    in_transit = l.in_transit + excluded.in_transit
 """
 _KNOWN = """
 select source, source_key, movement_id, item_id, quantity, from_state::text, from_location_id, to_state::text,
@@ -196,7 +196,7 @@ def _change_levels(session: Session, movements: Sequence[Movement], *, forbid_ne
     deltas = _deltas(movements)
     changes = dict(zip(OWNED, map(list, zip(*deltas.values(), strict=True)), strict=True))
     keys = {"items": [item for item, _ in deltas], "places": [place for _, place in deltas]}
-    if session.run(_UPDATE_LEVELS, **keys, **changes) < len(deltas):
+    if session.run(_ADD_TO_LEVELS, **keys, **changes) < len(deltas):
         raise MissingRows
     if forbid_negative:
         _refuse_negative(session, [key for key, delta in deltas.items() if delta[0] < 0], deltas)

@@ -21,8 +21,8 @@ VARIANTS_IN_ALL_MAX = 25_000  # pagination stops there: a larger catalogue needs
 
 def read(http: Http, shop: Shop) -> Iterator[Sequence[CatalogueEntry]]:
     """Pages of all variants, by id. Raises `Refused("catalogue_too_large")` beyond what pagination reaches."""
-    size, after, count = FIRST_PAGE, None, 0
-    while count < VARIANTS_IN_ALL_MAX:
+    size, after = FIRST_PAGE, None
+    for _ in range(VARIANTS_IN_ALL_MAX // FIRST_PAGE):
         try:
             reply = graphql.query(http, shop, "variants_page", {"first": size, "after": after, "levels": LEVELS})
         except Refused as error:
@@ -34,7 +34,7 @@ def read(http: Http, shop: Shop) -> Iterator[Sequence[CatalogueEntry]]:
         yield [_entry(http, shop, variant) for variant in page["nodes"]]
         if not page["pageInfo"]["hasNextPage"]:
             return
-        count, after = count + len(page["nodes"]), page["pageInfo"]["endCursor"]
+        after = page["pageInfo"]["endCursor"]
         size = graphql.next_size(size, reply.requested_cost, VARIANTS_MAX)
     raise Refused("catalogue_too_large", f"more than {VARIANTS_IN_ALL_MAX} variants")
 

@@ -19,6 +19,7 @@ from connectors.http import Http
 from connectors.shopify import graphql, read_document, webhook_document
 from connectors.shopify.keys import kind
 from connectors.shopify.shape import Node
+from connectors.shopify.shop import only_location
 from connectors.shopify.vector import snapshot
 
 READ_ORDERS_MAX = 20
@@ -49,8 +50,8 @@ def read_window(http: Http, shop: Shop, window: Window) -> Iterator[Sequence[Ord
     Raises `Refused("window_too_large")` beyond what pagination reaches: ask for a shorter one.
     """
     query = f"updated_at:>='{_second(window.since)}' updated_at:<='{_second(window.until)}'"
-    size, after, count = FIRST_PAGE, None, 0
-    while count < WINDOW_ORDERS_MAX:
+    size, after = FIRST_PAGE, None
+    for _ in range(WINDOW_ORDERS_MAX // FIRST_PAGE):
         variables = {"first": size, "after": after, "query": query, **_nested(shop)}
         try:
             reply = graphql.query(http, shop, "orders_page", variables)
@@ -63,7 +64,7 @@ def read_window(http: Http, shop: Shop, window: Window) -> Iterator[Sequence[Ord
         yield [_document(http, shop, order) for order in page["nodes"]]
         if not page["pageInfo"]["hasNextPage"]:
             return
-        count, after = count + len(page["nodes"]), page["pageInfo"]["endCursor"]
+        after = page["pageInfo"]["endCursor"]
         size = graphql.next_size(size, reply.requested_cost, READ_ORDERS_MAX)
     raise Refused("window_too_large", f"more than {WINDOW_ORDERS_MAX} orders were updated in this window")
 
@@ -106,8 +107,7 @@ def _missing(key: str) -> OrderDocument:
 
 def _document(http: Http, shop: Shop, order: dict[str, Any]) -> OrderDocument:
     _Rest(http, shop, order).complete()
-    home = shop.location_keys[0] if len(shop.location_keys) == 1 else None
-    body = orjson.dumps({"source": "read", "home": home, "order": order})
+    body = orjson.dumps({"source": "read", "home": only_location(shop), "order": order})
     return OrderDocument(order["id"], version=Node(order, "order").instant("updatedAt"), body=body)
 
 

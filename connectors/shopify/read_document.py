@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from connectors.base import ORDER_LINES_MAX, Problem
 from connectors.errors import Malformed
@@ -16,7 +17,7 @@ from connectors.shopify.shape import Node
 from connectors.shopify.vector import Disposed, Disposition, LineFacts, OrderFacts, Place, RefundLine, Restock
 
 # CLOSED and CANCELLED owe nothing; INCOMPLETE means that the service gave up, the units are still owed.
-OWING = {"OPEN", "IN_PROGRESS", "ON_HOLD", "SCHEDULED", "INCOMPLETE"}
+OWING = {"OPEN", "IN_PROGRESS", "ON_HOLD", "SCHEDULED", }
 NOT_SHIPPED = {"CANCELLED", "ERROR", "FAILURE"}
 _RESTOCK = {
     "CANCEL": Restock.CANCEL,
@@ -34,7 +35,7 @@ class _Parts:
     shipped: list[tuple[Place, int]] = field(default_factory=list)
     refunded: list[RefundLine] = field(default_factory=list)
     disposed: list[Disposed] = field(default_factory=list)
-    homes: list[str] = field(default_factory=list)
+    homes: list[tuple[datetime, str]] = field(default_factory=list)
     stock_key: str | None = None
 
 
@@ -121,12 +122,13 @@ def _parts(order: Node) -> dict[str, _Parts]:
 
 def _allocate(allocation: Node, parts: dict[str, _Parts]) -> None:
     place = _place(allocation.node("assignedLocation"))
+    since = allocation.instant("createdAt")
     owing = allocation.text("status") in OWING
     for line in allocation.connection("lineItems"):
         mine = parts[_line_key(line)]
         mine.stock_key = mine.stock_key or line.find_text("inventoryItemId")
         if place:
-            mine.homes.append(place)
+            mine.homes.append((since, place))
         remaining = line.count("remainingQuantity")
         if owing and remaining:
             mine.owed.append((place, remaining))
@@ -140,6 +142,7 @@ def _refund(refund: Node, parts: dict[str, _Parts]) -> None:
                 restock=restock(line, "restockType", _RESTOCK),
                 quantity=line.count("quantity"),
                 place=_place(line),
+                at=refund.instant("createdAt") if refund.has("createdAt") else None,
                 return_key=of_return.text("id") if of_return else None,
                 done=line.flag("restocked", absent=True),
             )

@@ -34,6 +34,13 @@ class Subscription:
     uri: str
 
 
+def only_location(shop: Shop) -> str | None:
+    """The shop's location, when exactly one is mapped and the shop is not known to have others that orders could be
+    assigned to; then a place that a document leaves out can only be that one."""
+    alone = len(shop.location_keys) == 1 and shop.facts.get("location_count", "1") == "1"
+    return shop.location_keys[0] if alone else None
+
+
 def read_facts(http: Http, shop: Shop) -> dict[str, str]:
     """`shop_key name domain currency time_zone plan development scopes missing_scopes location_count api_version`, and
     `api_version_mismatch` when the shop answers as another version than ours. Lists are comma-separated."""

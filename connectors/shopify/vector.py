@@ -44,6 +44,7 @@ class RefundLine:
     restock: Restock
     quantity: int
     place: Place
+    at: datetime | None = None
     return_key: str | None = None
     done: bool = True
 
@@ -60,7 +61,7 @@ class Disposed:
 
 @dataclass(frozen=True, slots=True)
 class LineFacts:
-    """One line as the documents state it. `homes`: every location it was ever assigned to, latest last.
+    """One line as the documents state it. `homes`: every location it was ever assigned to, and since when.
 
     `current` is the shop's "ordered minus refunded and removed", None where the document lacks it.
     """
@@ -77,7 +78,7 @@ class LineFacts:
     shipped: tuple[tuple[Place, int], ...] = ()
     refunded: tuple[RefundLine, ...] = ()
     disposed: tuple[Disposed, ...] = ()
-    homes: tuple[str, ...] = ()
+    homes: tuple[tuple[datetime, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +201,11 @@ class _Settlement:
                 left = self._release_gone(refund, self._return_shipped(refund, quantity))
             case Restock.NONE:
                 held = min(quantity, self._gone)
-                self._hold_gone(held)
+                self._hold_gone(held, refund.at)
                 left = max(0, quantity - held - sum(parcel.units for parcel in self._parcels))
         self._report_excess(left)
         if left and refund.restock is not Restock.NONE and refund.done:
-            self._add(refund.place or self._origin(), taken=-left)  # the shop's own number did go up
+            self._add(refund.place or self._origin(refund.at), taken=-left)  # the shop's own number did go up
 
     def _release_gone(self, refund: RefundLine, quantity: int) -> int:
         """Unshipped units back on sale; returns how many are left to explain."""
@@ -213,12 +214,12 @@ class _Settlement:
             return quantity
         if not refund.done:
             self._report("not_restocked", "the shop did not put the refunded units back on sale")
-            self._hold_gone(units)
+            self._hold_gone(units, refund.at)
             return quantity - units
         self._gone -= units
-        if refund.place and self.line.homes and refund.place not in self.line.homes:
+        if refund.place and refund.place not in [place for _, place in self.line.homes or [(None, refund.place)]]:
             self._report("restocked_elsewhere", "unshipped units were put back at another location than they lie at")
-            self._add(self._origin(), taken=units)
+            self._add(self._origin(refund.at), taken=units)
             self._add(refund.place, taken=-units)
         return quantity - units
 
@@ -244,24 +245,27 @@ class _Settlement:
                 self._report("restock_location_missing", "the shop restocked without saying where")
         return quantity
 
-    def _hold_gone(self, units: int) -> None:
+    def _hold_gone(self, units: int, at: datetime | None) -> None:
         self._gone -= units
-        self._add(self._origin(), held=units, taken=units)
+        self._add(self._origin(at), held=units, taken=units)
 
     def _explain_the_rest(self, *, cancelled: bool) -> None:
         if self._gone == 0:
             return
-        if cancelled:  # a deactivated location swallows the units of a cancelled unpaid order (schema, orderCancel)
-            self._report("cancelled_without_restock", f"{self._gone} cancelled units were not put back on sale")
-            self._hold_gone(self._gone)
-            return
         current = self.line.ordered - self._gone if self.line.current is None else self.line.current
         removed_by_edit = max(0, self.line.ordered - current - sum(line.quantity for line in self.line.refunded))
-        owed = max(0, self._gone - removed_by_edit)  # still on order, but no fulfilment order says where (yet)
-        self._add(self.home, committed=owed, taken=owed)
+        unsaid = max(0, self._gone - removed_by_edit)
+        if not cancelled:  # still on order, but no fulfilment order says where (yet)
+            self._add(self.home, committed=unsaid, taken=unsaid)
+        elif unsaid:  # a deactivated location swallows the units of a cancelled unpaid order (schema, orderCancel)
+            self._report("cancelled_without_restock", f"{unsaid} cancelled units were not put back on sale")
+            self._hold_gone(unsaid, None)
 
-    def _origin(self) -> Place:
-        return self.line.homes[-1] if self.line.homes else self.home
+    def _origin(self, at: datetime | None) -> Place:
+        """Where unshipped units lay at that time; None: where they were assigned last."""
+        homes = sorted(self.line.homes)
+        known = [place for since, place in homes if at is None or since <= at] or [place for _, place in homes[:1]]
+        return known[-1] if known else self.home
 
     def _add(self, place: Place, **counts: int) -> None:
         for name, count in counts.items():

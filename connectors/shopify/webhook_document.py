@@ -114,7 +114,6 @@ def _line(
         owed=((home, owed),) if owed else (),
         shipped=tuple(shipped.get(number, ())),
         refunded=tuple(refunded.get(number, ())),
-        homes=(home,) if home else (),
     )
     return replace(line, tracked=line.tracked and is_stocked(line))
 

@@ -22,6 +22,7 @@ from connectors.errors import InvalidSignature, Malformed
 from connectors.shopify import webhook_document
 from connectors.shopify.keys import gid, kind
 from connectors.shopify.shape import Node
+from connectors.shopify.shop import only_location
 
 SHOP_DOMAIN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-]*\.myshopify\.com")
 SHOP_DOMAIN_MAX = 255
@@ -107,22 +108,17 @@ def _order(delivery: _Delivery) -> Notice:
     key = gid("Order", order.number("id"))
     if not webhook_document.is_exact(order, delivery.topic):
         return _doorbell(delivery, "order", key)
-    located = _one_location(shop) and not webhook_document.served_elsewhere(order)
+    home = None if webhook_document.served_elsewhere(order) else only_location(shop)
     document = {
         "source": "webhook",
-        "home": shop.location_keys[0] if located else None,
-        "located": located,
+        "home": home,
+        "located": home is not None,
         "order": webhook_document.redacted(order),
     }
     return Notice(
         NoticeKind.DOCUMENT, delivery.topic, resource="order", resource_key=key, delivery_key=delivery.key,
         body=orjson.dumps(document),
     )  # fmt: skip
-
-
-def _one_location(shop: Shop) -> bool:
-    """Exactly one location is mapped, and the shop is not known to have others that orders could be assigned to."""
-    return len(shop.location_keys) == 1 and shop.facts.get("location_count", "1") == "1"
 
 
 def _order_event(delivery: _Delivery) -> Notice:

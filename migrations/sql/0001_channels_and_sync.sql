@@ -76,7 +76,9 @@ create table stock_owner (
     observed        bigint,
     observed_at     timestamptz,
     observed_revision bigint,
+    look_since      timestamptz,
     awaiting_since  timestamptz,
+    unclear_attempt_id bigint,
     conflicts       integer not null default 0,
     primary key (merchant_id, owner_id),
     foreign key (merchant_id, channel_id) references channel,
@@ -85,7 +87,7 @@ create table stock_owner (
 ) with (fillfactor = 70);
 create index stock_owner_item on stock_owner (merchant_id, item_id) where item_id is not null;
 create index stock_owner_unsettled on stock_owner (merchant_id, channel_id)
-    where awaiting_since is not null or observed_revision is not null;
+    where observed_revision is not null or look_since is not null or unclear_attempt_id is not null;
 
 -- Listings whose number may have to change. Only inserted and deleted, never updated: nobody waits for a lock, and a
 -- change that comes while an older one is being written has a row of its own.
@@ -114,7 +116,7 @@ create table push_attempt (
     primary key (merchant_id, attempt_id),
     foreign key (merchant_id, channel_id) references channel
 );
-create unique index push_attempt_one_open on push_attempt (merchant_id, channel_id) where state in ('open', 'unclear');
+create unique index push_attempt_one_open on push_attempt (merchant_id, channel_id) where state <> 'done';
 create index push_attempt_recent on push_attempt (merchant_id, channel_id, attempt_id);
 
 create table push_row (
@@ -139,7 +141,7 @@ create index push_row_owner on push_row (merchant_id, owner_id, attempt_id);
 create table channel_poll (
     merchant_id  bigint not null,
     channel_id   bigint not null,
-    kind         text not null check (kind in ('orders', 'sweep', 'stock')),
+    kind         text not null check (kind in ('orders', 'sweep', 'stock', 'push')),
     due_at       timestamptz not null,
     read_through timestamptz not null,
     attempt      bigint not null default 0,
@@ -194,9 +196,11 @@ create table sales_order (
     status      text not null default '',
     version     timestamptz,
     digest      bytea,
+    read_digest bytea,
     observed_at timestamptz,
     posting_no  integer not null default 0,
     complete    boolean not null default true,
+    located     boolean not null default true,
     frozen      boolean not null default false,
     placed_at   timestamptz,
     currency    text,
@@ -205,6 +209,8 @@ create table sales_order (
     foreign key (merchant_id, channel_id) references channel,
     constraint sales_order_key unique (merchant_id, channel_id, order_key)
 ) with (fillfactor = 80);
+
+create index sales_order_unlocated on sales_order (merchant_id, channel_id) where not located;
 
 create table order_line (
     merchant_id bigint not null,

@@ -53,15 +53,21 @@ create function list_work(p_now timestamptz) returns table (merchant_id bigint, 
         and i.kind = 'doorbell' and (i.state = 'open' or i.state = 'reading' and i.deadline < p_now))
     union all
     select c.merchant_id, c.channel_id, 'poll_' || p.kind from channel c join channel_poll p using (merchant_id, channel_id)
-    where c.state in ('active', 'shadow') and p.due_at <= p_now and (p.deadline is null or p.deadline < p_now)
+    where c.state in ('active', 'shadow') and p.kind <> 'push' and p.due_at <= p_now
+      and (p.deadline is null or p.deadline < p_now)
     union all
-    select c.merchant_id, c.channel_id, 'push' from channel c
-    where c.state = 'active' and (
-        exists (select from due_listing d where d.merchant_id = c.merchant_id and d.channel_id = c.channel_id)
+    select c.merchant_id, c.channel_id, 'look' from channel c
+    where c.state in ('active', 'shadow') and exists (
+        select from stock_owner o where o.merchant_id = c.merchant_id and o.channel_id = c.channel_id
+        and (o.observed_revision is not null or o.look_since is not null or o.unclear_attempt_id is not null))
+    union all
+    select c.merchant_id, c.channel_id, 'push' from channel c join channel_poll p using (merchant_id, channel_id)
+    where c.state = 'active' and p.kind = 'push' and p.due_at <= p_now and (
+        exists (select from push_attempt a where a.merchant_id = c.merchant_id and a.channel_id = c.channel_id
+                and a.state <> 'done' and a.deadline < p_now)
+        or exists (select from due_listing d where d.merchant_id = c.merchant_id and d.channel_id = c.channel_id)
         and not exists (select from push_attempt a where a.merchant_id = c.merchant_id and a.channel_id = c.channel_id
-                        and a.state in ('open', 'unclear') and a.deadline >= p_now)
-        or exists (select from push_attempt a where a.merchant_id = c.merchant_id and a.channel_id = c.channel_id
-                   and a.state in ('open', 'unclear') and a.deadline < p_now))
+                        and a.state <> 'done'))
 $$;
 
 create function get_setting(p_name text) returns text

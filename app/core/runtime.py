@@ -1,0 +1,46 @@
+"""Runtime: everything a step gets from outside, in one frozen value. Built in `app.wiring`, never global.
+
+Time, randomness and I/O come in through here, so that a test, the command line, a worker and the simulator call the same
+steps.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+
+from app.core.clock import Clock
+from app.core.config import Settings
+from app.core.db import Database, Session
+from app.core.secrets import Sealer
+from connectors.base import Connector
+from connectors.http import Http
+
+
+def make_key() -> str:
+    """A key that nobody else makes (idempotency keys, webhook addresses)."""
+    return str(uuid.uuid4())
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Settings, database, clock, dice, vendors and the doorbell. `worker` names this process in attempts."""
+
+    settings: Settings
+    database: Database
+    clock: Clock
+    rng: Random
+    connectors: Mapping[str, Connector]
+    sealer: Sealer
+    open_http: Callable[[], Http]
+    worker: str
+    ring: Callable[[], None]
+    new_key: Callable[[], str] = make_key
+
+    def begin(self, merchant_id: int, now: datetime) -> AbstractContextManager[Session]:
+        """One transaction of one merchant."""
+        return self.database.begin(merchant_id, now)

@@ -1,0 +1,1 @@
+"""What channels told us: received once, read where needed, understood as differences, posted."""

@@ -1,0 +1,63 @@
+"""Cases: what a person should look at. One stays open per kind and subject; nothing waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from app.core.db import Session
+from app.inbox.orders import OrderRow, Positions, Seen
+
+Case = tuple[str, str, str, Mapping[str, Any]]  # kind, subject, detail, evidence
+
+_OPEN = """
+insert into case_file (merchant_id, case_id, kind, channel_id, subject, detail, evidence, opened_at)
+select %(merchant_id)s, nextval('case_seq'), c.kind, %(channel)s, c.subject, c.detail, c.evidence, %(now)s
+from unnest(%(kinds)s::text[], %(subjects)s::text[], %(details)s::text[], %(evidence)s::jsonb[]) c(kind, subject, detail, evidence)
+on conflict do nothing
+"""
+
+
+def open_cases(session: Session, channel_id: int, cases: Sequence[Case]) -> int:
+    """Open cases of (kind, subject, detail, evidence) that are not open yet; how many are new."""
+    if not cases:
+        return 0
+    return session.run(
+        _OPEN,
+        channel=channel_id,
+        now=session.now,
+        kinds=[c[0] for c in cases],
+        subjects=[c[1] for c in cases],
+        details=[c[2] for c in cases],
+        evidence=[orjson.dumps(c[3], default=str).decode() for c in cases],
+    )
+
+
+def order_gone(session: Session, channel_id: int, order_id: int, order_key: str, *, known: bool) -> None:
+    """The channel has no such order any more. What is posted stays; the channel did not restock either."""
+    if known:
+        session.run(
+            "update sales_order set frozen = true where merchant_id = %(merchant_id)s and order_id = %(id)s", id=order_id
+        )
+        detail = "the order was deleted on the channel; its stock is held as it was"
+        open_cases(session, channel_id, [("order_deleted", order_key, detail, {"order_id": order_id})])
+
+
+def of_orders(
+    session: Session, channel_id: int, chosen: Sequence[tuple[OrderRow, Seen]], changed: Positions
+) -> None:
+    """Cases of processed orders: what the channel's document says is odd, trashed orders, goods to check."""
+    cases: list[Case] = []
+    held = {line[0] for line, places in changed.items() if any(h.counts.held for h in places.values())}
+    for order, seen in chosen:
+        number = seen.snapshot.number
+        for problem in seen.snapshot.problems:
+            subject = f"{order.order_key} {problem.line_key or ''}".strip()
+            cases.append((problem.reason, subject, f"order {number}: {problem.detail}", {"order_id": order.order_id}))
+        if seen.snapshot.frozen:
+            cases.append(("order_trashed", order.order_key, f"order {number} is in the trash; its stock is held as it was", {}))
+        if order.order_id in held:
+            cases.append(("goods_to_check", order.order_key, f"order {number} was refunded or cancelled: check the goods", {}))
+    open_cases(session, channel_id, cases)

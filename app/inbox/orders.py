@@ -1,0 +1,189 @@
+"""Orders as we hold them: the row that is locked while one is processed, its lines, and the vector posted for each line."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.core.db import Session
+from app.inbox.difference import Counts, Place
+from connectors.base import OrderSnapshot
+
+_INSERT_ORDERS = """
+insert into sales_order (merchant_id, order_id, channel_id, order_key, recorded_at)
+select %(merchant_id)s, nextval('sales_order_seq'), %(channel)s, k, %(now)s from unnest(%(keys)s::text[]) k
+where not exists (select from sales_order o where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and o.order_key = k)
+order by k on conflict do nothing
+"""
+_LOCK_ORDERS = """
+select order_id, order_key, version, digest, observed_at, posting_no, complete, located, frozen from sales_order
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and order_key = any(%(keys)s)
+order by order_key for update
+"""
+_POSITIONS = """
+select order_id, line_key, item_id, location_id, owner_id, committed, shipped, restocked, damaged, held, taken
+from order_position where merchant_id = %(merchant_id)s and order_id = any(%(orders)s)
+"""
+_LINES = """
+select order_id, line_key, listing_key, item_id from order_line
+where merchant_id = %(merchant_id)s and order_id = any(%(orders)s)
+"""
+_WRITE_POSITIONS = """
+insert into order_position (merchant_id, order_id, line_key, item_id, location_id, owner_id, committed, shipped, restocked,
+                            damaged, held, taken)
+select %(merchant_id)s, p.* from unnest(%(orders)s::bigint[], %(lines)s::text[], %(items)s::bigint[], %(places)s::bigint[],
+    %(owners)s::bigint[], %(committed)s::bigint[], %(shipped)s::bigint[], %(restocked)s::bigint[], %(damaged)s::bigint[],
+    %(held)s::bigint[], %(taken)s::bigint[]) p
+on conflict (merchant_id, order_id, line_key, item_id, location_id) do update
+set owner_id = excluded.owner_id, committed = excluded.committed, shipped = excluded.shipped,
+    restocked = excluded.restocked, damaged = excluded.damaged, held = excluded.held, taken = excluded.taken
+"""
+_WRITE_LINES = """
+insert into order_line (merchant_id, order_id, line_key, listing_key, item_id, sku, quantity, unit_price)
+select %(merchant_id)s, l.* from unnest(%(orders)s::bigint[], %(lines)s::text[], %(listings)s::text[], %(items)s::bigint[],
+    %(skus)s::text[], %(quantities)s::bigint[], %(prices)s::numeric[]) l
+on conflict (merchant_id, order_id, line_key) do update
+set listing_key = coalesce(excluded.listing_key, order_line.listing_key), item_id = coalesce(excluded.item_id, order_line.item_id),
+    sku = coalesce(excluded.sku, order_line.sku), quantity = excluded.quantity,
+    unit_price = coalesce(excluded.unit_price, order_line.unit_price)
+"""
+_WRITE_ORDERS = """
+update sales_order o
+set number = u.number, status = u.status, version = u.version, digest = u.digest, read_digest = u.read_digest,
+    observed_at = u.observed_at, posting_no = o.posting_no + 1, complete = u.complete, located = u.located,
+    frozen = u.frozen, placed_at = u.placed_at, currency = coalesce(o.currency, u.currency)
+from unnest(%(orders)s::bigint[], %(numbers)s::text[], %(statuses)s::text[], %(versions)s::timestamptz[], %(digests)s::bytea[],
+            %(read_digests)s::bytea[], %(observed)s::timestamptz[], %(complete)s::boolean[], %(located)s::boolean[],
+            %(frozen)s::boolean[], %(placed)s::timestamptz[], %(currencies)s::text[])
+     u(order_id, number, status, version, digest, read_digest, observed_at, complete, located, frozen, placed_at, currency)
+where o.merchant_id = %(merchant_id)s and o.order_id = u.order_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    """An order as held, locked until the transaction ends. `version` None: nothing of it was processed yet."""
+
+    order_id: int
+    order_key: str
+    version: datetime | None
+    digest: bytes | None
+    observed_at: datetime | None
+    posting_no: int
+    complete: bool
+    located: bool
+    frozen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is posted for one line at one (item, place), and what the channel took off its own number for it."""
+
+    counts: Counts
+    owner_id: int | None = None
+    taken: int = 0
+
+
+Line = tuple[int, str]  # order id, line key
+Positions = dict[Line, dict[Place, Held]]
+
+
+@dataclass(frozen=True, slots=True)
+class LineMemory:
+    """What a line was when it was first seen: the channel may forget its product later."""
+
+    listing_key: str | None
+    item_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A snapshot with what is stored of its document."""
+
+    inbox_id: int
+    snapshot: OrderSnapshot
+    digest: bytes
+    read_digest: bytes | None
+    observed_at: datetime
+    complete: bool = True
+
+
+def lock_orders(session: Session, channel_id: int, keys: Collection[str]) -> dict[str, OrderRow]:
+    """The orders' rows by key, inserted where missing and locked in order."""
+    wanted = sorted(keys)
+    session.run(_INSERT_ORDERS, channel=channel_id, keys=wanted, now=session.now)
+    rows = session.rows(_LOCK_ORDERS, channel=channel_id, keys=wanted)
+    return {row.order_key: OrderRow(*row) for row in rows}
+
+
+def read_positions(session: Session, orders: Sequence[int]) -> Positions:
+    """The posted vectors of the orders' lines."""
+    positions: Positions = defaultdict(dict)
+    for row in session.rows(_POSITIONS, orders=list(orders)):
+        counts = Counts(row.committed, row.shipped, row.restocked, row.damaged, row.held)
+        positions[row.order_id, row.line_key][row.item_id, row.location_id] = Held(counts, row.owner_id, row.taken)
+    return positions
+
+
+def read_lines(session: Session, orders: Sequence[int]) -> dict[Line, LineMemory]:
+    """What is remembered of the orders' lines."""
+    rows = session.rows(_LINES, orders=list(orders))
+    return {(row.order_id, row.line_key): LineMemory(row.listing_key, row.item_id) for row in rows}
+
+
+def write_positions(session: Session, positions: Positions) -> None:
+    """Write the vectors as they now are."""
+    rows = [(line, place, held) for line, places in positions.items() for place, held in places.items()]
+    if not rows:
+        return
+    session.run(
+        _WRITE_POSITIONS,
+        orders=[line[0] for line, _, _ in rows],
+        lines=[line[1] for line, _, _ in rows],
+        items=[place[0] for _, place, _ in rows],
+        places=[place[1] for _, place, _ in rows],
+        owners=[held.owner_id for _, _, held in rows],
+        committed=[held.counts.committed for _, _, held in rows],
+        shipped=[held.counts.shipped for _, _, held in rows],
+        restocked=[held.counts.restocked for _, _, held in rows],
+        damaged=[held.counts.damaged for _, _, held in rows],
+        held=[held.counts.held for _, _, held in rows],
+        taken=[held.taken for _, _, held in rows],
+    )
+
+
+def write_lines(session: Session, seen: Sequence[tuple[int, Seen]], items: Mapping[Line, int | None]) -> None:
+    """Remember the lines of (order id, snapshot) with the items they were found to be."""
+    rows = [(order_id, line) for order_id, s in seen for line in s.snapshot.lines]
+    if rows:
+        session.run(
+            _WRITE_LINES,
+            orders=[order_id for order_id, _ in rows],
+            lines=[line.line_key for _, line in rows],
+            listings=[line.listing_key for _, line in rows],
+            items=[items.get((order_id, line.line_key)) for order_id, line in rows],
+            skus=[line.sku for _, line in rows],
+            quantities=[line.ordered for _, line in rows],
+            prices=[line.unit_price for _, line in rows],
+        )
+
+
+def write_orders(session: Session, seen: Sequence[tuple[int, Seen]]) -> None:
+    """Store what was processed of each order and count its posting."""
+    session.run(
+        _WRITE_ORDERS,
+        orders=[order_id for order_id, _ in seen],
+        numbers=[s.snapshot.number for _, s in seen],
+        statuses=[s.snapshot.status for _, s in seen],
+        versions=[s.snapshot.version for _, s in seen],
+        digests=[s.digest for _, s in seen],
+        read_digests=[s.read_digest for _, s in seen],
+        observed=[s.observed_at for _, s in seen],
+        complete=[s.complete for _, s in seen],
+        located=[s.snapshot.located for _, s in seen],
+        frozen=[s.snapshot.frozen for _, s in seen],
+        placed=[s.snapshot.placed_at for _, s in seen],
+        currencies=[s.snapshot.currency for _, s in seen],
+    )

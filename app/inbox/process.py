@@ -1,0 +1,294 @@
+"""PROCESS: open documents of one channel become movements, in one transaction and without network.
+
+An order document is a snapshot; only its difference from what is posted is posted. An older snapshot is ignored, an equal
+one does nothing, one of the same version with other content is read afresh first. A document that can't be understood is
+parked with its reason; the ones behind it go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import orjson
+
+from app.core.db import Row, Session
+from app.core.errors import PerpetualError, Unavailable
+from app.core.runtime import Runtime
+from app.inbox import cases
+from app.inbox.difference import NOTHING, Place
+from app.inbox.orders import (
+    Held,
+    OrderRow,
+    Positions,
+    Seen,
+    lock_orders,
+    read_lines,
+    read_positions,
+    write_lines,
+    write_orders,
+    write_positions,
+)
+from app.inbox.postings import movements_of
+from app.inbox.resolve import lines_of, resolve
+from app.ledger.post import post
+from app.listings import belief
+from app.listings.channels import get_channel
+from connectors.base import Connector, OrderSnapshot, StockKey, StockReading
+from connectors.errors import Malformed
+
+_CLAIM = """
+select inbox_id, received_on, kind, origin, topic, resource, resource_key, body, observed_at, attempts from inbox
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind in ('document', 'observation') and state = 'open'
+order by inbox_id limit %(limit)s for update skip locked
+"""
+_FINISH = """
+update inbox i set state = d.state, reason = d.reason, detail = d.detail, done_at = %(now)s, attempts = i.attempts + 1
+from unnest(%(ids)s::bigint[], %(days)s::date[], %(states)s::text[], %(reasons)s::text[], %(details)s::text[])
+     d(inbox_id, received_on, state, reason, detail)
+where i.merchant_id = %(merchant_id)s and i.received_on = d.received_on and i.inbox_id = d.inbox_id
+"""
+_RING = """
+insert into inbox (merchant_id, received_on, inbox_id, channel_id, kind, origin, topic, resource, resource_key, observed_at, received_at)
+select %(merchant_id)s, (%(now)s at time zone 'UTC')::date, nextval('inbox_seq'), %(channel)s, 'doorbell', 'read', 'again', 'order', k,
+       %(now)s, %(now)s
+from unnest(%(keys)s::text[]) k on conflict do nothing
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """What one call did."""
+
+    documents: int
+    movements: int
+    parked: int
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The claimed rows and what becomes of each: state, reason, detail."""
+
+    rows: dict[int, Row]
+    outcomes: dict[int, tuple[str, str | None, str | None]] = field(default_factory=dict)
+    again: set[str] = field(default_factory=set)  # orders to read afresh
+
+    def done(self, inbox_id: int, reason: str | None = None) -> None:
+        self.outcomes[inbox_id] = ("done", reason, None)
+
+    def park(self, inbox_id: int, reason: str, detail: str) -> None:
+        self.outcomes[inbox_id] = ("parked", reason, detail)
+
+
+def process(runtime: Runtime, merchant_id: int, channel_id: int) -> Processed:
+    """Process up to a batch of a channel's open documents. A batch that the ledger refuses is taken apart, so that only
+    the document that is at fault is parked."""
+    limit = runtime.settings.sync.process_batch_max
+    try:
+        return _process(runtime, merchant_id, channel_id, limit)
+    except Unavailable:
+        raise
+    except PerpetualError:
+        total = Processed(0, 0, 0)
+        for _ in range(limit):
+            one = _process_one(runtime, merchant_id, channel_id)
+            total = Processed(*(a + b for a, b in zip(_counts(total), _counts(one), strict=True)))
+            if not one.documents:
+                break
+        return total
+
+
+def _counts(processed: Processed) -> tuple[int, int, int]:
+    return (processed.documents, processed.movements, processed.parked)
+
+
+def _process_one(runtime: Runtime, merchant_id: int, channel_id: int) -> Processed:
+    try:
+        return _process(runtime, merchant_id, channel_id, 1)
+    except Unavailable:
+        raise
+    except PerpetualError as error:
+        now = runtime.clock()
+        with runtime.begin(merchant_id, now) as session:
+            batch = _claim(session, channel_id, 1)
+            for inbox_id in batch.rows:
+                batch.park(inbox_id, error.reason, error.detail)
+            return _finish(session, channel_id, batch, 0)
+
+
+def _process(runtime: Runtime, merchant_id: int, channel_id: int, limit: int) -> Processed:
+    now = runtime.clock()
+    with runtime.begin(merchant_id, now) as session:
+        batch = _claim(session, channel_id, limit)
+        if not batch.rows:
+            return Processed(0, 0, 0)
+        channel = get_channel(session, channel_id)
+        connector = runtime.connectors[channel.platform]
+        _observations(session, channel_id, batch)
+        seen = _parse(connector, batch)
+        movements = _orders(session, channel_id, batch, seen)
+        return _finish(session, channel_id, batch, movements)
+
+
+def _claim(session: Session, channel_id: int, limit: int) -> _Batch:
+    rows = session.rows(_CLAIM, channel=channel_id, limit=limit)
+    return _Batch({row.inbox_id: row for row in rows})
+
+
+def _finish(session: Session, channel_id: int, batch: _Batch, movements: int) -> Processed:
+    rows = [(batch.rows[inbox_id], *outcome) for inbox_id, outcome in batch.outcomes.items()]
+    session.run(
+        _FINISH,
+        now=session.now,
+        ids=[row.inbox_id for row, *_ in rows],
+        days=[row.received_on for row, *_ in rows],
+        states=[state for _, state, _, _ in rows],
+        reasons=[reason for _, _, reason, _ in rows],
+        details=[detail for _, _, _, detail in rows],
+    )
+    if batch.again:
+        session.run(_RING, channel=channel_id, now=session.now, keys=sorted(batch.again))
+    return Processed(len(batch.rows), movements, sum(state == "parked" for _, state, _, _ in rows))
+
+
+def _observations(session: Session, channel_id: int, batch: _Batch) -> None:
+    """Numbers that a delivery spoke of: hints to look, never movements."""
+    hints = []
+    for row in batch.rows.values():
+        if row.kind == "observation":
+            body = orjson.loads(bytes(row.body))
+            key = StockKey(body["stock_key"], body.get("location_key", ""))
+            hints.append(StockReading(key, body["quantity"]))
+            batch.done(row.inbox_id)
+    belief.ask_to_look(session, channel_id, hints)
+
+
+def _parse(connector: Connector, batch: _Batch) -> list[Seen]:
+    """The order documents as snapshots; malformed ones are parked, missing ones are set aside by `_orders`."""
+    seen = []
+    for row in batch.rows.values():
+        if row.kind == "observation" or row.body is None:
+            continue
+        body = bytes(row.body)
+        try:
+            snapshot = connector.parse_order(body)
+        except Malformed as error:
+            batch.park(row.inbox_id, error.reason, error.detail)
+            continue
+        read = hashlib.blake2b(body, digest_size=16).digest() if row.origin == "read" else None
+        seen.append(Seen(row.inbox_id, snapshot, _digest(snapshot), read, row.observed_at))
+    return seen
+
+
+def _digest(snapshot: OrderSnapshot) -> bytes:
+    """Of what the snapshot says about stock: two documents that say the same are the same."""
+    says = (snapshot.status, snapshot.frozen, snapshot.lines)
+    return hashlib.blake2b(repr(says).encode(), digest_size=16).digest()
+
+
+def _orders(session: Session, channel_id: int, batch: _Batch, seen: Sequence[Seen]) -> int:
+    gone = {row.resource_key: row.inbox_id for row in batch.rows.values() if row.kind == "document" and row.body is None}
+    keys = {s.snapshot.order_key for s in seen} | gone.keys()
+    if not keys:
+        return 0
+    orders = lock_orders(session, channel_id, keys)
+    chosen = _choose(batch, orders, seen)
+    for key, inbox_id in gone.items():
+        cases.order_gone(session, channel_id, orders[key].order_id, key, known=orders[key].version is not None)
+        batch.done(inbox_id, "gone")
+    if not chosen:
+        return 0
+    return _post_orders(session, channel_id, batch, [(orders[s.snapshot.order_key], s) for s in chosen])
+
+
+def _choose(batch: _Batch, orders: dict[str, OrderRow], seen: Sequence[Seen]) -> list[Seen]:
+    """The newest snapshot of each order that says something new; the others are done."""
+    newest: dict[str, Seen] = {}
+    for one in seen:
+        verdict = _verdict(orders[one.snapshot.order_key], one)
+        if verdict == "again":
+            batch.again.add(one.snapshot.order_key)
+        if verdict != "new":
+            batch.done(one.inbox_id, verdict)
+            continue
+        rival = newest.get(one.snapshot.order_key)
+        if rival is not None and _rank(rival) > _rank(one):
+            batch.done(one.inbox_id, "superseded")
+            continue
+        if rival is not None:
+            batch.done(rival.inbox_id, "superseded")
+        if rival is not None and rival.snapshot.version == one.snapshot.version and rival.digest != one.digest:
+            if one.read_digest is None:
+                batch.again.add(one.snapshot.order_key)
+        newest[one.snapshot.order_key] = one
+    return list(newest.values())
+
+
+def _rank(seen: Seen) -> tuple[object, ...]:
+    return (seen.snapshot.version, seen.read_digest is not None, seen.snapshot.located, seen.observed_at, seen.inbox_id)
+
+
+def _verdict(order: OrderRow, seen: Seen) -> str:
+    """`new` is processed, `again` is read afresh, the rest says nothing: `older`, `same`."""
+    snapshot = seen.snapshot
+    if order.version is None or snapshot.version > order.version:
+        return "new"
+    if snapshot.version < order.version:
+        return "older"
+    if seen.digest == order.digest:
+        return "same" if order.complete else "new"
+    if not snapshot.located and order.located:
+        return "same"  # the same version without the places: nothing new in it
+    if seen.read_digest is not None:
+        return "new" if order.observed_at is None or seen.observed_at >= order.observed_at else "older"
+    return "again"
+
+
+def _post_orders(session: Session, channel_id: int, batch: _Batch, chosen: Sequence[tuple[OrderRow, Seen]]) -> int:
+    live = [(order, seen) for order, seen in chosen if not seen.snapshot.frozen]
+    ids = [order.order_id for order, _ in live]
+    positions, memory = read_positions(session, ids), read_lines(session, ids)
+    resolved = resolve(session, channel_id, [(order.order_id, seen) for order, seen in live], memory, positions)
+    changed = _changed(positions, resolved.targets)
+    movements = movements_of(session, live, positions, changed)
+    post(session, movements)
+    write_positions(session, changed)
+    belief.move(session, _belief_changes(positions, changed))
+    write_lines(session, [(order.order_id, seen) for order, seen in live], resolved.items)
+    write_orders(session, [(o.order_id, replace(s, complete=o.order_id not in resolved.waiting)) for o, s in chosen])
+    cases.of_orders(session, channel_id, chosen, changed)
+    for order, seen in chosen:
+        if order.order_id in resolved.waiting:
+            batch.park(seen.inbox_id, *resolved.waiting[order.order_id])
+        else:
+            batch.done(seen.inbox_id)
+        if not seen.snapshot.located:
+            batch.again.add(seen.snapshot.order_key)
+    return len(movements)
+
+
+def _changed(positions: Positions, targets: Positions) -> Positions:
+    """Lines whose vector or belief is not what is stored; places that are left count zero."""
+    changed: Positions = {}
+    for line in lines_of(positions, targets):
+        now = _with_left_places(positions.get(line, {}), targets.get(line, {}))
+        if now != positions.get(line, {}):
+            changed[line] = now
+    return changed
+
+
+def _with_left_places(before: dict[Place, Held], after: dict[Place, Held]) -> dict[Place, Held]:
+    left = {place: Held(NOTHING, held.owner_id) for place, held in before.items() if place not in after}
+    return {**after, **left}
+
+
+def _belief_changes(positions: Positions, changed: Positions) -> dict[int, int]:
+    """By owner: the channel's number went down by what it took more, up by what it put back."""
+    deltas: dict[int, int] = {}
+    for line, places in changed.items():
+        for held, sign in (*((h, -1) for h in places.values()), *((h, 1) for h in positions.get(line, {}).values())):
+            if held.owner_id is not None and held.taken:
+                deltas[held.owner_id] = deltas.get(held.owner_id, 0) + sign * held.taken
+    return deltas
+

@@ -1,0 +1,184 @@
+"""RECEIVE: deliveries become rows, at most once, and the shop gets its answer.
+
+A batch of deliveries is one transaction per merchant; nothing is answered before it is durable. A refused delivery is
+counted, never stored. WooCommerce gives a subscription up at the 7th refusal, so it is never answered with an error for
+a signature (its answer is 202, and `diagnose` says so).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.core.db import Session
+from app.core.runtime import Runtime
+from app.listings.channels import COLUMNS, WEBHOOK_SECRETS, Channel, shop_of
+from connectors.base import Connector, Notice, NoticeKind, Platform, Shop
+from connectors.errors import InvalidSignature, Malformed
+
+DUPLICATE_DAYS = 2  # a vendor repeats a delivery for hours, at most about a day
+_REFUSED_STATUS = {Platform.SHOPIFY: 401, Platform.WOOCOMMERCE: 202}
+_GONE_STATUS = {Platform.SHOPIFY: 200, Platform.WOOCOMMERCE: 410}
+
+_FIND = """
+select n::int as n, f.merchant_id, f.channel_id
+from unnest(%(platforms)s::text[], %(addresses)s::text[]) with ordinality d(platform, address, n)
+cross join lateral find_channel(d.platform, d.address) f
+"""
+_CHANNELS = f"select {COLUMNS} from channel c where merchant_id = %(merchant_id)s and channel_id = any(%(ids)s)"  # noqa: S608
+_INSERT = """
+insert into inbox (merchant_id, received_on, inbox_id, channel_id, kind, origin, topic, resource, resource_key,
+                   delivery_key, body, observed_at, state, reason, detail, received_at)
+select %(merchant_id)s, (%(now)s at time zone 'UTC')::date, nextval('inbox_seq'), d.channel_id, d.kind, 'webhook', d.topic,
+       d.resource, d.resource_key, d.delivery_key, d.body, %(now)s, d.state, d.reason, d.detail, %(now)s
+from unnest(%(channels)s::bigint[], %(kinds)s::text[], %(topics)s::text[], %(resources)s::text[], %(keys)s::text[],
+            %(delivery_keys)s::text[], %(bodies)s::bytea[], %(states)s::text[], %(reasons)s::text[], %(details)s::text[])
+     d(channel_id, kind, topic, resource, resource_key, delivery_key, body, state, reason, detail)
+where d.delivery_key is null or not exists (
+    select from inbox i where i.merchant_id = %(merchant_id)s and i.channel_id = d.channel_id
+    and i.delivery_key = d.delivery_key and i.received_on >= (%(now)s at time zone 'UTC')::date - %(days)s)
+on conflict do nothing
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One request to a webhook address: raw bytes, headers lower-case, the address's own key if it has one."""
+
+    platform: str
+    path_key: str | None
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the shop is answered; `reason` is the slug of the outcome."""
+
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    channel_id: int
+    kind: str
+    topic: str
+    resource: str
+    resource_key: str
+    delivery_key: str | None = None
+    body: bytes | None = None
+    state: str = "open"
+    reason: str | None = None
+    detail: str | None = None
+
+
+def receive(runtime: Runtime, deliveries: Sequence[Delivery]) -> list[Receipt]:
+    """Store a batch of deliveries and say what to answer each; rings the doorbell when something new came."""
+    now = runtime.clock()
+    receipts = [Receipt(404, "unknown_shop")] * len(deliveries)
+    by_merchant: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    for number, merchant_id, channel_id in _find_channels(runtime, deliveries, now):
+        by_merchant[merchant_id].append((number, channel_id))
+    stored = 0
+    for merchant_id, found in by_merchant.items():
+        with runtime.begin(merchant_id, now) as session:
+            shops = _open_shops(runtime, session, {channel_id for _, channel_id in found})
+            rows: list[_Row] = []
+            for number, channel_id in found:
+                receipts[number], row = _judge(runtime, shops[channel_id], deliveries[number])
+                rows += [row] if row else []
+            stored += _insert(session, rows)
+            _count_refusals(session, [(channel_id, receipts[n].reason) for n, channel_id in found])
+    if stored:
+        runtime.ring()
+    return receipts
+
+
+def _find_channels(runtime: Runtime, deliveries: Sequence[Delivery], now: datetime) -> list[tuple[int, int, int]]:
+    """(number of the delivery, merchant, channel) of those that name a known shop."""
+    named = []
+    for number, delivery in enumerate(deliveries):
+        connector = runtime.connectors.get(delivery.platform)
+        address = connector.address(delivery.headers, delivery.path_key) if connector else None
+        if address is not None:
+            named.append((number, delivery.platform, address))
+    if not named:
+        return []
+    with runtime.database.across(now) as session:
+        rows = session.rows(_FIND, platforms=[p for _, p, _ in named], addresses=[a for _, _, a in named])
+    return [(named[row.n - 1][0], row.merchant_id, row.channel_id) for row in rows]
+
+
+def _open_shops(runtime: Runtime, session: Session, ids: set[int]) -> dict[int, tuple[Channel, Shop]]:
+    channels = [Channel(*row) for row in session.rows(_CHANNELS, ids=list(ids))]
+    return {channel.channel_id: (channel, shop_of(runtime, session.merchant_id, channel)) for channel in channels}
+
+
+def _judge(runtime: Runtime, known: tuple[Channel, Shop], delivery: Delivery) -> tuple[Receipt, _Row | None]:
+    """Verify one delivery and say what becomes of it."""
+    channel, shop = known
+    platform = Platform(channel.platform)
+    connector = runtime.connectors[platform]
+    if channel.state == "disconnected":
+        return Receipt(_GONE_STATUS[platform], "disconnected"), None
+    try:
+        notice = _verified_notice(connector, shop, delivery)
+    except InvalidSignature as error:
+        return Receipt(_REFUSED_STATUS[platform], error.reason), None
+    except Malformed as error:
+        sealed = runtime.sealer.seal(delivery.body, bound_to=f"inbox:{channel.channel_id}")
+        row = _Row(channel.channel_id, "document", "unreadable", "unknown", "", None, sealed, "parked", error.reason, error.detail)
+        return Receipt(200, "parked"), row
+    if notice.kind is NoticeKind.IGNORED:
+        return Receipt(200, "ignored"), None
+    return Receipt(200, "received"), _Row(
+        channel.channel_id, notice.kind, notice.topic, notice.resource, notice.resource_key, notice.delivery_key, notice.body
+    )
+
+
+def _verified_notice(connector: Connector, shop: Shop, delivery: Delivery) -> Notice:
+    """A ping is unsigned and says nothing; everything else must be signed."""
+    secrets = shop.credentials.get(WEBHOOK_SECRETS, "").split(" ")
+    try:
+        connector.verify(secrets, delivery.headers, delivery.body)
+    except InvalidSignature:
+        if connector.is_ping(delivery.headers, delivery.body):
+            return Notice(NoticeKind.IGNORED, "ping", "app", "")
+        raise
+    return connector.notice(shop, delivery.headers, delivery.body)
+
+
+def _insert(session: Session, rows: Sequence[_Row]) -> int:
+    if not rows:
+        return 0
+    columns: dict[str, list[Any]] = {
+        "channels": [r.channel_id for r in rows],
+        "kinds": [r.kind for r in rows],
+        "topics": [r.topic for r in rows],
+        "resources": [r.resource for r in rows],
+        "keys": [r.resource_key for r in rows],
+        "delivery_keys": [r.delivery_key for r in rows],
+        "bodies": [r.body for r in rows],
+        "states": [r.state for r in rows],
+        "reasons": [r.reason for r in rows],
+        "details": [r.detail for r in rows],
+    }
+    return session.run(_INSERT, now=session.now, days=DUPLICATE_DAYS, **columns)
+
+
+def _count_refusals(session: Session, outcomes: Sequence[tuple[int, str]]) -> None:
+    refused = Counter(o for o in outcomes if o[1] in ("missing_signature", "invalid_signature"))
+    if refused:
+        session.run(
+            """insert into delivery_refusal (merchant_id, channel_id, reason, refused_on, count, last_at)
+               select %(merchant_id)s, r.*, %(now)s
+               from (select c, r, (%(now)s at time zone 'UTC')::date, n
+                     from unnest(%(channels)s::bigint[], %(reasons)s::text[], %(counts)s::bigint[]) u(c, r, n) order by 1, 2) r
+               on conflict (merchant_id, channel_id, reason, refused_on)
+               do update set count = delivery_refusal.count + excluded.count, last_at = excluded.last_at""",
+            now=session.now, channels=[c for c, _ in refused], reasons=[r for _, r in refused], counts=list(refused.values()),
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Channels, what they sell of our items, and what we believe each shows."""

@@ -1,0 +1,132 @@
+"""Belief: the number we think a channel shows, per stock owner.
+
+It moves by what is known to have moved it (an order of that channel, a write of ours that was acknowledged) and is
+confirmed or contradicted by observations; it is never set from our own target. Rows are locked in the order of their ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from app.core.db import Session
+from connectors.base import StockKey, StockReading
+
+_MOVE = """
+with d as materialized (
+    select * from unnest(%(ids)s::bigint[], %(deltas)s::bigint[]) d(owner_id, delta)
+), k as materialized (
+    select o.owner_id from stock_owner o join d using (owner_id)
+    where o.merchant_id = %(merchant_id)s order by o.owner_id for update of o
+)
+update stock_owner o
+set believed = o.believed + d.delta, belief_revision = o.belief_revision + 1, believed_at = %(now)s
+from d join k using (owner_id)
+where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id and o.believed is not null
+"""
+# Equal: confirmed. Different: remembered with the belief's revision from before the reading; `settle` decides once orders
+# were read and no order has moved the belief since.
+_OBSERVE = """
+with d as materialized (
+    select * from unnest(%(keys)s::text[], %(places)s::text[], %(quantities)s::bigint[], %(reasons)s::text[],
+                         %(revisions)s::bigint[]) d(stock_key, location_key, quantity, reason, revision)
+), k as materialized (
+    select o.owner_id, d.quantity, d.reason, d.revision from stock_owner o join d using (stock_key, location_key)
+    where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s order by o.owner_id for update of o
+)
+update stock_owner o
+set observed = k.quantity, observed_at = %(at)s, look_since = null,
+    observed_revision = case when k.quantity <> o.believed or o.unclear_attempt_id is not null then k.revision end,
+    believed = case when o.believed is null then k.quantity else o.believed end,
+    believed_at = case when o.believed is null then %(at)s else o.believed_at end,
+    state = case when k.quantity is not null then 'managed' when k.reason = '' then o.state else k.reason end,
+    reason = case when k.quantity is not null then '' else k.reason end
+from k where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id
+returning o.owner_id, o.observed_revision
+"""
+_STATES = {"untracked": "untracked", "bundle_parent": "bundle", "gone": "gone", "not_stocked": "refused"}
+
+
+def move(session: Session, deltas: Mapping[int, int]) -> None:
+    """Move beliefs by owner id; an unknown belief stays unknown."""
+    changed = {owner: delta for owner, delta in deltas.items() if delta}
+    if changed:
+        session.run(_MOVE, ids=list(changed), deltas=list(changed.values()), now=session.now)
+
+
+def read_revisions(session: Session, channel_id: int, keys: Sequence[StockKey]) -> dict[StockKey, int]:
+    """The beliefs' revisions, to be taken before the channel is asked for its numbers."""
+    rows = session.rows(
+        """select stock_key, location_key, belief_revision from stock_owner
+           join unnest(%(keys)s::text[], %(places)s::text[]) d(stock_key, location_key) using (stock_key, location_key)
+           where merchant_id = %(merchant_id)s and channel_id = %(channel)s""",
+        channel=channel_id, keys=[k.stock_key for k in keys], places=[k.location_key for k in keys],
+    )  # fmt: skip
+    return {StockKey(row.stock_key, row.location_key): row.belief_revision for row in rows}
+
+
+def observe(
+    session: Session, channel_id: int, readings: Sequence[StockReading], at: datetime, revisions: Mapping[StockKey, int]
+) -> int:
+    """Numbers the channel was seen to show in a reading begun at `at`; returns how many contradict the belief.
+
+    `revisions` are those of `read_revisions`, taken before the reading. The first number of an owner without a belief
+    becomes it.
+    """
+    known = [r for r in readings if r.key in revisions]
+    if not known:
+        return 0
+    rows = session.rows(
+        _OBSERVE,
+        channel=channel_id,
+        keys=[r.key.stock_key for r in known],
+        places=[r.key.location_key for r in known],
+        quantities=[r.quantity for r in known],
+        reasons=[_STATES.get(r.reason, "") for r in known],
+        revisions=[revisions[r.key] for r in known],
+        at=at,
+    )
+    return sum(row.observed_revision is not None for row in rows)
+
+
+def ask_to_look(session: Session, channel_id: int, hints: Sequence[StockReading]) -> None:
+    """Numbers a delivery spoke of: those that differ from the belief are looked at a little later, unless the orders
+    that explain them come first. A hint may be old, so it never becomes an observation."""
+    if hints:
+        session.run(
+            _HINTS,
+            channel=channel_id,
+            now=session.now,
+            keys=[h.key.stock_key for h in hints],
+            places=[h.key.location_key for h in hints],
+            quantities=[h.quantity for h in hints],
+        )
+
+
+def look_at(session: Session, channel_id: int, stock_keys: Sequence[str]) -> None:
+    """Have the numbers of these stock keys looked at, at every location."""
+    if stock_keys:
+        session.run(_LOOK, channel=channel_id, now=session.now, keys=list(stock_keys))
+
+
+_HINTS = """
+with k as materialized (
+    select o.owner_id from stock_owner o
+    join unnest(%(keys)s::text[], %(places)s::text[], %(quantities)s::bigint[]) d(stock_key, location_key, quantity)
+         using (stock_key, location_key)
+    where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and o.state = 'managed'
+      and o.believed is distinct from d.quantity
+    order by o.owner_id for update of o
+)
+update stock_owner o set look_since = coalesce(o.look_since, %(now)s)
+from k where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id
+"""
+_LOOK = """
+with k as materialized (
+    select o.owner_id from stock_owner o
+    where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and o.state = 'managed' and o.stock_key = any(%(keys)s)
+    order by o.owner_id for update
+)
+update stock_owner o set look_since = coalesce(o.look_since, %(now)s)
+from k where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id
+"""

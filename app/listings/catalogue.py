@@ -1,0 +1,121 @@
+"""A channel's catalogue as listings: what it sells, which of our items that is, and who carries the stock number.
+
+Matching is by exact SKU; what matches nothing stays unmapped and is shown. The same import again changes only what
+changed there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.core.db import Session
+from app.core.errors import NotFound
+from connectors.base import CatalogueEntry, StockReading
+
+_LISTINGS = """
+insert into listing (merchant_id, listing_id, channel_id, listing_key, stock_key, item_id, sku, title, tracked)
+select %(merchant_id)s, nextval('listing_seq'), %(channel)s, l.listing_key, l.stock_key, i.item_id, l.sku, l.title, l.tracked
+from unnest(%(keys)s::text[], %(stock_keys)s::text[], %(skus)s::text[], %(titles)s::text[], %(tracked)s::boolean[])
+     l(listing_key, stock_key, sku, title, tracked)
+left join item i on i.merchant_id = %(merchant_id)s and i.sku = l.sku
+order by l.listing_key
+on conflict on constraint listing_key do update
+set stock_key = excluded.stock_key, sku = excluded.sku, title = excluded.title, tracked = excluded.tracked,
+    item_id = coalesce(listing.item_id, excluded.item_id)
+"""
+# A stock owner is mapped only when all listings that share it are the same item.
+_OWNERS = """
+insert into stock_owner (merchant_id, owner_id, channel_id, stock_key, location_key, item_id, state)
+select %(merchant_id)s, nextval('stock_owner_seq'), %(channel)s, s.stock_key, p.location_key, s.item_id, s.state
+from (select l.stock_key, case when count(distinct l.item_id) = 1 then min(l.item_id) end as item_id,
+             case when bool_or(b.bundle) then 'bundle' when bool_and(l.tracked) then 'managed' else 'untracked' end as state
+      from listing l join unnest(%(stock_keys)s::text[], %(bundles)s::boolean[]) b(stock_key, bundle) using (stock_key)
+      where l.merchant_id = %(merchant_id)s and l.channel_id = %(channel)s group by l.stock_key) s
+cross join (select distinct location_key from channel_location
+            where merchant_id = %(merchant_id)s and channel_id = %(channel)s) p
+order by s.stock_key, p.location_key
+on conflict on constraint stock_owner_key do update
+set item_id = coalesce(stock_owner.item_id, excluded.item_id),
+    state = case when stock_owner.state in ('gone', 'refused') and excluded.state = 'managed' then 'managed' else excluded.state end
+"""
+_FIRST_BELIEF = """
+update stock_owner o set believed = r.quantity, believed_at = %(now)s
+from unnest(%(keys)s::text[], %(places)s::text[], %(quantities)s::bigint[]) r(stock_key, location_key, quantity)
+where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and o.stock_key = r.stock_key
+  and o.location_key = r.location_key and o.believed is null and r.quantity is not null
+"""
+# Parked orders whose listing or SKU is known now.
+_REOPEN = """
+update inbox set state = 'open', reason = null, detail = null
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and state = 'parked' and reason = 'unknown_listing'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """What an import found."""
+
+    listings: int
+    unmapped: int
+
+
+def import_entries(session: Session, channel_id: int, entries: Sequence[CatalogueEntry]) -> Mapped:
+    """One page of a channel's catalogue; opens again what waited for it."""
+    session.run(
+        _LISTINGS,
+        channel=channel_id,
+        keys=[e.listing_key for e in entries],
+        stock_keys=[e.stock_key for e in entries],
+        skus=[e.sku for e in entries],
+        titles=[e.title for e in entries],
+        tracked=[e.tracked for e in entries],
+    )
+    bundles = {e.stock_key: e.bundle for e in entries}
+    session.run(_OWNERS, channel=channel_id, stock_keys=list(bundles), bundles=list(bundles.values()))
+    _first_beliefs(session, channel_id, [reading for e in entries for reading in e.stock])
+    session.run(_REOPEN, channel=channel_id)
+    unmapped = session.value(
+        """select count(*) from listing where merchant_id = %(merchant_id)s and channel_id = %(channel)s
+           and listing_key = any(%(keys)s) and item_id is null""",
+        channel=channel_id,
+        keys=[e.listing_key for e in entries],
+    )
+    return Mapped(len(entries), unmapped)
+
+
+def _first_beliefs(session: Session, channel_id: int, readings: Sequence[StockReading]) -> None:
+    if readings:
+        session.run(
+            _FIRST_BELIEF,
+            channel=channel_id,
+            now=session.now,
+            keys=[r.key.stock_key for r in readings],
+            places=[r.key.location_key for r in readings],
+            quantities=[r.quantity for r in readings],
+        )
+
+
+def map_listing(session: Session, channel_id: int, listing_key: str, item_id: int) -> None:
+    """Say which item a listing is; its stock owner follows and waiting orders open again. Raises NotFound."""
+    stock_key = session.value(
+        """update listing set item_id = %(item)s
+           where merchant_id = %(merchant_id)s and channel_id = %(channel)s and listing_key = %(key)s returning stock_key""",
+        channel=channel_id, key=listing_key, item=item_id,
+    )  # fmt: skip
+    if stock_key is None:
+        raise NotFound("unknown_listing", "the channel has no such listing")
+    session.run(
+        """update stock_owner set item_id = %(item)s
+           where merchant_id = %(merchant_id)s and channel_id = %(channel)s and stock_key = %(stock_key)s""",
+        channel=channel_id, stock_key=stock_key, item=item_id,
+    )  # fmt: skip
+    session.run(_REOPEN, channel=channel_id)
+
+
+def reopen_unknown(session: Session) -> int:
+    """Orders of every channel that waited for a SKU are looked at again (new items came); how many."""
+    return session.run(
+        """update inbox set state = 'open', reason = null, detail = null
+           where merchant_id = %(merchant_id)s and state = 'parked' and reason = 'unknown_listing'"""
+    )

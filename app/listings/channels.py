@@ -1,0 +1,162 @@
+"""Channels: a merchant's connected shops, their credentials (sealed), their places as ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from app.core.db import ConstraintViolated, Session
+from app.core.errors import Conflict, NotFound
+from app.core.runtime import Runtime
+from app.core.secrets import Sealer
+from connectors.base import Shop
+
+WEBHOOK_SECRETS = "webhook_secrets"  # the credential that holds them, newest first, space-separated
+COLUMNS = """c.channel_id, c.platform, c.name, c.address, c.base_url, c.sealed_credentials, c.state, c.drift_policy, c.facts,
+    array(select distinct p.location_key from channel_location p where p.merchant_id = c.merchant_id
+          and p.channel_id = c.channel_id and p.location_key <> '' order by 1)"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewChannel:
+    """A shop to connect. `address` is how its deliveries are told apart: a domain, or an unguessable path key."""
+
+    platform: str
+    name: str
+    address: str
+    base_url: str
+    credentials: Mapping[str, str]
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A connected shop as stored."""
+
+    channel_id: int
+    platform: str
+    name: str
+    address: str
+    base_url: str
+    sealed_credentials: bytes
+    state: str
+    drift_policy: str
+    facts: Mapping[str, str]
+    location_keys: Sequence[str]
+
+
+def create_channel(runtime: Runtime, session: Session, new: NewChannel) -> int:
+    """Connect a shop; returns the channel's id. Raises Conflict when the name is taken or the shop is connected
+    already, by whomever."""
+    channel_id: int = session.value("select nextval('channel_seq')")
+    sealed = runtime.sealer.seal(orjson.dumps(dict(new.credentials)), bound_to=_bound(session.merchant_id, channel_id))
+    try:
+        session.run(
+            """insert into channel (merchant_id, channel_id, platform, name, address, base_url, sealed_credentials, facts,
+                                    created_at)
+               values (%(merchant_id)s, %(id)s, %(platform)s, %(name)s, %(address)s, %(base_url)s, %(sealed)s, %(facts)s,
+                       %(now)s)""",
+            id=channel_id, platform=new.platform, name=new.name, address=new.address, base_url=new.base_url,
+            sealed=sealed, facts=orjson.dumps(dict(new.facts)).decode(), now=session.now,
+        )  # fmt: skip
+        session.run(
+            "select register_channel(%(platform)s, %(address)s, %(merchant_id)s, %(id)s)",
+            platform=new.platform, address=new.address, id=channel_id,
+        )  # fmt: skip
+    except ConstraintViolated as error:
+        taken = "this shop is connected already" if error.name == "channel_address_taken" else "a channel of that name exists"
+        raise Conflict("channel_taken", taken) from error
+    _schedule(runtime, session, channel_id)
+    return channel_id
+
+
+def _schedule(runtime: Runtime, session: Session, channel_id: int) -> None:
+    """The first polls: orders from now on, the slower sweep and the stock audit later."""
+    sync = runtime.settings.sync
+    rows = [
+        ("orders", session.now),
+        ("sweep", session.now + timedelta(seconds=sync.sweep_interval_s)),
+        ("stock", session.now + timedelta(seconds=sync.audit_interval_s)),
+        ("push", session.now),
+    ]
+    session.run(
+        """insert into channel_poll (merchant_id, channel_id, kind, due_at, read_through)
+           select %(merchant_id)s, %(channel)s, k, d, %(now)s from unnest(%(kinds)s::text[], %(due)s::timestamptz[]) p(k, d)""",
+        channel=channel_id, kinds=[kind for kind, _ in rows], due=[due for _, due in rows], now=session.now,
+    )  # fmt: skip
+
+
+def get_channel(session: Session, channel_id: int) -> Channel:
+    """Raises NotFound, also for another merchant's."""
+    row = session.row(
+        f"select {COLUMNS} from channel c where merchant_id = %(merchant_id)s and channel_id = %(id)s",  # noqa: S608
+        id=channel_id,
+    )
+    if row is None:
+        raise NotFound("unknown_channel", "no such channel")
+    return Channel(*row)
+
+
+def list_channels(session: Session) -> Sequence[Channel]:
+    """All channels, oldest first."""
+    rows = session.rows(f"select {COLUMNS} from channel c where merchant_id = %(merchant_id)s order by channel_id")  # noqa: S608
+    return [Channel(*row) for row in rows]
+
+
+def open_credentials(sealer: Sealer, merchant_id: int, channel: Channel) -> dict[str, str]:
+    """The decrypted credentials; raises SealBroken when the row was tampered with or the key is gone."""
+    plain = sealer.open(bytes(channel.sealed_credentials), bound_to=_bound(merchant_id, channel.channel_id))
+    credentials: dict[str, str] = orjson.loads(plain)
+    return credentials
+
+
+def shop_of(runtime: Runtime, merchant_id: int, channel: Channel) -> Shop:
+    """The channel as its connector needs it, credentials opened."""
+    return Shop(
+        base_url=channel.base_url,
+        domain=channel.address,
+        credentials=open_credentials(runtime.sealer, merchant_id, channel),
+        location_keys=tuple(channel.location_keys),
+        facts=channel.facts,
+    )
+
+
+def map_location(session: Session, channel_id: int, location_key: str, location_id: int) -> None:
+    """Our place behind a channel's ('' for a channel without places, which several of ours may feed)."""
+    session.run(
+        """insert into channel_location (merchant_id, channel_id, location_key, location_id)
+           values (%(merchant_id)s, %(channel)s, %(key)s, %(location)s) on conflict do nothing""",
+        channel=channel_id, key=location_key, location=location_id,
+    )  # fmt: skip
+
+
+def set_state(session: Session, channel_id: int, state: str) -> None:
+    """active, paused, shadow or disconnected. Raises NotFound."""
+    changed = session.run(
+        "update channel set state = %(state)s where merchant_id = %(merchant_id)s and channel_id = %(id)s",
+        state=state, id=channel_id,
+    )  # fmt: skip
+    if not changed:
+        raise NotFound("unknown_channel", "no such channel")
+
+
+def ask_for_orders(session: Session, channel_id: int, when: datetime) -> None:
+    """Make the channel's orders poll due at once."""
+    session.run(
+        """update channel_poll set due_at = least(due_at, %(when)s)
+           where merchant_id = %(merchant_id)s and channel_id = %(id)s and kind = 'orders' and due_at > %(when)s""",
+        id=channel_id, when=when,
+    )  # fmt: skip
+
+
+def _bound(merchant_id: int, channel_id: int) -> str:
+    return f"channel:{merchant_id}:{channel_id}"
+
+
+def facts_as_text(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Facts read at connect, as the strings that are stored."""
+    return {name: str(value) for name, value in facts.items()}

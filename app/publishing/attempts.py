@@ -1,0 +1,211 @@
+"""Attempts to write: stored before anything is sent, one open per channel, taken over after their deadline.
+
+What was sent, under which key and with which expectations, is known whatever happens to the process that sent it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import orjson
+
+from app.core.db import ConstraintViolated, Session
+from app.core.runtime import Runtime
+from app.listings import belief
+from app.publishing.due import CONFLICTS_MAX, Due, settle_due
+from connectors.base import Conflict, Rejected, StockKey, StockWrite, Unknown, Unsent, WriteMode, WriteOutcome, Written
+
+REPLAY_MAX = timedelta(hours=23)  # a vendor remembers a key for 24 h
+
+_INSERT_ROWS = """
+insert into push_row (merchant_id, attempt_id, owner_id, expected, target, relative, due_since, due_ids, reasons)
+select %(merchant_id)s, %(attempt)s, r.owner_id, r.expected, r.target, r.relative, r.since, r.due_ids::bigint[], r.reasons
+from unnest(%(owners)s::bigint[], %(expected)s::bigint[], %(targets)s::bigint[], %(relative)s::boolean[],
+            %(since)s::timestamptz[], %(due)s::text[], %(reasons)s::jsonb[])
+     r(owner_id, expected, target, relative, since, due_ids, reasons)
+"""
+_OUTCOMES = """
+update push_row p set outcome = o.outcome, quantity_after = o.quantity, detail = o.detail
+from unnest(%(owners)s::bigint[], %(outcomes)s::text[], %(quantities)s::bigint[], %(details)s::text[])
+     o(owner_id, outcome, quantity, detail)
+where p.merchant_id = %(merchant_id)s and p.attempt_id = %(attempt)s and p.owner_id = o.owner_id
+"""
+_OWNERS = """
+with d as materialized (
+    select * from unnest(%(owners)s::bigint[], %(outcomes)s::text[], %(details)s::text[], %(look)s::boolean[]) d(owner_id, outcome, detail, look)
+), k as materialized (
+    select o.owner_id from stock_owner o join d using (owner_id)
+    where o.merchant_id = %(merchant_id)s order by o.owner_id for update of o
+)
+update stock_owner o
+set conflicts = case d.outcome when 'written' then 0 when 'conflict' then o.conflicts + 1 else o.conflicts end,
+    awaiting_since = case d.outcome when 'conflict' then %(now)s when 'written' then null else o.awaiting_since end,
+    look_since = case when d.look then coalesce(o.look_since, %(now)s) else o.look_since end,
+    unclear_attempt_id = case d.outcome when 'unknown' then %(attempt)s else o.unclear_attempt_id end,
+    state = case d.outcome when 'rejected' then 'refused' else o.state end,
+    reason = case d.outcome when 'rejected' then d.detail else o.reason end
+from d join k using (owner_id)
+where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A stored attempt. `owner` is its fence: who may still record it."""
+
+    attempt_id: int
+    key: str
+    owner: str
+    rows: Mapping[int, StockWrite]  # by owner id
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What an answer came to."""
+
+    written: int = 0
+    conflicts: int = 0
+    rejected: int = 0
+    unknown: int = 0
+    unsent: int = 0
+
+
+def to_write(due: Due, mode: WriteMode) -> StockWrite | None:
+    """The row for an owner, None when its number needs no change or has to wait. After conflicts a reduction goes
+    relative: it commutes with sales that we have not seen; an increase keeps waiting for them."""
+    if due.plan is None or due.believed is None or due.plan.target == due.believed:
+        return None
+    pressing = due.conflicts >= CONFLICTS_MAX and due.plan.target < due.believed
+    if due.contradicted and not pressing:
+        return None
+    return StockWrite(due.key, due.believed, due.plan.target, relative=pressing or mode is WriteMode.RELATIVE)
+
+
+def store(runtime: Runtime, session: Session, channel_id: int, rows: Sequence[tuple[Due, StockWrite]]) -> Attempt | None:
+    """Store an attempt for (due, row); None when another one is open on the channel."""
+    attempt_id: int = session.value("select nextval('push_attempt_seq')")
+    key = runtime.new_key()
+    owner = f"{runtime.worker}/{key}"
+    deadline = session.now + timedelta(seconds=runtime.settings.sync.attempt_deadline_s)
+    try:
+        with session.savepoint():
+            session.run(
+                """insert into push_attempt (merchant_id, attempt_id, channel_id, key, owner, state, opened_at, deadline)
+                   values (%(merchant_id)s, %(id)s, %(channel)s, %(key)s, %(owner)s, 'open', %(now)s, %(deadline)s)""",
+                id=attempt_id, channel=channel_id, key=key, owner=owner, now=session.now, deadline=deadline,
+            )  # fmt: skip
+    except ConstraintViolated:
+        return None
+    session.run(
+        _INSERT_ROWS,
+        attempt=attempt_id,
+        owners=[due.owner_id for due, _ in rows],
+        expected=[row.expected for _, row in rows],
+        targets=[row.target for _, row in rows],
+        relative=[row.relative for _, row in rows],
+        since=[due.since for due, _ in rows],
+        due=["{" + ",".join(map(str, due.due_ids)) + "}" for due, _ in rows],
+        reasons=[orjson.dumps(due.plan.reasons if due.plan else []).decode() for due, _ in rows],
+    )
+    return Attempt(attempt_id, key, owner, {due.owner_id: row for due, row in rows}, session.now)
+
+
+def take_over(runtime: Runtime, session: Session, channel_id: int) -> Attempt | None:
+    """An attempt whose deadline has passed, now ours; None when there is none."""
+    fence = f"{runtime.worker}/{runtime.new_key()}"
+    row = session.row(
+        """update push_attempt set owner = %(owner)s, deadline = %(deadline)s, state = 'open'
+           where merchant_id = %(merchant_id)s and channel_id = %(channel)s and state <> 'done' and deadline < %(now)s
+           returning attempt_id, key, opened_at""",
+        channel=channel_id, owner=fence, now=session.now,
+        deadline=session.now + timedelta(seconds=runtime.settings.sync.attempt_deadline_s),
+    )  # fmt: skip
+    if row is None:
+        return None
+    rows = session.rows(
+        """select p.owner_id, o.stock_key, o.location_key, p.expected, p.target, p.relative
+           from push_row p join stock_owner o using (merchant_id, owner_id)
+           where p.merchant_id = %(merchant_id)s and p.attempt_id = %(id)s order by p.owner_id""",
+        id=row.attempt_id,
+    )
+    writes = {r.owner_id: StockWrite(StockKey(r.stock_key, r.location_key), r.expected, r.target, r.relative) for r in rows}
+    return Attempt(row.attempt_id, row.key, fence, writes, row.opened_at)
+
+
+def leave_unclear(session: Session, attempt: Attempt, retry_at: datetime, error: str) -> None:
+    """No answer came and the vendor remembers the key: the same will be sent again under it."""
+    session.run(
+        """update push_attempt set state = 'unclear', deadline = %(at)s, error = %(error)s
+           where merchant_id = %(merchant_id)s and attempt_id = %(id)s and owner = %(owner)s and state = 'open'""",
+        id=attempt.attempt_id, at=retry_at, error=error, owner=attempt.owner,
+    )  # fmt: skip
+
+
+def record(
+    session: Session, channel_id: int, attempt: Attempt, outcomes: Sequence[WriteOutcome], error: str | None = None
+) -> Recorded | None:
+    """Close an attempt with what the channel answered; None when it was taken over meanwhile (the answer is ignored).
+
+    An accepted write moves the belief by what it changed, `target − expected`: an order of that channel processed
+    meanwhile has moved it too.
+    """
+    closed = session.run(
+        """update push_attempt set state = 'done', closed_at = %(now)s, error = %(error)s
+           where merchant_id = %(merchant_id)s and attempt_id = %(id)s and owner = %(owner)s and state = 'open'""",
+        id=attempt.attempt_id, now=session.now, error=error, owner=attempt.owner,
+    )  # fmt: skip
+    if not closed:
+        return None
+    answers = {outcome.key: outcome for outcome in outcomes}
+    told = {owner: _told(row, answers.get(row.key, Unsent(row.key))) for owner, row in attempt.rows.items()}
+    _write_outcomes(session, attempt, told)
+    written = [owner for owner, t in told.items() if t.outcome == "written"]
+    belief.move(session, {owner: attempt.rows[owner].target - attempt.rows[owner].expected for owner in written})
+    _settle(session, channel_id, attempt, written)
+    counts = {name: sum(t.outcome == name for t in told.values()) for name in ("written", "conflict", "rejected", "unknown", "unsent")}
+    return Recorded(*counts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    outcome: str
+    quantity: int | None
+    detail: str
+    look: bool
+
+
+def _told(row: StockWrite, outcome: WriteOutcome) -> _Told:
+    match outcome:
+        case Written(_, quantity):
+            # Another number than expected: an order came between and is read now.
+            return _Told("written", quantity, "", quantity is not None and quantity != row.target)
+        case Conflict(_, quantity):
+            return _Told("conflict", quantity, "", True)
+        case Rejected(_, reason, detail, permanent):
+            return _Told("rejected" if permanent else "unsent", None, f"{reason}: {detail}", False)
+        case Unknown(_, reason):
+            return _Told("unknown", None, reason, True)
+        case Unsent():
+            return _Told("unsent", None, "", False)
+
+
+def _write_outcomes(session: Session, attempt: Attempt, told: Mapping[int, _Told]) -> None:
+    shared = {
+        "owners": list(told),
+        "outcomes": [t.outcome for t in told.values()],
+        "details": [t.detail for t in told.values()],
+    }
+    session.run(_OUTCOMES, attempt=attempt.attempt_id, quantities=[t.quantity for t in told.values()], **shared)
+    session.run(_OWNERS, attempt=attempt.attempt_id, now=session.now, look=[t.look for t in told.values()], **shared)
+
+
+def _settle(session: Session, channel_id: int, attempt: Attempt, owners: Sequence[int]) -> None:
+    ids = session.value(
+        """select coalesce(array_agg(d), '{}') from push_row p, unnest(p.due_ids) d
+           where p.merchant_id = %(merchant_id)s and p.attempt_id = %(attempt)s and p.owner_id = any(%(owners)s)""",
+        attempt=attempt.attempt_id, owners=list(owners),
+    )  # fmt: skip
+    settle_due(session, channel_id, ids)

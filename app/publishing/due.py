@@ -1,0 +1,115 @@
+"""What is due on a channel: owners whose number may have to change, with everything their plan needs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.core.db import Row, Session
+from app.publishing.plan import Plan, Rule, plan
+from connectors.base import StockKey
+
+SCAN_MAX = 20_000  # due rows looked at in one call; more than that coalesce in the next
+
+# An owner that waits for orders is looked at again when a reading that began after the wait is complete and understood.
+# An item of an order that the channel has not placed yet is not written there.
+_READY = """
+    (o.awaiting_since is null or (
+        exists (select from channel_poll p where p.merchant_id = o.merchant_id and p.channel_id = o.channel_id
+                and p.kind = 'orders' and p.completed_at > o.awaiting_since)
+        and not exists (select from inbox i where i.merchant_id = o.merchant_id and i.channel_id = o.channel_id
+                        and i.kind = 'document' and i.origin = 'read' and i.state = 'open')))
+    and o.unclear_attempt_id is null
+    and (o.observed_revision is null or o.conflicts >= %(conflicts_max)s)
+    and not exists (select from sales_order s join order_position p using (merchant_id, order_id)
+                    where s.merchant_id = o.merchant_id and s.channel_id = o.channel_id and not s.located
+                      and p.item_id = o.item_id)
+"""
+_DUE = f"""
+select o.owner_id, o.stock_key, o.location_key, o.item_id, o.believed, o.buffer, o.shown_min, o.shown_max, o.conflicts,
+       o.observed_revision is not null as contradicted, o.state, d.due_ids, d.since
+from (select owner_id, array_agg(due_id) as due_ids, min(marked_at) as since, min(due_id) as first
+      from (select owner_id, due_id, marked_at from due_listing
+            where merchant_id = %(merchant_id)s and channel_id = %(channel)s order by due_id limit {SCAN_MAX}) s
+      where %(owners)s::bigint[] is null or owner_id = any(%(owners)s::bigint[])
+      group by owner_id) d
+join stock_owner o on o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
+where o.state <> 'managed' or o.item_id is null or ({_READY})
+order by d.first limit %(limit)s
+"""  # noqa: S608  constants only
+# Units by owner and location; a kit has what its scarcest component allows there.
+_AVAILABLE = """
+select o.owner_id, c.location_id,
+       case i.kind when 'kit' then (
+            select coalesce(greatest(0, min(floor(coalesce(l.available, 0)::numeric / k.quantity))), 0)::bigint
+            from kit_component k left join level l on l.merchant_id = k.merchant_id and l.item_id = k.component_item_id
+                                                  and l.location_id = c.location_id
+            where k.merchant_id = o.merchant_id and k.kit_item_id = o.item_id)
+       else coalesce((select l.available from level l where l.merchant_id = o.merchant_id and l.item_id = o.item_id
+                      and l.location_id = c.location_id), 0) end as units
+from stock_owner o
+join item i on i.merchant_id = o.merchant_id and i.item_id = o.item_id
+join channel_location c on c.merchant_id = o.merchant_id and c.channel_id = o.channel_id and c.location_key = o.location_key
+where o.merchant_id = %(merchant_id)s and o.owner_id = any(%(owners)s)
+"""
+CONFLICTS_MAX = 2  # after so many, a reduction goes out as a relative change
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An owner that is due: its plan, what the channel is believed to show, and the due rows that an acknowledgement
+    settles. `plan` None: nothing can be planned (not managed, not mapped)."""
+
+    owner_id: int
+    key: StockKey
+    believed: int | None
+    conflicts: int
+    contradicted: bool  # a number that was seen there is not explained yet
+    due_ids: Sequence[int]
+    since: datetime
+    plan: Plan | None
+
+
+def list_due(session: Session, channel_id: int, limit: int, owners: Collection[int] | None = None) -> list[Due]:
+    """Up to `limit` due owners, longest due first; only those of `owners` if given."""
+    only = None if owners is None else list(owners)
+    rows = session.rows(_DUE, channel=channel_id, limit=limit, owners=only, conflicts_max=CONFLICTS_MAX)
+    plans = read_plans(session, [row for row in rows if row.state == "managed" and row.item_id is not None])
+    return [
+        Due(
+            row.owner_id, StockKey(row.stock_key, row.location_key), row.believed, row.conflicts, row.contradicted,
+            row.due_ids, row.since, plans.get(row.owner_id),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def read_plans(session: Session, owners: Sequence[Row]) -> dict[int, Plan]:
+    """The plan of each owner row (owner_id, buffer, shown_min, shown_max) from the levels as they are now."""
+    available = read_available_by_owner(session, [row.owner_id for row in owners])
+    return {
+        row.owner_id: plan(available[row.owner_id], Rule(row.buffer, row.shown_min, row.shown_max))
+        for row in owners
+        if row.owner_id in available  # a place that is not mapped shows nothing of ours, which is not the number 0
+    }
+
+
+def read_available_by_owner(session: Session, owners: Sequence[int]) -> defaultdict[int, dict[int, int]]:
+    """Units by location id, by owner id."""
+    available: defaultdict[int, dict[int, int]] = defaultdict(dict)
+    if owners:
+        for row in session.rows(_AVAILABLE, owners=list(owners)):
+            available[row.owner_id][row.location_id] = row.units
+    return available
+
+
+def settle_due(session: Session, channel_id: int, due_ids: Sequence[int]) -> None:
+    """Take away exactly the due rows that were looked at; a change that came meanwhile has a row of its own."""
+    if due_ids:
+        session.run(
+            """delete from due_listing where merchant_id = %(merchant_id)s and channel_id = %(channel)s
+               and due_id = any(%(ids)s)""",
+            channel=channel_id, ids=list(due_ids),
+        )  # fmt: skip

@@ -1,0 +1,138 @@
+"""Looking at what a channel really shows, and explaining a difference before anything is corrected.
+
+A number that contradicts the belief proves nothing by itself: a sale may be on its way to us. It is conclusive when a
+complete reading of the channel's orders, begun after it, has been understood and the belief has not moved since before
+the number was read. Only then is it drift (or the trace of a write whose answer was lost), and belief follows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from app.core.db import Row, Session
+from app.core.runtime import Runtime
+from app.inbox.cases import Case, open_cases
+from app.listings import belief
+from app.listings.channels import Channel, ask_for_orders, get_channel, shop_of
+from connectors.base import StockKey
+from connectors.errors import ChannelError
+
+LOOK_DELAY_S = 3  # a hint mostly explains itself by the order that is right behind it
+
+_CONTRADICTED = """
+select o.owner_id, o.stock_key, o.location_key, o.believed, o.observed, o.observed_at, o.belief_revision, o.observed_revision,
+       o.unclear_attempt_id, p.target - p.expected as unclear_delta
+from stock_owner o left join push_row p on p.merchant_id = o.merchant_id and p.attempt_id = o.unclear_attempt_id and p.owner_id = o.owner_id
+where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
+  and o.observed_revision is not null and (o.unclear_attempt_id is null or o.look_since is null)
+  and exists (select from channel_poll c where c.merchant_id = o.merchant_id and c.channel_id = o.channel_id
+              and c.kind = 'orders' and c.completed_at > o.observed_at)
+  and not exists (select from inbox i where i.merchant_id = o.merchant_id and i.channel_id = o.channel_id
+                  and i.kind = 'document' and i.origin = 'read' and i.state = 'open')
+order by o.owner_id limit %(limit)s for update of o
+"""
+_TO_LOOK = """
+select stock_key, location_key from stock_owner
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and look_since is not null
+  and (look_since <= %(before)s or unclear_attempt_id is not null)
+order by look_since limit %(limit)s
+"""
+_FOLLOW = """
+update stock_owner o
+set believed = d.observed, belief_revision = o.belief_revision + 1, believed_at = %(now)s, observed_revision = null,
+    unclear_attempt_id = null, awaiting_since = null, conflicts = 0
+from unnest(%(owners)s::bigint[], %(observed)s::bigint[]) d(owner_id, observed)
+where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
+"""
+_AGAIN = """
+update stock_owner set observed_revision = null, look_since = %(now)s, conflicts = conflicts + 1
+where merchant_id = %(merchant_id)s and owner_id = any(%(owners)s)
+"""
+SETTLE_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What one call found."""
+
+    read: int = 0
+    contradicted: int = 0
+    settled: int = 0
+    error: str = ""
+
+
+def look(runtime: Runtime, merchant_id: int, channel_id: int) -> Looked:
+    """Settle what can be settled, then read the numbers that somebody asked to look at."""
+    now = runtime.clock()
+    with runtime.begin(merchant_id, now) as session:
+        settled = settle(session, channel_id)
+        channel = get_channel(session, channel_id)
+        limit = runtime.connectors[channel.platform].abilities.read_rows_max
+        before = now - timedelta(seconds=LOOK_DELAY_S)
+        rows = session.rows(_TO_LOOK, channel=channel_id, before=before, limit=limit)
+    keys = [StockKey(row.stock_key, row.location_key) for row in rows]
+    if not keys:
+        return Looked(settled=settled)
+    try:
+        return Looked(len(keys), read_numbers(runtime, merchant_id, channel, keys), settled)
+    except ChannelError as error:
+        return Looked(settled=settled, error=error.reason)
+
+
+def read_numbers(runtime: Runtime, merchant_id: int, channel: Channel, keys: Sequence[StockKey]) -> int:
+    """Read what the channel shows and compare it with the belief; asks for its orders when something contradicts it.
+    Returns how many do. Raises ChannelError."""
+    now = runtime.clock()
+    with runtime.begin(merchant_id, now) as session:
+        revisions = belief.read_revisions(session, channel.channel_id, keys)
+    connector = runtime.connectors[channel.platform]
+    readings = connector.read_stock(runtime.open_http(), shop_of(runtime, merchant_id, channel), keys)
+    after = runtime.clock()
+    with runtime.begin(merchant_id, after) as session:
+        contradicted = belief.observe(session, channel.channel_id, readings, after, revisions)
+        if contradicted:
+            ask_for_orders(session, channel.channel_id, after)
+    return contradicted
+
+
+def settle(session: Session, channel_id: int) -> int:
+    """Decide about contradicting numbers whose orders have been read since; how many were decided."""
+    rows = session.rows(_CONTRADICTED, channel=channel_id, limit=SETTLE_MAX)
+    same, conclusive, again = [], [], []
+    for row in rows:
+        if row.unclear_attempt_id is None and row.observed == row.believed:
+            same.append(row)
+        elif row.observed is not None and row.belief_revision == row.observed_revision:
+            conclusive.append(row)
+        else:
+            again.append(row)
+    drifted = [row for row in conclusive if row.observed != row.believed and not _explained(row)]
+    _open_drift(session, channel_id, drifted)
+    decided = [*same, *conclusive]
+    if decided:
+        session.run(
+            _FOLLOW, now=session.now, owners=[r.owner_id for r in decided], observed=[r.observed for r in decided]
+        )
+    if again:
+        session.run(_AGAIN, now=session.now, owners=[r.owner_id for r in again])
+    return len(decided)
+
+
+def _explained(row: Row) -> bool:
+    """A write whose answer was lost had been applied."""
+    return row.unclear_delta is not None and row.observed == row.believed + row.unclear_delta
+
+
+def _open_drift(session: Session, channel_id: int, rows: Sequence[Row]) -> None:
+    cases: list[Case] = [
+        (
+            "drift",
+            f"{row.stock_key} {row.location_key}".strip(),
+            f"the channel showed {row.observed}, its orders explain {row.believed}; the ledger's number is written again",
+            {"owner_id": row.owner_id, "observed": row.observed, "believed": row.believed, "observed_at": row.observed_at},
+        )
+        for row in rows
+    ]
+    open_cases(session, channel_id, cases)

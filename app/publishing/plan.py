@@ -1,0 +1,46 @@
+"""What number a channel should show for a stock owner, and why. Pure.
+
+    single-number channel   the sum over its locations of available, or of the kit's available
+    channel with locations  available, or the kit's available, at that location
+    then less the buffer, clamped to [min, max], never below 0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a listing shows stock. `shown_max` None: no upper bound."""
+
+    buffer: int = 0
+    shown_min: int = 0
+    shown_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The target and its reasons, in the order in which they were applied: (what, units after it)."""
+
+    target: int
+    reasons: tuple[tuple[str, int], ...]
+
+
+def plan(available: Mapping[int, int], rule: Rule) -> Plan:
+    """`available`: units by location id (negative ones count: a unit owed is owed)."""
+    total = sum(available.values())
+    reasons = [("available", total)]
+    number = total
+    if rule.buffer:
+        number -= rule.buffer
+        reasons.append(("buffer", number))
+    lowest = max(rule.shown_min, 0)
+    if number < lowest:
+        number = lowest
+        reasons.append(("at least", number))
+    if rule.shown_max is not None and number > rule.shown_max:
+        number = rule.shown_max
+        reasons.append(("at most", number))
+    return Plan(number, tuple(reasons))

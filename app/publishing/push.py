@@ -1,0 +1,197 @@
+"""PUSH: plan what each due listing should show, write it, record what the channel said.
+
+Three short transactions with the network between them. The attempt is stored before it is sent; a conflict waits for the
+channel's orders; an unclear outcome is read back or, where the vendor remembers keys, sent again under the same key. One
+bad row never holds up the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from app.core.db import Session
+from app.core.runtime import Runtime
+from app.inbox.cases import Case, open_cases
+from app.listings import belief
+from app.listings.channels import Channel, ask_for_orders, get_channel, shop_of
+from app.publishing import attempts
+from app.publishing.attempts import REPLAY_MAX, Attempt, Recorded, to_write
+from app.publishing.due import Due, list_due, settle_due
+from app.publishing.look import read_numbers
+from connectors.base import Connector, StockWrite, Unknown, Unsent, WriteMode, WriteOutcome
+from connectors.errors import ChannelError, Malformed, OutcomeUnknown
+
+REPLAY_AFTER_S = 1.0
+PAUSE_S = 2.0
+PAUSE_REFUSED_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What one call did: rows sent, what came of them, and the failure's slug if the call failed."""
+
+    rows: int = 0
+    settled: int = 0
+    recorded: Recorded = Recorded()
+    error: str = ""
+
+
+def push(runtime: Runtime, merchant_id: int, channel_id: int) -> Pushed:
+    """One round of a channel: finish an attempt that was left, else plan and write a batch of what is due."""
+    now = runtime.clock()
+    with runtime.begin(merchant_id, now) as session:
+        channel = get_channel(session, channel_id)
+        left = attempts.take_over(runtime, session, channel_id)
+    if left is not None:
+        return _finish_left(runtime, merchant_id, channel, left)
+    connector = runtime.connectors[channel.platform]
+    limit = min(runtime.settings.sync.push_batch_max, connector.abilities.write_rows_max)
+    owners: list[int] | None = None
+    settled = 0
+    if connector.abilities.write_mode is WriteMode.RELATIVE:
+        try:
+            owners, settled = _read_first(runtime, merchant_id, channel, limit)
+        except ChannelError as error:
+            return _paused(runtime, merchant_id, channel_id, error)
+        if not owners:
+            return Pushed(settled=settled)
+    attempt, more = _store(runtime, merchant_id, channel, limit, owners)
+    if attempt is None:
+        return Pushed(settled=settled + more)
+    return _send(runtime, merchant_id, channel, attempt)
+
+
+def _read_first(runtime: Runtime, merchant_id: int, channel: Channel, limit: int) -> tuple[list[int], int]:
+    """For a channel that only takes differences: what it shows now is compared with the belief before anything is
+    written; numbers that contradict it wait for its orders. Returns the owners to write and how many needed nothing."""
+    now = runtime.clock()
+    with runtime.begin(merchant_id, now) as session:
+        due = list_due(session, channel.channel_id, limit)
+        settled = _settle_equal(session, channel.channel_id, due)
+        _ask_for_first_number(session, channel.channel_id, due)
+    candidates = [d for d in due if to_write(d, WriteMode.RELATIVE) is not None]
+    if candidates:
+        read_numbers(runtime, merchant_id, channel, [d.key for d in candidates])
+    return [d.owner_id for d in candidates], settled
+
+
+def _store(
+    runtime: Runtime, merchant_id: int, channel: Channel, limit: int, owners: list[int] | None
+) -> tuple[Attempt | None, int]:
+    now, channel_id = runtime.clock(), channel.channel_id
+    mode = runtime.connectors[channel.platform].abilities.write_mode
+    with runtime.begin(merchant_id, now) as session:
+        due = list_due(session, channel_id, limit, owners)
+        settled = _settle_equal(session, channel_id, due)
+        _ask_for_first_number(session, channel_id, due)
+        rows = [(d, row) for d in due if (row := to_write(d, mode)) is not None]
+        rows = _one_kind(rows)
+        return (attempts.store(runtime, session, channel_id, rows) if rows else None), settled
+
+
+def _one_kind(rows: Sequence[tuple[Due, StockWrite]]) -> list[tuple[Due, StockWrite]]:
+    """Absolute and relative rows go in different calls; the first due decides, the others are next."""
+    return [pair for pair in rows if pair[1].relative == rows[0][1].relative]
+
+
+def _settle_equal(session: Session, channel_id: int, due: Sequence[Due]) -> int:
+    """What needs no change leaves: target = believed, or nothing to plan."""
+    idle = [d for d in due if d.plan is None or d.plan.target == d.believed]
+    settle_due(session, channel_id, [due_id for d in idle for due_id in d.due_ids])
+    return len(idle)
+
+
+def _ask_for_first_number(session: Session, channel_id: int, due: Sequence[Due]) -> None:
+    """An owner whose number was never seen is looked at before it is written."""
+    belief.look_at(session, channel_id, [d.key.stock_key for d in due if d.plan is not None and d.believed is None])
+
+
+def _finish_left(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt) -> Pushed:
+    """An attempt without an answer: the same again under the same key where that is remembered, else read back."""
+    connector = runtime.connectors[channel.platform]
+    now = runtime.clock()
+    if connector.abilities.replays_by_key and now - attempt.opened_at < REPLAY_MAX:
+        return _send(runtime, merchant_id, channel, attempt)
+    outcomes = [Unknown(row.key, "no_answer") for row in attempt.rows.values()]
+    return _record(runtime, merchant_id, channel, attempt, outcomes, "no_answer")
+
+
+def _send(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt) -> Pushed:
+    connector = runtime.connectors[channel.platform]
+    shop = shop_of(runtime, merchant_id, channel)
+    try:
+        outcomes = connector.write_stock(runtime.open_http(), shop, list(attempt.rows.values()), attempt.key)
+    except (OutcomeUnknown, Malformed) as error:
+        return _unanswered(runtime, merchant_id, channel, attempt, error)
+    except ChannelError as error:
+        unsent: list[WriteOutcome] = [Unsent(row.key) for row in attempt.rows.values()]
+        if not error.permanent and _may_have_gone(connector, attempt):
+            return _unanswered(runtime, merchant_id, channel, attempt, error)
+        _record(runtime, merchant_id, channel, attempt, unsent, error.reason)
+        return _paused(runtime, merchant_id, channel.channel_id, error)
+    return _record(runtime, merchant_id, channel, attempt, outcomes, None)
+
+
+def _may_have_gone(connector: Connector, attempt: Attempt) -> bool:
+    """A replayed attempt may have been applied the first time, whatever happened to its repetition."""
+    return connector.abilities.replays_by_key and not attempt.owner.endswith(attempt.key)
+
+
+def _unanswered(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt, error: ChannelError) -> Pushed:
+    connector = runtime.connectors[channel.platform]
+    if connector.abilities.replays_by_key:
+        now = runtime.clock()
+        pause = max(error.retry_after_s or 0, REPLAY_AFTER_S)
+        with runtime.begin(merchant_id, now) as session:
+            attempts.leave_unclear(session, attempt, now + timedelta(seconds=pause), error.reason)
+        return Pushed(len(attempt.rows), error=error.reason)
+    outcomes = [Unknown(row.key, error.reason) for row in attempt.rows.values()]
+    return _record(runtime, merchant_id, channel, attempt, outcomes, error.reason)
+
+
+def _record(
+    runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt, outcomes: Sequence[WriteOutcome], error: str | None
+) -> Pushed:
+    now = runtime.clock()
+    with runtime.begin(merchant_id, now) as session:
+        recorded = attempts.record(session, channel.channel_id, attempt, outcomes, error)
+        if recorded is None:
+            return Pushed(len(attempt.rows), error="taken_over")
+        if recorded.conflicts or recorded.unknown:
+            ask_for_orders(session, channel.channel_id, now)
+        session.run(
+            """update channel_poll set failures = 0, last_error = null
+               where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'push' and failures > 0""",
+            channel=channel.channel_id,
+        )
+        if recorded.rejected:
+            _open_refusals(session, channel.channel_id, attempt)
+    return Pushed(len(attempt.rows), recorded=recorded, error=error or "")
+
+
+def _open_refusals(session: Session, channel_id: int, attempt: Attempt) -> None:
+    rows = session.rows(
+        """select p.detail, o.stock_key, o.location_key from push_row p join stock_owner o using (merchant_id, owner_id)
+           where p.merchant_id = %(merchant_id)s and p.attempt_id = %(id)s and p.outcome = 'rejected'""",
+        id=attempt.attempt_id,
+    )
+    refused: list[Case] = [
+        ("write_refused", f"{r.stock_key} {r.location_key}".strip(), f"the channel refused the number: {r.detail}", {})
+        for r in rows
+    ]
+    open_cases(session, channel_id, refused)
+
+
+def _paused(runtime: Runtime, merchant_id: int, channel_id: int, error: ChannelError) -> Pushed:
+    """The channel said no to the whole call: the next round is due after the pause it asked for."""
+    now = runtime.clock()
+    pause = max(error.retry_after_s or 0, PAUSE_REFUSED_S if error.permanent else PAUSE_S)
+    with runtime.begin(merchant_id, now) as session:
+        session.run(
+            """update channel_poll set due_at = %(due)s, last_error = %(error)s, failures = failures + 1
+               where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'push'""",
+            channel=channel_id, due=now + timedelta(seconds=pause), error=error.reason,
+        )  # fmt: skip
+    return Pushed(error=error.reason)

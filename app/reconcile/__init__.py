@@ -1,0 +1,1 @@
+"""Comparing what channels show with what we believe: explained first, corrected then."""

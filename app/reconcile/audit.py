@@ -1,0 +1,62 @@
+"""The stock audit: every number a channel shows is read now and then and compared with the belief.
+
+A difference is only noted here; `app.publishing.look` explains it once the channel's orders have been read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.core.db import Session
+from app.core.runtime import Runtime
+from app.inbox.read import claim_poll, end_poll, fail_poll
+from app.listings.channels import get_channel
+from app.publishing.look import read_numbers
+from connectors.base import StockKey
+from connectors.errors import ChannelError
+
+_PAGE = """
+select owner_id, stock_key, location_key from stock_owner
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and state = 'managed' and owner_id > %(after)s
+order by owner_id limit %(limit)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """Numbers read and how many contradicted the belief."""
+
+    numbers: int = 0
+    contradicted: int = 0
+    error: str = ""
+
+
+def audit(runtime: Runtime, merchant_id: int, channel_id: int) -> Audited:
+    """Read all managed numbers of a channel, page by page, if its audit is due and nobody else is at it."""
+    now = runtime.clock()
+    with runtime.begin(merchant_id, now) as session:
+        claimed = claim_poll(runtime, session, channel_id, "stock")
+        channel = get_channel(session, channel_id)
+    if claimed is None:
+        return Audited()
+    size = runtime.connectors[channel.platform].abilities.read_rows_max
+    after = numbers = contradicted = 0
+    try:
+        while True:
+            with runtime.begin(merchant_id, runtime.clock()) as session:
+                after, keys = _page(session, channel_id, after, size)
+            if not keys:
+                break
+            contradicted += read_numbers(runtime, merchant_id, channel, keys)
+            numbers += len(keys)
+    except ChannelError as error:
+        fail_poll(runtime, merchant_id, channel_id, ("stock", claimed.attempt), error)
+        return Audited(numbers, contradicted, error.reason)
+    every = runtime.settings.sync.audit_interval_s
+    end_poll(runtime, merchant_id, channel_id, ("stock", claimed.attempt), now, every)
+    return Audited(numbers, contradicted)
+
+
+def _page(session: Session, channel_id: int, after: int, size: int) -> tuple[int, list[StockKey]]:
+    rows = session.rows(_PAGE, channel=channel_id, after=after, limit=size)
+    return (rows[-1].owner_id if rows else after), [StockKey(row.stock_key, row.location_key) for row in rows]

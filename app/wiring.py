@@ -1,0 +1,140 @@
+"""Wiring: the one place that picks vendors and builds the runtime from settings."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from random import SystemRandom
+
+import psycopg
+
+from app.core.clock import system_clock
+from app.core.config import Settings
+from app.core.db import Database, connect, psycopg_url
+from app.core.embedded import APP_ROLE, OWNER_ROLE, Embedded
+from app.core.errors import ConfigError, Fault
+from app.core.migrate import migrate
+from app.core.runtime import Runtime, make_key
+from app.core.secrets import SealBroken, Sealer
+from connectors.base import Connector, Platform
+from connectors.http import Http
+from connectors.shopify import Shopify
+from connectors.woocommerce import WooCommerce
+
+DOORBELL = "perpetual"  # the NOTIFY channel; it may be lost, since workers also look by themselves
+CANARY = "sealing_canary"
+CONNECTORS: Mapping[str, Connector] = {Platform.SHOPIFY: Shopify(), Platform.WOOCOMMERCE: WooCommerce()}
+
+_local = threading.local()
+
+
+def embedded_of(settings: Settings) -> Embedded | None:
+    """The embedded server, None where a database is given."""
+    return None if settings.database.url is not None else Embedded(settings.data.dir.resolve())
+
+
+def app_url(settings: Settings) -> str:
+    """Where the application's role logs in."""
+    embedded = embedded_of(settings)
+    if embedded is not None:
+        return embedded.url(APP_ROLE)
+    assert settings.database.url is not None  # noqa: S101  embedded_of said so
+    return _with_driver(settings.database.url.get_secret_value())
+
+
+def owner_url(settings: Settings) -> str:
+    """Where the role logs in that owns the schema and migrates."""
+    embedded = embedded_of(settings)
+    if embedded is not None:
+        return embedded.url(OWNER_ROLE)
+    given = settings.database.owner_url or settings.database.url
+    assert given is not None  # noqa: S101
+    return _with_driver(given.get_secret_value())
+
+
+def _with_driver(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def prepare(settings: Settings) -> bool:
+    """Start the embedded server if that is what we use and bring the schema up to date; True when this call started it."""
+    embedded = embedded_of(settings)
+    started = embedded.ensure() if embedded else False
+    migrate(owner_url(settings))
+    return started
+
+
+def build(settings: Settings, *, name: str = "") -> Runtime:
+    """The runtime of a process. Raises ConfigError when the encryption key is not the one that sealed this database."""
+    database = connect(app_url(settings), pool_max=settings.database.pool_size)
+    sealer = Sealer(settings.security.keys(), settings.security.active_key)
+    check_sealer(database, sealer)
+    return Runtime(
+        settings=settings,
+        database=database,
+        clock=system_clock,
+        rng=SystemRandom(),
+        connectors=CONNECTORS,
+        sealer=sealer,
+        open_http=open_http,
+        worker=name or f"{socket.gethostname()}:{os.getpid()}",
+        ring=Doorbell(psycopg_url(app_url(settings))).ring,
+    )
+
+
+def check_sealer(database: Database, sealer: Sealer) -> None:
+    """The first start stores a sealed canary; every other must be able to open it."""
+    with database.across(system_clock()) as session:
+        canary = session.value("select get_setting(%(name)s)", name=CANARY)
+        if canary is None:
+            session.run("select put_setting(%(name)s, %(value)s)", name=CANARY, value=sealer.canary().hex())
+            return
+    try:
+        sealer.check(bytes.fromhex(canary))
+    except SealBroken as error:
+        where = "security.encryption_keys"
+        raise ConfigError([Fault(error.reason, "this database was sealed with another key: give that one", where)]) from error
+
+
+def open_http() -> Http:
+    """This thread's session; connections to a shop are kept open."""
+    if not hasattr(_local, "http"):
+        _local.http = Http()
+    http: Http = _local.http
+    return http
+
+
+class Doorbell:
+    """NOTIFY from a connection of its own, outside every transaction: inside, it would halve the rate of inserts."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = threading.Lock()
+        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+
+    def ring(self) -> None:
+        """Wake the workers. A bell that does not ring is no harm: they look by themselves."""
+        with self._lock:
+            try:
+                if self._connection is None or self._connection.closed:
+                    self._connection = psycopg.connect(self._url, autocommit=True, connect_timeout=5)
+                self._connection.execute(f"notify {DOORBELL}")
+            except psycopg.OperationalError:
+                self._connection = None
+
+
+def quiet_third_parties() -> None:
+    """The embedded server's package warns about a folder that we do not use."""
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR", category=RuntimeWarning)
+
+
+def data_dir_of(settings: Settings) -> Path:
+    """The data folder, absolute."""
+    return settings.data.dir.resolve()
+
+
+__all__ = ["CONNECTORS", "DOORBELL", "app_url", "build", "make_key", "open_http", "owner_url", "prepare"]

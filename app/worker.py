@@ -1,0 +1,196 @@
+"""The worker: looks who has work, does it, and sleeps until the doorbell rings.
+
+Any number of workers on any number of machines share one database: a step that somebody else is at does nothing. The
+broad guard is here: a step that fails is logged with its reason and tried again later; nothing it did is half done.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import psycopg
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from app.core.clock import monotonic_s
+from app.core.db import psycopg_url
+from app.core.embedded import Embedded
+from app.core.errors import PerpetualError, Unavailable
+from app.core.log import get_logger
+from app.core.runtime import Runtime
+from app.inbox.process import process
+from app.inbox.read import answer_rings, poll_orders
+from app.publishing.look import look
+from app.publishing.push import push
+from app.reconcile.audit import audit
+from app.wiring import DOORBELL, app_url
+
+THREADS = 6
+LOOK_EVERY_S = 1.0  # without a doorbell
+REST_MIN_S, REST_MAX_S = 0.05, 2.0  # of an act that found nothing to do
+HOUSEKEEPING_S = 600
+_LEADER = 7_201_965  # advisory lock: one housekeeper among any number of workers
+
+log = get_logger("worker")
+Key = tuple[int, int, str]  # merchant, channel, act
+
+# What each act does; True when it did something, so that it is worth asking again at once.
+ACTS: Mapping[str, Callable[[Runtime, int, int], bool]] = {
+    "process": lambda runtime, m, c: process(runtime, m, c).documents > 0,
+    "ring": lambda runtime, m, c: answer_rings(runtime, m, c).documents > 0,
+    "poll_orders": lambda runtime, m, c: bool(poll_orders(runtime, m, c)),
+    "poll_sweep": lambda runtime, m, c: bool(poll_orders(runtime, m, c, "sweep")),
+    "poll_stock": lambda runtime, m, c: bool(audit(runtime, m, c)),
+    "look": lambda runtime, m, c: bool((looked := look(runtime, m, c)).read or looked.settled),
+    "push": lambda runtime, m, c: bool((pushed := push(runtime, m, c)).rows or pushed.settled),
+}
+
+
+@dataclass(slots=True)
+class _Rest:
+    """When an act may be tried again, and how long it rested last."""
+
+    until: float = 0.0
+    length: float = 0.0
+
+
+@dataclass
+class Worker:
+    """One worker process. `step` is one round without threads, for tests and tools."""
+
+    runtime: Runtime
+    embedded: Embedded | None = None
+    stopping: threading.Event = field(default_factory=threading.Event)
+    bell: threading.Event = field(default_factory=threading.Event)
+    _busy: set[Key] = field(default_factory=set)
+    _rests: dict[Key, _Rest] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self) -> None:
+        """Work until `stop`; returns when running steps have ended."""
+        listener = threading.Thread(target=self._listen, name="doorbell", daemon=True)
+        listener.start()
+        scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"max_instances": 1, "coalesce": True})
+        scheduler.add_job(self._guarded_housekeeping, "interval", seconds=HOUSEKEEPING_S)
+        scheduler.start()
+        try:
+            with ThreadPoolExecutor(THREADS, thread_name_prefix="act") as pool:
+                while not self.stopping.is_set():
+                    if not self._start_due(pool):
+                        self.bell.wait(self._pause_s())
+                        self.bell.clear()
+        finally:
+            scheduler.shutdown(wait=False)
+
+    def stop(self) -> None:
+        """Begin no new step."""
+        self.stopping.set()
+        self.bell.set()
+
+    def step(self) -> int:
+        """Do everything that is due once, in this thread; how many acts did something."""
+        return sum(self._act(key) for key in self._due())
+
+    def _start_due(self, pool: ThreadPoolExecutor) -> int:
+        started = 0
+        for key in self._due():
+            with self._lock:
+                if key in self._busy or len(self._busy) >= THREADS or self._resting(key):
+                    continue
+                self._busy.add(key)
+            future = pool.submit(self._act, key)
+            future.add_done_callback(lambda done, key=key: self._done(key, done))  # type: ignore[misc]
+            started += 1
+        return started
+
+    def _due(self) -> list[Key]:
+        try:
+            now = self.runtime.clock()
+            with self.runtime.database.across(now) as session:
+                rows = session.rows("select merchant_id, channel_id, act from list_work(%(now)s)", now=now)
+            return [(row.merchant_id, row.channel_id, row.act) for row in rows]
+        except Unavailable as error:
+            log.warning("database_unavailable", reason=error.reason)
+            self._revive()
+            return []
+
+    def _act(self, key: Key) -> bool:
+        merchant_id, channel_id, act = key
+        try:
+            return ACTS[act](self.runtime, merchant_id, channel_id)
+        except Unavailable as error:
+            log.warning("step_unavailable", act=act, channel_id=channel_id, reason=error.reason)
+        except PerpetualError as error:
+            log.error("step_failed", act=act, channel_id=channel_id, reason=error.reason, detail=error.detail)
+        except Exception:
+            log.exception("step_crashed", act=act, channel_id=channel_id, reason="internal_error")
+        return False
+
+    def _done(self, key: Key, done: Future[bool]) -> None:
+        with self._lock:
+            self._busy.discard(key)
+            rest = self._rests.setdefault(key, _Rest())
+            rest.length = 0.0 if done.result() else min(max(rest.length * 2, REST_MIN_S), REST_MAX_S)
+            rest.until = monotonic_s() + rest.length
+        self.bell.set()
+
+    def _resting(self, key: Key) -> bool:
+        rest = self._rests.get(key)
+        return rest is not None and rest.until > monotonic_s()
+
+    def _pause_s(self) -> float:
+        """Until the doorbell, the end of the shortest rest, or the next look."""
+        with self._lock:
+            now = monotonic_s()
+            rests = [r.until - now for key, r in self._rests.items() if r.until > now and key not in self._busy]
+        return min([LOOK_EVERY_S, *rests])
+
+    def _listen(self) -> None:
+        url = psycopg_url(app_url(self.runtime.settings))
+        while not self.stopping.is_set():
+            try:
+                with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+                    connection.execute(f"listen {DOORBELL}")
+                    while not self.stopping.is_set():
+                        for _ in connection.notifies(timeout=1.0, stop_after=1):
+                            self._wake()
+            except psycopg.OperationalError:
+                self.stopping.wait(1.0)
+
+    def _wake(self) -> None:
+        """Something came: what rested for want of work need not."""
+        with self._lock:
+            for key, rest in self._rests.items():
+                if key[2] in ("process", "ring", "push"):
+                    rest.until = 0.0
+        self.bell.set()
+
+    def _revive(self) -> None:
+        """The database is gone: the embedded one is started again, another is waited for."""
+        if self.embedded is not None:
+            try:
+                self.embedded.ensure()
+            except Unavailable as error:
+                log.error("embedded_server_failed", reason=error.reason, detail=error.detail)
+        self.runtime.database.close()
+        self.stopping.wait(0.2)
+
+    def _guarded_housekeeping(self) -> None:
+        try:
+            housekeeping(self.runtime)
+        except Exception:
+            log.exception("housekeeping_failed", reason="internal_error")
+
+
+def housekeeping(runtime: Runtime) -> bool:
+    """Partitions ahead, old ones dropped; by one worker at a time. True when this one did it."""
+    now = runtime.clock()
+    with runtime.database.across(now) as session:
+        if not session.value("select pg_try_advisory_xact_lock(%(key)s)", key=_LEADER):
+            return False
+        today = (now + timedelta(0)).date()
+        session.run("select keep_inbox_partitions(%(today)s, %(keep)s)", today=today, keep=runtime.settings.inbox.keep_days)
+    return True
