@@ -50,7 +50,7 @@ class Api:
     def listed(self, path: str, params: Params) -> list[fields.Node]:
         """One page as a list of objects."""
         value, _ = self.get(path, params)
-        return fields.nodes({"answer": value}, "answer", path, PAGE)
+        return fields.nodes({"answer": value}, "answer", path, limit=PAGE)
 
     def pages(self, path: str, params: Params) -> Iterator[list[fields.Node]]:
         """All rows of a listing ordered by id, each once, complete or `Transient("paging_unstable")`.
@@ -83,7 +83,7 @@ class Api:
 
     def _page(self, path: str, params: Params) -> tuple[list[fields.Node], int]:
         value, answer = self.get(path, {"per_page": PAGE, "orderby": "id", "order": "asc", **params})
-        rows = fields.nodes({"answer": value}, "answer", path, PAGE)
+        rows = fields.nodes({"answer": value}, "answer", path, limit=PAGE)
         total = answer.headers.get("x-wp-total", "")
         if not total.isdigit():
             raise Malformed("missing_total", "the answer lacks X-WP-Total, so it can't be known to be complete")

@@ -56,7 +56,7 @@ def authorization(shop: Shop, one_time: OneTime) -> AuthBase:
         return HTTPBasicAuth(key, secret)
     if method == QUERY:
         return QueryAuth(key, secret)
-    return OAuth(key, secret, one_time, shop.facts.get("signed_scheme", ""))
+    return OAuth(key, secret, one_time, scheme=shop.facts.get("signed_scheme", ""))
 
 
 class QueryAuth(AuthBase):
@@ -74,7 +74,7 @@ class OAuth(AuthBase):
     """OAuth 1.0a in the query. `scheme` is what the shop believes it is called by: behind a TLS proxy that does not
     tell PHP, http must be signed although https is sent (observed 10.2.4 and 10.9.0, 2026-11-23)."""
 
-    def __init__(self, key: str, secret: str, one_time: OneTime, scheme: str = "") -> None:
+    def __init__(self, key: str, secret: str, one_time: OneTime, *, scheme: str = "") -> None:
         self._key, self._secret, self._one_time, self._scheme = key, secret, one_time, scheme
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
@@ -86,12 +86,12 @@ class OAuth(AuthBase):
             ("oauth_timestamp", str(self._one_time.timestamp())),
         ]
         signed_url = f"{self._scheme}://{url.split('://', 1)[1]}" if self._scheme else url
-        signature = sign(request.method or "GET", signed_url, oauth, self._secret)
+        signature = sign(request.method or "GET", signed_url, oauth, secret=self._secret)
         request.url = _with_query(url, [*oauth, ("oauth_signature", signature)])
         return request
 
 
-def sign(method: str, url: str, oauth: Sequence[tuple[str, str]], secret: str) -> str:
+def sign(method: str, url: str, oauth: Sequence[tuple[str, str]], *, secret: str) -> str:
     """The base64 signature over method, URL without query, and all query and oauth parameters; bodies are unsigned."""
     parts = urlsplit(url)
     pairs = sorted((_enc(k), _enc(v)) for k, v in [*parse_qsl(parts.query, keep_blank_values=True), *oauth])

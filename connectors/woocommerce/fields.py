@@ -57,7 +57,7 @@ def node(value: object, path: str) -> Node:
     return value
 
 
-def nodes(parent: Node, name: str, path: str, limit: int) -> list[Node]:
+def nodes(parent: Node, name: str, path: str, *, limit: int) -> list[Node]:
     """The list of objects `name`; at most `limit`."""
     value = parent.get(name)
     where = f"{path}.{name}"
@@ -68,7 +68,7 @@ def nodes(parent: Node, name: str, path: str, limit: int) -> list[Node]:
     return [node(item, f"{where}[{index}]") for index, item in enumerate(value)]
 
 
-def whole(value: object, path: str, low: int, high: int) -> int:
+def whole(value: object, path: str, *, low: int, high: int) -> int:
     """A JSON integer between `low` and `high`; nothing that merely looks like one."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise Malformed("not_a_whole_number", f"{_kind(value)} where a whole number belongs", field=path)
@@ -83,7 +83,7 @@ def counted(value: object, path: str, limit: int) -> int:
         return 0
     if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)) or not _WHOLE.match(str(value)):
         raise Malformed("not_a_whole_number", "not a whole number", field=path)
-    return whole(int(Decimal(str(value))), path, -limit, limit)
+    return whole(int(Decimal(str(value))), path, low=-limit, high=limit)
 
 
 def key(value: object, path: str) -> int:
@@ -92,7 +92,7 @@ def key(value: object, path: str) -> int:
         return 0
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
         return int(value)
-    return whole(value, path, 0, KEY_MAX)
+    return whole(value, path, low=0, high=KEY_MAX)
 
 
 def text(value: object, path: str) -> str | None:

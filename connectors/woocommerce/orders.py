@@ -69,7 +69,7 @@ def _head(order: Node) -> _Head:
 
 def _lines(order: Node, refunded: Mapping[int, tuple[int, int]], head: _Head) -> list[OrderLine]:
     lines: dict[int, OrderLine] = {}
-    for index, node in enumerate(fields.nodes(order, "line_items", "order", ORDER_LINES_MAX)):
+    for index, node in enumerate(fields.nodes(order, "line_items", "order", limit=ORDER_LINES_MAX)):
         path = f"order.line_items[{index}]"
         key = fields.key(node.get("id"), f"{path}.id")
         if key in lines:
@@ -83,7 +83,7 @@ def _lines(order: Node, refunded: Mapping[int, tuple[int, int]], head: _Head) ->
 
 def _line(node: Node, path: str, head: _Head, *, refunded: tuple[int, int]) -> OrderLine:
     key = str(fields.key(node.get("id"), f"{path}.id"))
-    ordered = fields.whole(node.get("quantity"), f"{path}.quantity", 0, QUANTITY_MAX)
+    ordered = fields.whole(node.get("quantity"), f"{path}.quantity", low=0, high=QUANTITY_MAX)
     meta = _meta(node, path)
     taken = fields.counted(meta.get("_reduced_stock"), f"{path}._reduced_stock", QUANTITY_MAX)
     given_back = fields.counted(meta.get("_restock_refunded_items"), f"{path}._restock_refunded_items", QUANTITY_MAX)
@@ -129,13 +129,13 @@ def listing_key(product: int, variation: int) -> str | None:
 
 def _refunded(root: Node, order: Node, head: _Head) -> dict[int, tuple[int, int]]:
     """Line id → units refunded (before, after) completion. A refund body says neither of restocking."""
-    named = fields.nodes(order, "refunds", "order", REFUNDS_MAX) if order.get("refunds") else []
+    named = fields.nodes(order, "refunds", "order", limit=REFUNDS_MAX) if order.get("refunds") else []
     if "refunds" not in root:
         if named:
             raise Malformed("refunds_not_read", "the order was refunded, but of what was not read", field="refunds")
         return {}
     counts: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for index, refund in enumerate(fields.nodes(root, "refunds", "document", REFUNDS_MAX)):
+    for index, refund in enumerate(fields.nodes(root, "refunds", "document", limit=REFUNDS_MAX)):
         path = f"refunds[{index}]"
         after = _after(fields.find_instant(refund.get("date_created_gmt"), f"{path}.date_created_gmt"), head)
         for line, quantity in _refund_lines(refund, path):
@@ -154,9 +154,9 @@ def _after(refunded_at: datetime | None, head: _Head) -> bool:
 
 def _refund_lines(refund: Node, path: str) -> Sequence[tuple[int, int]]:
     found = []
-    for index, node in enumerate(fields.nodes(refund, "line_items", path, ORDER_LINES_MAX)):
+    for index, node in enumerate(fields.nodes(refund, "line_items", path, limit=ORDER_LINES_MAX)):
         where = f"{path}.line_items[{index}]"
-        quantity = fields.whole(node.get("quantity"), f"{where}.quantity", -QUANTITY_MAX, 0)
+        quantity = fields.whole(node.get("quantity"), f"{where}.quantity", low=-QUANTITY_MAX, high=0)
         line = fields.key(_meta(node, where).get("_refunded_item_id"), f"{where}._refunded_item_id")
         if quantity:
             found.append((line, -quantity))
@@ -164,5 +164,5 @@ def _refund_lines(refund: Node, path: str) -> Sequence[tuple[int, int]]:
 
 
 def _meta(node: Node, path: str) -> dict[str, object]:
-    rows = fields.nodes(node, "meta_data", path, META_MAX) if node.get("meta_data") else []
+    rows = fields.nodes(node, "meta_data", path, limit=META_MAX) if node.get("meta_data") else []
     return {str(row.get("key")): row.get("value") for row in rows}

@@ -84,7 +84,7 @@ def _kept(key: int, order: Node, refunds: Sequence[Node]) -> OrderDocument:
 
 
 def _named(order: Node) -> list[Node]:
-    return fields.nodes(order, "refunds", "order", REFUNDS_MAX) if order.get("refunds") else []
+    return fields.nodes(order, "refunds", "order", limit=REFUNDS_MAX) if order.get("refunds") else []
 
 
 def _refunds(api: Api, order: int) -> list[Node]:

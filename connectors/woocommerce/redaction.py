@@ -39,28 +39,29 @@ def document(order: Node, refunds: Sequence[Node] | None = None) -> bytes:
 
 def _order(order: Node) -> dict[str, object]:
     kept = _scalars(order, ORDER_FIELDS, "order")
-    lines = fields.nodes(order, "line_items", "order", ORDER_LINES_MAX)
+    lines = fields.nodes(order, "line_items", "order", limit=ORDER_LINES_MAX)
     kept["line_items"] = [
-        _with_meta(line, LINE_FIELDS, LINE_META, f"order.line_items[{index}]") for index, line in enumerate(lines)
+        _with_meta(line, f"order.line_items[{index}]", names=LINE_FIELDS, meta=LINE_META)
+        for index, line in enumerate(lines)
     ]
-    refunds = fields.nodes(order, "refunds", "order", REFUNDS_MAX) if order.get("refunds") else []
+    refunds = fields.nodes(order, "refunds", "order", limit=REFUNDS_MAX) if order.get("refunds") else []
     kept["refunds"] = [{"id": refund.get("id")} for refund in refunds]
     return kept
 
 
 def _refund(refund: Node, path: str) -> dict[str, object]:
     kept = _scalars(refund, REFUND_FIELDS, path)
-    lines = fields.nodes(refund, "line_items", path, ORDER_LINES_MAX)
+    lines = fields.nodes(refund, "line_items", path, limit=ORDER_LINES_MAX)
     kept["line_items"] = [
-        _with_meta(line, REFUND_LINE_FIELDS, REFUND_LINE_META, f"{path}.line_items[{index}]")
+        _with_meta(line, f"{path}.line_items[{index}]", names=REFUND_LINE_FIELDS, meta=REFUND_LINE_META)
         for index, line in enumerate(lines)
     ]
     return kept
 
 
-def _with_meta(line: Node, names: Sequence[str], meta: Sequence[str], path: str) -> dict[str, object]:
+def _with_meta(line: Node, path: str, *, names: Sequence[str], meta: Sequence[str]) -> dict[str, object]:
     kept = _scalars(line, names, path)
-    rows = fields.nodes(line, "meta_data", path, META_MAX) if line.get("meta_data") else []
+    rows = fields.nodes(line, "meta_data", path, limit=META_MAX) if line.get("meta_data") else []
     chosen = {str(row.get("key")): row for row in rows if row.get("key") in meta}
     kept["meta_data"] = [{"key": key, **_scalars(row, ("value",), f"{path}.{key}")} for key, row in chosen.items()]
     return kept

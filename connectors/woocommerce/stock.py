@@ -142,7 +142,7 @@ def _grouped(rows: Sequence[StockWrite]) -> dict[str, list[StockWrite]]:
 def _send(api: Api, path: str, rows: Sequence[StockWrite]) -> dict[StockKey, WriteOutcome]:
     value = api.send("POST", path, {"update": [_item(row) for row in rows]})
     try:
-        items = fields.nodes(fields.node(value, "answer"), "update", "answer", len(rows))
+        items = fields.nodes(fields.node(value, "answer"), "update", "answer", limit=len(rows))
         if [item.get("id") for item in items] != [_own_id(row) for row in rows]:
             raise Malformed("answer_out_of_order", "the answer is about other items")
     except Malformed as error:

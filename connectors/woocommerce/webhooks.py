@@ -25,6 +25,7 @@ from connectors.woocommerce.redaction import document
 
 TOPIC_HEADER, SIGNATURE_HEADER = "x-wc-webhook-topic", "x-wc-webhook-signature"
 _PING = re.compile(rb"webhook_id=[0-9]{1,20}\Z")
+_TOPIC = re.compile(r"[a-z0-9_.]{3,200}\Z")
 _ERROR_CODE = re.compile(r"[a-z0-9_]{1,100}\Z")
 
 # action → the resource whose id is its argument.
@@ -84,8 +85,8 @@ def notice(headers: Mapping[str, str], body: bytes) -> Notice:
     topic = lower(headers).get(TOPIC_HEADER, "")
     if is_ping(headers, body):
         return Notice(NoticeKind.IGNORED, "ping", "app", "")
-    if not topic:
-        raise Malformed("missing_topic", "no X-WC-Webhook-Topic")
+    if not _TOPIC.match(topic):
+        raise Malformed("missing_topic", "no X-WC-Webhook-Topic, or one that is none")
     resource = topic.split(".", 1)[0]
     if resource not in {"order", "product", "action"}:
         return Notice(NoticeKind.IGNORED, topic, resource, "")
@@ -158,7 +159,7 @@ def observation(product: Node) -> dict[str, object]:
     manages = product.get("manage_stock")
     quantity = product.get("stock_quantity")
     if quantity is not None:
-        quantity = fields.whole(quantity, "body.stock_quantity", -QUANTITY_MAX, QUANTITY_MAX)
+        quantity = fields.whole(quantity, "body.stock_quantity", low=-QUANTITY_MAX, high=QUANTITY_MAX)
     modified_at = fields.find_instant(product.get("date_modified_gmt"), "body.date_modified_gmt")
     return {
         "stock_key": str(parent) if manages == "parent" else (f"{parent}/{own}" if parent else str(own)),

@@ -38,16 +38,22 @@ class Access:
             raise _refused(f"The API key provided does not have {kind} permissions.")
 
     def _by_tls(self, request: Request) -> Key | None:
-        if not (self._state.options.tls or request.url.startswith("https://")):
+        if self._scheme(request) != "https":
             return None
         query = dict(request.query)
         pair = query.get("consumer_key", ""), query.get("consumer_secret", "")
-        if not pair[0]:
+        if not pair[0] and self._state.options.host != "strips_authorization":
             pair = _basic(request.headers)
         key = self._keys.get(pair[0])
         if key is not None and not hmac.compare_digest(key.consumer_secret.encode(), pair[1].encode()):
             raise _refused("Consumer secret is invalid.")
         return key
+
+    def _scheme(self, request: Request) -> str:
+        """What PHP believes it is called by."""
+        if self._state.options.host == "hides_tls":
+            return "http"
+        return "https" if self._state.options.tls else urlsplit(request.url).scheme
 
     def _by_oauth(self, request: Request) -> Key | None:
         header = request.headers.get("authorization", "")
@@ -58,19 +64,20 @@ class Access:
         key = self._keys.get(oauth["oauth_consumer_key"])
         if key is None:
             raise _refused("Consumer key is invalid.")
-        self._check_signature(request, key, oauth, given)
+        self._check_signature(request, key, oauth=oauth, given=given)
         self._check_once(oauth)
         return key
 
-    def _check_signature(self, request: Request, key: Key, oauth: Mapping[str, str], given: Mapping[str, str]) -> None:
+    def _check_signature(
+        self, request: Request, key: Key, *, oauth: Mapping[str, str], given: Mapping[str, str]
+    ) -> None:
         digest = DIGESTS.get(oauth.get("oauth_signature_method", ""))
         if digest is None:
             raise _refused("Invalid signature - signature method is invalid.")
         pairs = sorted(
             (_enc(name), _enc(value)) for name, value in [*request.query, *given.items()] if name != "oauth_signature"
         )
-        scheme = "https" if self._state.options.tls else urlsplit(request.url).scheme
-        url = f"{scheme}://{urlsplit(request.url).netloc}{urlsplit(request.url).path}"
+        url = f"{self._scheme(request)}://{urlsplit(request.url).netloc}{urlsplit(request.url).path}"
         query = "&".join(f"{name}={value}" for name, value in pairs)
         text = f"{request.method}&{_enc(url)}&{_enc(query)}"
         expected = base64.b64encode(hmac.new(f"{key.consumer_secret}&".encode(), text.encode(), digest).digest())

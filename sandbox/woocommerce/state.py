@@ -32,7 +32,8 @@ class Key:
 class Options:
     """How this shop is set up. `webhooks`: "cron" delivers about a minute late, "instant" at once. `needs_traffic`:
     cron runs only when somebody visits. `sells_below_zero` False: buyers are turned away. `tls`: PHP believes it is
-    called over https although the socket is plain. `oauth_window_s` None: time stamps are not checked."""
+    called over https although the socket is plain. `host`: what the machine before PHP does to a call.
+    `oauth_window_s` None: time stamps are not checked."""
 
     base_url: str = "http://shop.example"
     name: str = "Pretend Woo"
@@ -46,6 +47,7 @@ class Options:
     sells_below_zero: bool = True
     manages_stock: bool = True
     tls: bool = False
+    host: Literal["", "strips_authorization", "hides_tls"] = ""
     oauth_window_s: int | None = 900
 
     @property

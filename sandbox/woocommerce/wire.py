@@ -51,7 +51,7 @@ class Wire:
         local = at.astimezone(self._state.zone).replace(tzinfo=None)
         return {name: local.isoformat(), f"{name}_gmt": at.astimezone(UTC).replace(tzinfo=None).isoformat()}
 
-    def _links(self, path: str, collection: str, up: str = "", allow: list[str] | None = None) -> Json:
+    def _links(self, path: str, collection: str, up: str = "", *, allow: list[str] | None = None) -> Json:
         root = f"{self._base}/wp-json/wc/v3"
         links: Json = {
             "self": [{"href": f"{root}/{path}", "targetHints": {"allow": allow or ALL_METHODS}}],
@@ -235,7 +235,7 @@ class Wire:
             "reason": refund.reason, "refunded_by": 1, "refunded_payment": False, "meta_data": meta,
             "line_items": [self._refund_line(order, line) for line in refund.lines], "shipping_lines": [],
             "tax_lines": [], "fee_lines": [], "cost_of_goods_sold": {"value": 0},
-            "_links": self._links(f"{path}/{refund.id}", path, f"orders/{order.id}", ["GET", "DELETE"]),
+            "_links": self._links(f"{path}/{refund.id}", path, f"orders/{order.id}", allow=["GET", "DELETE"]),
         }  # fmt: skip
 
     def _refund_line(self, order: Order, refunded: RefundLine) -> Json:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from connectors.woocommerce.auth import OneTime, _nonce
 from sandbox.base import Context, Request, Response
 from sandbox.faults import CallFault, Faults
 from sandbox.front import Front
+from sandbox.inprocess import ShopAdapter, session
 from sandbox.woocommerce import Key, Options, WooShop
 from tests.contract.suite import (
     Clock,
@@ -289,6 +291,62 @@ def test_a_listing_that_never_stands_still_ends_as_an_error_and_not_as_a_gap(rig
         documents(rig, until_now(rig))
     assert caught.value.reason == "paging_unstable"
     assert shifting.asked < 100
+
+
+class _Stale:
+    """A cache that gives page 1 for every page."""
+
+    def __init__(self, pretend: WooShop) -> None:
+        self.context, self._pretend = pretend.context, pretend
+        self._pages: dict[str, Response] = {}
+
+    def handle(self, request: Request) -> Response:
+        status = dict(request.query)["status"]
+        return self._pages.setdefault(status, self._pretend.handle(request))
+
+
+def test_a_cache_that_repeats_a_page_is_an_error_and_not_a_gap(rig: WooRig) -> None:
+    rig.add("A", 1_000)
+    for _ in range(150):
+        rig.order("A", 1)
+    rig.front.shop = _Stale(rig.pretend)  # type: ignore[assignment]
+    with pytest.raises(Transient) as caught:
+        documents(rig, until_now(rig))
+    assert caught.value.reason == "paging_unstable"
+
+
+def test_every_call_asks_caches_to_stay_out_of_the_way(rig: WooRig) -> None:
+    adapter = ShopAdapter(rig.pretend)
+    rig.http.session.mount("http://", adapter)
+    key = rig.add("A", 7)
+    rig.connector.read_stock(rig.http, rig.shop, [key])
+    rig.connector.write_stock(rig.http, rig.shop, [StockWrite(key, 7, 6, relative=True)], "k")
+    assert [call.headers["cache-control"] for call in adapter.calls] == ["no-cache", "no-cache"]
+
+
+@pytest.mark.parametrize(
+    ("host", "auth", "scheme"),
+    [("", "basic", ""), ("strips_authorization", "query", ""), ("hides_tls", "oauth", "http")],
+)
+def test_connecting_finds_the_way_that_the_host_lets_through(host: Any, auth: str, scheme: str) -> None:
+    rig = WooRig(Clock(), Options(host=host))
+    http = Http(session=session(rig.pretend))
+    with rig.front:
+        facts = rig.connector.read_facts(http, replace(rig.shop, base_url="https://shop.example", facts={}))
+        assert (facts["auth"], facts["signed_scheme"]) == (auth, scheme)
+        shop = replace(rig.shop, base_url="https://shop.example", facts=facts)
+        key = rig.add("A", 7)
+        assert rig.connector.read_stock(http, shop, [key])[0].quantity == 7
+
+
+def test_a_wrong_secret_is_not_tried_in_every_way(rig: WooRig) -> None:
+    adapter = ShopAdapter(rig.pretend)
+    rig.http.session.mount("https://", adapter)
+    shop = replace(fresh(rig, consumer_secret="cs_other"), base_url="https://shop.example", facts={})
+    with pytest.raises(AccessDenied) as caught:
+        rig.connector.read_facts(rig.http, shop)
+    assert caught.value.reason == "wrong_secret"
+    assert len(adapter.calls) == 2  # the root, and one attempt
 
 
 def test_a_listing_without_a_total_is_not_believed_to_be_complete(rig: WooRig) -> None:

@@ -65,6 +65,12 @@ def test_an_edited_line_moves_stock_with_it(bench: Bench) -> None:
     assert (stock(bench), bench.reduced(made)) == (5, [5])
 
 
+def test_an_edited_line_of_an_unpaid_order_moves_nothing(bench: Bench) -> None:
+    made = order(bench, "pending")
+    bench.shop.edit_line(made, bench.shop.line_ids(made)[0], 5)
+    assert (stock(bench), bench.reduced(made)) == (10, [None])
+
+
 def test_trash_untrash_and_delete_move_nothing(bench: Bench) -> None:
     made = order(bench)
     bench.shop.trash(made)

@@ -37,13 +37,13 @@ def test_the_signature_follows_the_recipe() -> None:
         "%253A00%253A00%26oauth_consumer_key%3Dck%26oauth_nonce%3Dn%26status%3Dany"
     )
     expected = base64.b64encode(hmac.new(b"secret&", base.encode(), hashlib.sha256).digest()).decode()
-    assert sign("GET", url, oauth, "secret") == expected
+    assert sign("GET", url, oauth, secret="secret") == expected
 
 
 def test_tilde_space_and_plus_are_encoded_as_rfc_3986_wants() -> None:
     base = "GET&http%3A%2F%2Fa.example%2F&a%3D~%2520%252B"
     expected = base64.b64encode(hmac.new(b"s&", base.encode(), hashlib.sha256).digest()).decode()
-    assert sign("GET", "http://a.example/?a=~%20%2B", [], "s") == expected
+    assert sign("GET", "http://a.example/?a=~%20%2B", [], secret="s") == expected
 
 
 def test_behind_a_proxy_that_hides_tls_the_plain_address_is_signed() -> None:
@@ -52,7 +52,7 @@ def test_behind_a_proxy_that_hides_tls_the_plain_address_is_signed() -> None:
     query = dict(parse_qsl(urlsplit(request.url or "").query))
     oauth = [(name, value) for name, value in query.items() if name != "oauth_signature"]
     assert (request.url or "").startswith("https://a.example/x?")
-    assert query["oauth_signature"] == sign("GET", "http://a.example/x", oauth, "cs_1")
+    assert query["oauth_signature"] == sign("GET", "http://a.example/x", oauth, secret="cs_1")
 
 
 def test_every_request_sent_has_a_nonce_of_its_own() -> None:

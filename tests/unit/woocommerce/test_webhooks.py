@@ -114,9 +114,10 @@ def test_06_topic_and_body_must_fit(topic: str, body: object) -> None:
     assert caught.value.reason == "topic_body_mismatch"
 
 
-def test_a_body_without_a_topic_is_refused() -> None:
+@pytest.mark.parametrize("topic", ["", "x" * 201, "order updated", "order.updated\n"])
+def test_a_body_without_a_topic_is_refused(topic: str) -> None:
     with pytest.raises(Malformed) as caught:
-        WOO.notice(SHOP, {}, b'{"id":28}')
+        WOO.notice(SHOP, {"X-WC-Webhook-Topic": topic}, b'{"id":28}')
     assert caught.value.reason == "missing_topic"
 
 
