@@ -311,6 +311,13 @@ class Connector(Protocol):
     def read_locations(self, http: Http, shop: Shop) -> Sequence[ChannelLocation]:
         """The channel's locations; empty where it has none."""
 
+    def read_facts(self, http: Http, shop: Shop) -> Mapping[str, str]:
+        """What is worth knowing about the shop at connect (version, time zone, settings), for `Shop.facts`."""
+
+    def write_webhooks(self, http: Http, shop: Shop, *, url: str, secret: str) -> Sequence[object]:
+        """Subscribe `url` to everything we listen to; what is there already is left, what is paused is woken. A vendor
+        that signs with the app's own secret ignores `secret`."""
+
     def write_stock(self, http: Http, shop: Shop, rows: Sequence[StockWrite], key: str) -> Sequence[WriteOutcome]:
         """Send one batch under an idempotency key; one outcome per row. Raises `OutcomeUnknown` when the vendor may or
         may not have applied it, `Transient` when it surely did not. A vendor that needs several calls for it answers

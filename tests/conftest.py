@@ -16,6 +16,7 @@ import pytest
 from app.core.db import Database, connect
 from app.core.embedded import APP_ROLE, OWNER_ROLE, Embedded
 from app.core.migrate import migrate
+from tests.street import Street
 from tests.world import World
 
 _names = count(1)
@@ -55,3 +56,9 @@ def world(database: Database, cost_method: str) -> World:
 def other(database: Database) -> World:
     """Another merchant, for asking whether one sees the other's."""
     return World.make(database, NOW, f"other merchant {next(_names)}", "fifo")
+
+
+@pytest.fixture
+def street(world: World, tmp_path: Path) -> Street:
+    """Two pretend shops can be opened on it; the merchant is `world`."""
+    return Street(world, tmp_path)

@@ -90,6 +90,8 @@ class Shopify:
         """See `shop.read_webhooks`."""
         return shop_facts.read_webhooks(http, shop)
 
-    def write_webhooks(self, http: Http, shop: Shop, uri: str) -> Sequence[shop_facts.Subscription]:
-        """See `shop.write_webhooks`."""
-        return shop_facts.write_webhooks(http, shop, uri)
+    def write_webhooks(
+        self, http: Http, shop: Shop, *, url: str, secret: str = ""
+    ) -> Sequence[shop_facts.Subscription]:
+        """See `shop.write_webhooks`; deliveries are signed with the app's secret."""
+        return shop_facts.write_webhooks(http, shop, url)

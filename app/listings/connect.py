@@ -1,0 +1,73 @@
+"""Connecting a shop: its places become ours, its catalogue becomes listings, and it is told where to ring.
+
+Each step is repeatable: a connection that broke off is finished by connecting again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from app.catalog.locations import create_location, list_locations
+from app.core.db import Session
+from app.core.runtime import Runtime
+from app.listings.catalogue import Mapped, import_entries
+from app.listings.channels import WEBHOOK_SECRETS, NewChannel, create_channel, get_channel, map_location, shop_of
+from connectors.base import ChannelLocation, Connector, Shop
+
+NO_PLACE = ""  # the location key of a channel that has no places
+
+
+def connect(
+    runtime: Runtime, merchant_id: int, new: NewChannel, *, webhook_url: str, places: Mapping[str, int] | None = None
+) -> int:
+    """Connect a shop and import its catalogue; returns the channel's id.
+
+    `places`: our location ids by the names of the shop's locations; what is not named is matched by name or created. A
+    shop without locations is fed by all of ours. Raises Conflict, ChannelError.
+    """
+    with runtime.begin(merchant_id, runtime.clock()) as session:
+        channel_id = create_channel(runtime, session, new)
+    connector, shop = runtime.connectors[new.platform], _shop(runtime, merchant_id, channel_id)
+    found = connector.read_locations(runtime.open_http(), shop)
+    facts = connector.read_facts(runtime.open_http(), shop)
+    with runtime.begin(merchant_id, runtime.clock()) as session:
+        _map_places(session, channel_id, found, places or {})
+        session.run(
+            """update channel set facts = facts || jsonb_object(%(names)s::text[], %(values)s::text[])
+               where merchant_id = %(merchant_id)s and channel_id = %(id)s""",
+            id=channel_id, names=list(facts), values=list(facts.values()),
+        )  # fmt: skip
+    shop = _shop(runtime, merchant_id, channel_id)
+    import_catalogue(runtime, merchant_id, channel_id, connector, shop)
+    secret = new.credentials.get(WEBHOOK_SECRETS, "").split(" ")[0]
+    connector.write_webhooks(runtime.open_http(), shop, url=webhook_url, secret=secret)
+    return channel_id
+
+
+def import_catalogue(runtime: Runtime, merchant_id: int, channel_id: int, connector: Connector, shop: Shop) -> Mapped:
+    """The whole catalogue, page by page, each page a transaction. Raises ChannelError."""
+    total = Mapped(0, 0)
+    for page in connector.read_catalogue(runtime.open_http(), shop):
+        with runtime.begin(merchant_id, runtime.clock()) as session:
+            mapped = import_entries(session, channel_id, page)
+        total = replace(total, listings=total.listings + mapped.listings, unmapped=total.unmapped + mapped.unmapped)
+    return total
+
+
+def _shop(runtime: Runtime, merchant_id: int, channel_id: int) -> Shop:
+    with runtime.begin(merchant_id, runtime.clock()) as session:
+        return shop_of(runtime, merchant_id, get_channel(session, channel_id))
+
+
+def _map_places(
+    session: Session, channel_id: int, found: Sequence[ChannelLocation], places: Mapping[str, int]
+) -> None:
+    ours = {location.name: location.location_id for location in list_locations(session)}
+    if not found:
+        for location_id in places.values() or ours.values() or [create_location(session, "Main")]:
+            map_location(session, channel_id, NO_PLACE, location_id)
+        return
+    for place in found:
+        location_id = places.get(place.name) or ours.get(place.name) or create_location(session, place.name)
+        map_location(session, channel_id, place.location_key, location_id)
