@@ -36,7 +36,7 @@ def read(http: Http, shop: Shop) -> Iterator[Sequence[CatalogueEntry]]:
             return
         after = page["pageInfo"]["endCursor"]
         size = graphql.next_size(size, reply.requested_cost, VARIANTS_MAX)
-    raise Refused("catalogue_too_large", f"more than {VARIANTS_IN_ALL_MAX} variants")
+    raise Refused("catalogue_too_large", "more variants than pagination reaches")
 
 
 def _entry(http: Http, shop: Shop, variant: Mapping[str, Any]) -> CatalogueEntry:

@@ -47,7 +47,7 @@ def parse(body: bytes) -> OrderSnapshot:
 def read_window(http: Http, shop: Shop, window: Window) -> Iterator[Sequence[OrderDocument]]:
     """Pages of the orders whose `updatedAt` lies in the window (whole seconds, both ends included), oldest first.
 
-    Raises `Refused("window_too_large")` beyond what pagination reaches: ask for a shorter one.
+    Raises `Refused("window_too_large")` beyond what pagination reaches (some 25,000): ask for a shorter one.
     """
     query = f"updated_at:>='{_second(window.since)}' updated_at:<='{_second(window.until)}'"
     size, after = FIRST_PAGE, None
@@ -66,7 +66,7 @@ def read_window(http: Http, shop: Shop, window: Window) -> Iterator[Sequence[Ord
             return
         after = page["pageInfo"]["endCursor"]
         size = graphql.next_size(size, reply.requested_cost, READ_ORDERS_MAX)
-    raise Refused("window_too_large", f"more than {WINDOW_ORDERS_MAX} orders were updated in this window")
+    raise Refused("window_too_large", "more orders were updated in this window than pagination reaches")
 
 
 def read_by_key(http: Http, shop: Shop, keys: Sequence[str]) -> list[OrderDocument]:

@@ -17,7 +17,7 @@ from connectors.shopify.shape import Node
 from connectors.shopify.vector import Disposed, Disposition, LineFacts, OrderFacts, Place, RefundLine, Restock
 
 # CLOSED and CANCELLED owe nothing; INCOMPLETE means that the service gave up, the units are still owed.
-OWING = {"OPEN", "IN_PROGRESS", "ON_HOLD", "SCHEDULED", }
+OWING = {"OPEN", "IN_PROGRESS", "ON_HOLD", "SCHEDULED", "INCOMPLETE"}
 NOT_SHIPPED = {"CANCELLED", "ERROR", "FAILURE"}
 _RESTOCK = {
     "CANCEL": Restock.CANCEL,

@@ -64,6 +64,7 @@ class Endpoint:
     bucket: Bucket
     scopes: set[str]
     version: str = API_VERSION  # what it answers as; another one stands for a retired pin
+    cost_max: int = COST_MAX
     _documents: dict[str, DocumentNode | list[GraphQLError]] = field(default_factory=dict)
 
     def execute(self, body: bytes, now: datetime) -> Response:
@@ -75,7 +76,7 @@ class Endpoint:
         operation = _operation(document, request.get("operationName"))
         variables = request.get("variables") or {}
         requested = requested_cost(admin_schema(), document, operation, variables)
-        if requested > COST_MAX:
+        if requested > self.cost_max:
             return self._too_expensive(requested)
         if not self.bucket.take(requested, now):
             return self.throttled(requested, now)
@@ -104,8 +105,8 @@ class Endpoint:
         return self._answer(body)
 
     def _too_expensive(self, requested: int) -> Response:
-        text = f"Query cost is {requested}, which exceeds the single query max cost limit ({COST_MAX})."
-        extensions = {"code": "MAX_COST_EXCEEDED", "cost": requested, "maxCost": COST_MAX}
+        text = f"Query cost is {requested}, which exceeds the single query max cost limit ({self.cost_max})."
+        extensions = {"code": "MAX_COST_EXCEEDED", "cost": requested, "maxCost": self.cost_max}
         return self._answer({"errors": [{"message": text, "extensions": extensions}]})
 
     def _cost(self, requested: int, actual: int | None, now: datetime) -> dict[str, Any]:

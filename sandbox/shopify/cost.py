@@ -38,8 +38,11 @@ class Bucket:
 
     size: int = 2_000
     restored_per_s: int = 100
-    _level: float = 2_000.0
+    _level: float = 0.0
     _at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self._level = float(self.size)
 
     def available(self, now: datetime) -> float:
         """Points at this moment."""
@@ -79,7 +82,7 @@ def actual_cost(data: Any) -> int:
     while todo:
         value = todo.pop()
         if isinstance(value, dict):
-            count += 0 if "pageInfo" in value or "hasNextPage" in value else 1
+            count += 0 if {"nodes", "pageInfo", "hasNextPage"} & value.keys() else 1
             todo.extend(value.values())
         elif isinstance(value, list):
             todo.extend(value)

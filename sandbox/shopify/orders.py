@@ -6,8 +6,10 @@ puts it back. Shipping moves nothing that is sellable.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -28,6 +30,14 @@ from sandbox.shopify.state import (
 )
 from sandbox.shopify.stock import Inventory
 from sandbox.shopify.webhooks import Webhooks, fulfillment_body, order_body, refund_body
+
+
+@dataclass(frozen=True)
+class _Restock:
+    """Whether a refund's restock happens, and the units per line that a return's dispositions have settled already."""
+
+    happens: bool = True
+    settled: Mapping[int, int] = field(default_factory=dict)
 
 
 class Orders:
@@ -60,7 +70,7 @@ class Orders:
         self.orders[order.id] = order
         for place, routed in routes.items():
             remaining = {line.id: line.quantity for line in routed}
-            order.allocations.append(FulfillmentOrder(self.next_id(), place, remaining))
+            order.allocations.append(FulfillmentOrder(self.next_id(), self.context.now(), place, remaining))
             for line in routed if confirmed else ():
                 self._take(order, line, place, line.quantity)
         if fulfilled:
@@ -97,7 +107,9 @@ class Orders:
         with self._touched(of):
             undone = next(f for f in of.fulfillments if f.id == number(fulfillment))
             undone.status = "CANCELLED"
-            of.allocations.append(FulfillmentOrder(self.next_id(), undone.location_id, dict(undone.units)))
+            of.allocations.append(
+                FulfillmentOrder(self.next_id(), self.context.now(), undone.location_id, dict(undone.units))
+            )
         self.webhooks.emit("fulfillments/update", fulfillment_body(of, of.fulfillments.index(undone)))
         self._tell(of, "orders/updated")
 
@@ -109,7 +121,9 @@ class Orders:
         `restocked` False: the shop said it would restock and did not. Returns the refund's gid."""
         of = self.order(order)
         with self._touched(of):
-            refund = self._refund(of, units, restock_type, location, restocked)
+            place = number(location) if location else None
+            settled = _settled(of, number(of_return)) if of_return else {}
+            refund = self._refund(of, units, restock_type, place, _Restock(restocked, settled))
             refund.return_id = number(of_return) if of_return else None
         self.webhooks.emit("refunds/create", refund_body(of, refund))
         self._tell(of, "orders/updated")
@@ -124,7 +138,7 @@ class Orders:
         with self._touched(of):
             of.cancelled_at = of.closed_at = self.context.now()
             if units and not swallow:
-                refund = self._refund(of, units, "CANCEL" if restock else "NO_RESTOCK", None, True)
+                refund = self._refund(of, units, "CANCEL" if restock else "NO_RESTOCK", None, _Restock())
             for allocation in of.open_allocations():
                 allocation.status, allocation.remaining = "CLOSED", dict.fromkeys(allocation.remaining, 0)
         if refund is not None:
@@ -155,7 +169,7 @@ class Orders:
         """Assign what is owed (at `source`, or everywhere) to another place. Returns the new fulfilment order's gid."""
         of, target = self.order(order), number(location)
         moving = [a for a in of.open_allocations() if source is None or a.location_id == number(source)]
-        moved = FulfillmentOrder(self.next_id(), target, {})
+        moved = FulfillmentOrder(self.next_id(), self.context.now(), target, {})
         with self._touched(of):
             for allocation in moving:
                 for line_id, units in allocation.remaining.items():
@@ -278,7 +292,7 @@ class Orders:
         return sent
 
     def _refund(
-        self, order: Order, units: Mapping[str | int, int], restock_type: str, location: str | None, restocked: bool
+        self, order: Order, units: Mapping[str | int, int], restock_type: str, place: int | None, restock: _Restock
     ) -> Refund:
         lines = []
         for which, quantity in units.items():
@@ -287,10 +301,10 @@ class Orders:
             unsent = quantity if restock_type == "CANCEL" else min(quantity, order.owed(line))
             unsent = 0 if restock_type == "RETURN" else unsent
             places = self._unassign(order, line, unsent)
-            back = number(location) if location else places[0][0] if places else self._sent_from(order, line)
-            puts_back = restock_type in ("CANCEL", "RETURN") and restocked
+            back = place or (places[0][0] if places else self._sent_from(order, line))
+            puts_back = restock_type in ("CANCEL", "RETURN") and restock.happens
             if puts_back:
-                self._take(order, line, back, -quantity)
+                self._take(order, line, back, -max(0, quantity - restock.settled.get(line.id, 0)))
             told = back if restock_type != "NO_RESTOCK" else None
             lines.append(RefundLine(line.id, quantity, restock_type, told, puts_back))
         refund = Refund(self.next_id(), lines, self.context.now())
@@ -332,3 +346,15 @@ class Orders:
     def _tell_return(self, topic: str, order: Order, key: str) -> None:
         of = {"id": order.id, "admin_graphql_api_id": order.key}
         self.webhooks.emit(topic, {"admin_graphql_api_id": key, "order": of})
+
+
+def _settled(order: Order, return_id: int) -> dict[int, int]:
+    """Units per line that the dispositions of a return have decided and its earlier refunds have not named."""
+    settled: Counter[int] = Counter()
+    for returned in order.returns:
+        for disposed in returned.dispositions if returned.id == return_id else ():
+            settled[disposed.line_id] += disposed.quantity
+    for refund in order.refunds:
+        for line in refund.lines if refund.return_id == return_id else ():
+            settled[line.line_id] -= line.quantity
+    return {line_id: max(0, units) for line_id, units in settled.items()}

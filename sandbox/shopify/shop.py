@@ -21,7 +21,7 @@ from sandbox.shopify.cost import Bucket
 from sandbox.shopify.orders import Orders
 from sandbox.shopify.state import FIRST_ID, Level, Location, Order, Subscription, Variant, gid, number
 from sandbox.shopify.stock import Inventory
-from sandbox.shopify.views import Views, connection, location
+from sandbox.shopify.views import Views, connection, keyset, location
 from sandbox.shopify.webhooks import Webhooks, level_body
 
 ACCESS_TOKEN = "shpat_sandbox"  # noqa: S105 - a pretend shop's
@@ -33,7 +33,7 @@ SCOPES = (
 )  # fmt: skip
 _PATH = re.compile(r"/admin/api/([0-9]{4}-[0-9]{2}|unstable)/graphql\.json")
 _WINDOW = re.compile(r"updated_at:(>=|<=|>|<)'([^']+)'")
-THROTTLED_COST = 50  # of an injected throttle: half a second's worth on a Standard plan
+THROTTLED_COST = 110  # of an injected throttle, above what is left: some 1.1 seconds on a Standard plan
 
 
 class PretendShopify(Orders):
@@ -196,8 +196,7 @@ class PretendShopify(Orders):
     def _orders(self, info: object, query: str = "", **page: Any) -> dict[str, Any]:
         bounds = [(op, datetime.fromisoformat(at).astimezone(UTC)) for op, at in _WINDOW.findall(query or "")]
         found = [order for order in self.orders.values() if all(_within(order.updated_at, *bound) for bound in bounds)]
-        found.sort(key=lambda order: (order.updated_at, order.id))
-        return connection(found, self.views.order)(info, **page)
+        return keyset(found, lambda order: (order.updated_at.isoformat(), order.id), self.views.order)(info, **page)
 
     def _webhook_subscriptions(self, info: object, **page: Any) -> dict[str, Any]:
         made = [subscription for subscription in self.webhooks.subscriptions if not subscription.of_app]

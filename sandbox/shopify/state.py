@@ -87,6 +87,7 @@ class FulfillmentOrder:
     """What one location owes of an order: remaining units per line id."""
 
     id: int
+    created_at: datetime
     location_id: int
     remaining: dict[int, int]
     status: str = "OPEN"

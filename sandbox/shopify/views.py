@@ -10,6 +10,8 @@ import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from sandbox.shopify.state import (
     Fulfillment,
     FulfillmentOrder,
@@ -40,6 +42,23 @@ def connection(items: Sequence[Any], view: Callable[[Any], View]) -> Callable[..
         end = start + len(page)
         info = {"hasNextPage": end < len(items), "endCursor": _encoded(str(end)) if page else None}
         return {"nodes": [view(item) for item in page], "pageInfo": info}
+
+    return resolve
+
+
+def keyset(
+    items: Sequence[Any], key: Callable[[Any], tuple[str, int]], view: Callable[[Any], View]
+) -> Callable[..., View]:
+    """As `connection`, in the order of `key`, with cursors that hold the last key: an item that moves to the end
+    between two pages makes nobody miss another."""
+
+    def resolve(info: object, first: int | None = None, after: str | None = None, **_: object) -> View:
+        last = tuple(orjson.loads(_decoded(after))) if after else ()
+        left = sorted((item for item in items if key(item) > last), key=key)
+        page = connection(left, view)(info, first)
+        count = len(page["nodes"])
+        page["pageInfo"]["endCursor"] = _encoded(orjson.dumps(key(left[count - 1])).decode()) if count else None
+        return page
 
     return resolve
 
@@ -157,6 +176,7 @@ class Views:
         return {
             "__typename": "FulfillmentOrder",
             "id": gid("FulfillmentOrder", allocation.id),
+            "createdAt": _at(allocation.created_at),
             "orderId": order.key,
             "status": allocation.status,
             "assignedLocation": {"location": self._place(allocation.location_id)},
@@ -189,6 +209,7 @@ class Views:
         return {
             "__typename": "Refund",
             "id": gid("Refund", refund.id),
+            "createdAt": _at(refund.created_at),
             "return": {"id": gid("Return", refund.return_id)} if refund.return_id else None,
             "refundLineItems": connection(refund.lines, self._refunded),
         }

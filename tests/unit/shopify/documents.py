@@ -50,9 +50,11 @@ def line(quantity: Any, **fields: Any) -> Json:
 
 
 def owed(quantity: int, location: str | None = SHELF, status: str = "OPEN", **entry: Any) -> Json:
+    since = entry.pop("since", "2026-11-23T08:00:00Z")
     allocated = {"inventoryItemId": "gid://shopify/InventoryItem/31", "remainingQuantity": quantity, **of(), **entry}
     return {
         "id": "gid://shopify/FulfillmentOrder/41",
+        "createdAt": since,
         "status": status,
         "assignedLocation": {"location": place(location)},
         "lineItems": nodes(allocated),
@@ -83,7 +85,8 @@ def refund(
         "location": place(location),
         **of(),
     }
-    return {"id": "gid://shopify/Refund/61", "return": place(of_return), "refundLineItems": nodes(entry)}
+    at, key = "2026-11-23T08:03:00Z", "gid://shopify/Refund/61"
+    return {"id": key, "createdAt": at, "return": place(of_return), "refundLineItems": nodes(entry)}
 
 
 def disposed(*entries: tuple[str, int, str | None]) -> Json:

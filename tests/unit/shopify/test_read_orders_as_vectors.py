@@ -126,9 +126,18 @@ def test_a_cancelled_order_with_restock_holds_nothing() -> None:
 
 
 def test_units_that_a_closed_location_swallowed_on_cancelling_are_held_and_shown() -> None:
-    snapshot = parsed(line(2, currentQuantity=0), owed=[owed(0, ANNEX, "CLOSED")], cancelledAt="2026-11-23T08:05:00Z")
+    # The third unit had been removed by an edit before, and so was put back.
+    snapshot = parsed(line(3, currentQuantity=2), owed=[owed(0, ANNEX, "CLOSED")], cancelledAt="2026-11-23T08:05:00Z")
     assert units(snapshot) == {ANNEX: Units(ANNEX, held=2, taken=2)}
     assert problems(snapshot) == ["cancelled_without_restock"]
+
+
+def test_a_unit_held_before_the_rest_moved_is_still_where_it_lay_then() -> None:
+    moved_later = owed(1, ANNEX, since="2026-11-23T08:04:00Z")
+    snapshot = parsed(
+        line(2, currentQuantity=1), owed=[owed(0, SHELF, "CLOSED"), moved_later], refunds=[refund(1, "NO_RESTOCK")]
+    )
+    assert units(snapshot) == {SHELF: Units(SHELF, held=1, taken=1), ANNEX: Units(ANNEX, committed=1, taken=1)}
 
 
 def test_an_unconfirmed_order_reserves_nothing() -> None:
