@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# What can be traced back to its order when a delivery names nothing else.
+PARTS_OF_ORDERS = ("FulfillmentOrder", "Return", "ReverseFulfillmentOrder")
 _PREFIX = "gid://shopify/"
 
 

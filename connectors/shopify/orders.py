@@ -17,7 +17,7 @@ from connectors.base import OrderDocument, OrderSnapshot, Shop, Window
 from connectors.errors import Malformed, Refused
 from connectors.http import Http
 from connectors.shopify import graphql, read_document, webhook_document
-from connectors.shopify.keys import kind
+from connectors.shopify.keys import PARTS_OF_ORDERS, kind
 from connectors.shopify.shape import Node
 from connectors.shopify.shop import only_location
 from connectors.shopify.vector import snapshot
@@ -70,27 +70,24 @@ def read_window(http: Http, shop: Shop, window: Window) -> Iterator[Sequence[Ord
 
 
 def read_by_key(http: Http, shop: Shop, keys: Sequence[str]) -> list[OrderDocument]:
-    """One document per key. A fulfilment order's, return's or reverse fulfilment order's key brings its order, once;
-    what the shop no longer has comes back `missing` under the key that was asked for."""
-    traced = _trace(http, shop, keys)
-    wanted = list(dict.fromkeys(order for order in traced.values() if order is not None))
+    """One document per order. A fulfilment order's, return's or reverse fulfilment order's key brings its order; one
+    that can't be traced any more brings nothing (the poll finds its order). An order that the shop no longer has comes
+    back `missing`."""
+    wanted = _trace(http, shop, keys)
 
     def fetch(some: Sequence[str]) -> list[OrderDocument]:
         nodes = graphql.query(http, shop, "orders_by_key", {"ids": list(some), **_nested(shop)}).data["nodes"]
         return [_document(http, shop, node) if node else _missing(key) for key, node in zip(some, nodes, strict=True)]
 
-    found = graphql.in_halves(wanted, FIRST_PAGE, fetch)
-    return found + [_missing(key) for key, order in traced.items() if order is None]
+    return graphql.in_halves(wanted, FIRST_PAGE, fetch)
 
 
-def _trace(http: Http, shop: Shop, keys: Sequence[str]) -> dict[str, str | None]:
-    traced: dict[str, str | None] = {key: key if kind(key) == "Order" else None for key in keys}
-    others = [key for key, order in traced.items() if order is None]
-    if others:
-        nodes = graphql.query(http, shop, "orders_of", {"ids": others}).data["nodes"]
-        for key, node in zip(others, nodes, strict=True):
-            traced[key] = _order_of(node)
-    return traced
+def _trace(http: Http, shop: Shop, keys: Sequence[str]) -> list[str]:
+    orders = [key for key in keys if kind(key) == "Order"]
+    others = [key for key in keys if kind(key) in PARTS_OF_ORDERS]
+    nodes = graphql.query(http, shop, "orders_of", {"ids": others}).data["nodes"] if others else []
+    traced = [_order_of(node) for node in nodes]
+    return list(dict.fromkeys([*orders, *(order for order in traced if order is not None)]))
 
 
 def _order_of(node: dict[str, Any] | None) -> str | None:
@@ -161,6 +158,7 @@ class _Rest:
         for _ in range(ROUNDS_MAX):
             here = parent[name]["pageInfo"]
             if not here["hasNextPage"]:
+                del parent[name]["pageInfo"]  # cursors say nothing about the order
                 return
             variables = {"id": parent["id"], "first": first or (REST_PARTS if lines else REST_LINES)}
             variables |= {"after": here["endCursor"]} | ({"lines": lines} if lines else {})

@@ -20,14 +20,12 @@ from connectors import strict_json
 from connectors.base import QUANTITY_MAX, Notice, NoticeKind, Shop
 from connectors.errors import InvalidSignature, Malformed
 from connectors.shopify import webhook_document
-from connectors.shopify.keys import gid, kind
+from connectors.shopify.keys import PARTS_OF_ORDERS, gid, kind
 from connectors.shopify.shape import Node
 from connectors.shopify.shop import only_location
 
 SHOP_DOMAIN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-]*\.myshopify\.com")
 SHOP_DOMAIN_MAX = 255
-# Kinds that `orders.read_by_key` can trace back to their order.
-TRACEABLE = ("Order", "FulfillmentOrder", "Return", "ReverseFulfillmentOrder")
 # Order topics whose body is the whole order. The rest of orders/* is something else.
 ORDER_BODIES = frozenset(
     f"orders/{event}" for event in ("create", "updated", "cancelled", "paid", "fulfilled", "partially_fulfilled")
@@ -140,7 +138,7 @@ def _order_key(body: Node) -> str:
             return gid("Order", node.number("order_id"))
         for name in ("order_id", "admin_graphql_api_id", "id"):
             key = node.values.get(name)
-            if isinstance(key, str) and kind(key) in TRACEABLE and len(key) < 100:
+            if isinstance(key, str) and kind(key) in ("Order", *PARTS_OF_ORDERS) and len(key) < 100:
                 return key
     raise _mismatch("order_id")
 
