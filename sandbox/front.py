@@ -198,6 +198,7 @@ class _Pump:
         self._posters = ThreadPoolExecutor(POSTERS)
         self._free = threading.BoundedSemaphore(IN_FLIGHT_MAX)
         self._local = threading.local()
+        self._sessions: list[requests.Session] = []
 
     def start(self) -> None:
         self._thread.start()
@@ -205,6 +206,8 @@ class _Pump:
     def stop(self) -> None:
         self._thread.join()
         self._posters.shutdown(cancel_futures=True)
+        for session in self._sessions:
+            session.close()
 
     def _run(self) -> None:
         while not self._front.wait(PUMP_EVERY_S):
@@ -236,5 +239,6 @@ class _Pump:
         if not hasattr(self._local, "session"):
             self._local.session = requests.Session()
             self._local.session.trust_env = False
+            self._sessions.append(self._local.session)
         session: requests.Session = self._local.session
         return session

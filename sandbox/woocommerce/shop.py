@@ -66,43 +66,25 @@ class WooShop:
         self, sku: str, stock: int | None, price: str = "10.00", *, name: str = "", cost: str | None = None
     ) -> int:
         """A simple product; `stock` None: unmanaged."""
-        return self._add("simple", sku, stock, price=price, name=name or f"Product {sku}", cost=cost).id
+        product = self._new("simple", sku, stock, price=price, name=name or f"Product {sku}")
+        product.cost = Decimal(cost) if cost is not None else None
+        return self._add(product).id
 
     def add_variable(
         self, sku: str, variations: Mapping[str, int | None], price: str = "20.00", *, stock: int | None = None
     ) -> int:
         """A variable product with a variation per SKU. A number in `variations` is that variation's own; None: the
         parent's `stock` counts, or nothing when that is None too."""
-        parent = self._add("variable", sku, stock, price=price, name=f"Product {sku}")
+        parent = self._add(self._new("variable", sku, stock, price=price, name=f"Product {sku}"))
         for child, own in variations.items():
-            self._add("variation", child, own, price=price, name=child, parent_id=parent.id)
+            self._add(self._new("variation", child, own, price=price, name=child, parent=parent.id))
         return parent.id
 
-    def _add(  # noqa: PLR0913 (one place, keyword-only)
-        self,
-        kind: str,
-        sku: str,
-        stock: int | None,
-        *,
-        price: str,
-        name: str,
-        cost: str | None = None,
-        parent_id: int = 0,
-    ) -> Product:
-        now = self.state.now()
-        product = Product(
-            id=self.state.post_id(),
-            kind=kind,
-            name=name,
-            sku=sku,
-            price=Decimal(price),
-            manage=stock is not None,
-            stock=stock,
-            created_at=now,
-            modified_at=now,
-            parent_id=parent_id,
-            cost=Decimal(cost) if cost is not None else None,
-        )
+    def _new(self, kind: str, sku: str, stock: int | None, *, price: str, name: str, parent: int = 0) -> Product:
+        now, item = self.state.now(), self.state.post_id()
+        return Product(item, kind, name, sku, Decimal(price), stock is not None, stock, now, now, parent_id=parent)
+
+    def _add(self, product: Product) -> Product:
         self.state.add_product(product)
         self._hooks.emit("product.created", product.id)
         return product

@@ -114,6 +114,19 @@ def test_the_pump_posts_what_is_due_and_reports_the_answer_or_its_absence() -> N
     assert shop.answers == [("hook", 410), ("hook", None)]
 
 
+def test_latency_is_asked_for_each_call_that_reaches_the_shop() -> None:
+    asked: list[str] = []
+
+    def latency_s(request: Request) -> float:
+        asked.append(request.method)
+        return 0.0
+
+    with Front(Counter(), latency_s=latency_s) as front:
+        requests.get(front.base_url, timeout=5)
+        requests.put(front.base_url, timeout=5)
+    assert asked == ["GET", "PUT"]
+
+
 def test_a_stopped_front_can_not_be_reached() -> None:
     with Front(Counter()) as front:
         pass

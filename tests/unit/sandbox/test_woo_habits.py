@@ -157,7 +157,7 @@ def test_an_object_that_is_gone_delivers_a_signed_error(bench: Bench) -> None:
     assert orjson.loads(delivery.body)["code"] == "woocommerce_rest_shop_order_invalid_id"
 
 
-def test_what_fires_when(bench: Bench) -> None:
+def test_each_act_fires_the_topics_that_a_real_shop_fires(bench: Bench) -> None:
     bench.hear(*ALL)
     shop, product = bench.shop, bench.shop.product_id("A")
     order = shop.place_order([("A", 2)]) or 0

@@ -1,0 +1,149 @@
+"""What is special about reading WooCommerce's orders, over real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from connectors.base import Window
+from connectors.errors import Malformed, Transient
+from sandbox.base import Request, Response
+from sandbox.woocommerce import Options, WooShop
+from tests.contract.suite import Clock, documents, snapshot, until_now, whereabouts
+from tests.contract.woo_rig import Answer, WooRig, running
+
+
+@pytest.fixture
+def rig() -> Iterator[WooRig]:
+    yield from running()
+
+
+@pytest.fixture(params=["10.2.4", "10.9.0"])
+def either(request: pytest.FixtureRequest) -> Iterator[WooRig]:
+    yield from running(version=request.param)
+
+
+def test_a_window_is_right_in_a_shop_east_and_west_of_greenwich() -> None:
+    for zone in ("America/New_York", "Europe/Berlin", "Asia/Kolkata"):
+        rig = WooRig(Clock(), Options(timezone=zone))
+        with rig.front:
+            rig.add("A", 10)
+            rig.order("A", 1)
+            rig.clock.tick(600)
+            order = rig.order("A", 1)
+            window = Window(rig.clock() - timedelta(seconds=1), rig.clock())
+            assert [document.order_key for document in documents(rig, window)] == [order]
+            rig.http.session.close()
+
+
+def test_trashed_orders_are_in_the_window_and_frozen(rig: WooRig) -> None:
+    rig.add("A", 10)
+    order = int(rig.order("A", 3))
+    rig.pretend.trash(order)
+    (document,) = documents(rig, until_now(rig))
+    found = rig.connector.parse_order(document.body)
+    assert (found.frozen, found.lines[0].units[0].taken) == (True, 3)
+    assert snapshot(rig, str(order)).frozen
+
+
+def test_a_hard_deleted_order_is_missing_and_a_draft_that_no_list_shows_is_not(either: WooRig) -> None:
+    either.add("A", 10)
+    draft = either.pretend.place_order([("A", 1)], "checkout-draft")
+    deleted = int(either.order("A", 1))
+    either.pretend.delete(deleted)
+    keys = [str(draft), str(deleted)]
+    found = either.connector.read_orders_by_key(either.http, either.shop, keys)
+    assert [(document.order_key, document.missing) for document in found] == [(keys[0], False), (keys[1], True)]
+
+
+def test_a_webhook_s_document_and_a_read_one_are_the_same_bytes(rig: WooRig) -> None:
+    rig.subscribe()
+    rig.add("A", 10)
+    order = rig.order("A", 3)
+    (read,) = rig.connector.read_orders_by_key(rig.http, rig.shop, [order])
+    deliveries = [d for d in rig.pretend.due_deliveries() if d.headers.get("X-WC-Webhook-Topic") == "order.updated"]
+    assert [rig.connector.notice(rig.shop, d.headers, d.body).body for d in deliveries] == [read.body]
+
+
+def test_more_refunds_than_a_page_are_all_read(rig: WooRig) -> None:
+    rig.add("A", 1_000)
+    order = int(rig.order("A", 500))
+    (line,) = rig.pretend.line_ids(order)
+    for _ in range(130):
+        rig.pretend.refund(order, {line: 1})
+    assert whereabouts(snapshot(rig, str(order))) == {"committed": 370}
+
+
+def test_one_order_that_can_not_be_kept_does_not_hide_the_others(rig: WooRig) -> None:
+    rig.add("A", 10)
+    bad, good = rig.order("A", 1), rig.order("A", 1)
+    rig.pretend.get_order(int(bad)).lines[0].sku = "A\x00"
+    found = {document.order_key: document for document in documents(rig, until_now(rig))}
+    assert rig.connector.parse_order(found[good].body).order_key == good
+    with pytest.raises(Malformed) as caught:
+        rig.connector.parse_order(found[bad].body)
+    assert caught.value.reason == "nul_in_string"
+
+
+def test_a_deleted_product_leaves_a_line_without_a_listing(rig: WooRig) -> None:
+    rig.add("A", 10)
+    order = rig.order("A", 3)
+    rig.pretend.delete_product("A")
+    (found,) = snapshot(rig, order).lines
+    assert (found.listing_key, found.stock_key, found.units[0].committed) == (None, None, 3)
+
+
+class _Shrinking:
+    """Answers page after page while the listing's total never stands still."""
+
+    def __init__(self, pretend: WooShop) -> None:
+        self.context, self._pretend, self.asked = pretend.context, pretend, 0
+
+    def handle(self, request: Request) -> Response:
+        self.asked += 1
+        answer = self._pretend.handle(request)
+        total = {"X-WP-Total": str(1_000 + self.asked % 2)}
+        return replace(answer, headers={**answer.headers, **total})
+
+
+def test_a_listing_that_never_stands_still_ends_as_an_error_and_not_as_a_gap(rig: WooRig) -> None:
+    rig.add("A", 10)
+    rig.order("A", 1)
+    shifting = _Shrinking(rig.pretend)
+    rig.front.shop = shifting  # type: ignore[assignment]
+    with pytest.raises(Transient) as caught:
+        documents(rig, until_now(rig))
+    assert caught.value.reason == "paging_unstable"
+    assert shifting.asked < 100
+
+
+class _Stale:
+    """A cache that gives page 1 for every page."""
+
+    def __init__(self, pretend: WooShop) -> None:
+        self.context, self._pretend = pretend.context, pretend
+        self._pages: dict[str, Response] = {}
+
+    def handle(self, request: Request) -> Response:
+        status = dict(request.query)["status"]
+        return self._pages.setdefault(status, self._pretend.handle(request))
+
+
+def test_a_cache_that_repeats_a_page_is_an_error_and_not_a_gap(rig: WooRig) -> None:
+    rig.add("A", 1_000)
+    for _ in range(150):
+        rig.order("A", 1)
+    rig.front.shop = _Stale(rig.pretend)  # type: ignore[assignment]
+    with pytest.raises(Transient) as caught:
+        documents(rig, until_now(rig))
+    assert caught.value.reason == "paging_unstable"
+
+
+def test_a_listing_without_a_total_is_not_believed_to_be_complete(rig: WooRig) -> None:
+    rig.front.shop = Answer(rig.pretend, b"[]")  # type: ignore[assignment]
+    with pytest.raises(Malformed) as caught:
+        documents(rig, until_now(rig))
+    assert caught.value.reason == "missing_total"

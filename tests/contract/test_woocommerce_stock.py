@@ -1,0 +1,173 @@
+"""What is special about WooCommerce's stock, over real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from connectors.base import Rejected, StockKey, StockWrite, Unknown, Unsent, Written
+from connectors.errors import OutcomeUnknown, Transient
+from sandbox.base import Request, Response
+from sandbox.faults import CallFault, Faults
+from tests.contract.suite import faults
+from tests.contract.woo_rig import Answer, WooRig, running
+
+
+@pytest.fixture
+def rig() -> Iterator[WooRig]:
+    yield from running()
+
+
+@pytest.fixture(params=["10.2.4", "10.9.0"])
+def either(request: pytest.FixtureRequest) -> Iterator[WooRig]:
+    yield from running(version=request.param)
+
+
+def variable(rig: WooRig) -> tuple[StockKey, StockKey]:
+    """A variation that keeps its own number, and a parent that keeps it for its variations."""
+    rig.pretend.add_variable("V", {"V-S": 5, "V-M": 6})
+    rig.pretend.add_variable("P", {"P-S": None, "P-M": None}, stock=7)
+    return StockKey(rig.pretend.stock_key("V-S")), StockKey(rig.pretend.stock_key("P-S"))
+
+
+def test_variations_are_read_where_their_number_is_kept(either: WooRig) -> None:
+    own, parent = variable(either)
+    managed = StockKey(f"{parent.stock_key}/{either.pretend.product_id('P-S')}")
+    gone = StockKey(f"{own.stock_key.split('/', maxsplit=1)[0]}/99999")
+    orphan = StockKey("99999/99998")
+    found = either.connector.read_stock(either.http, either.shop, [own, parent, managed, gone, orphan])
+    assert [(reading.quantity, reading.reason) for reading in found] == [
+        (5, ""),
+        (7, ""),
+        (None, "parent_managed"),
+        (None, "gone"),
+        (None, "gone"),
+    ]
+
+
+def test_variations_are_written_where_their_number_is_kept(either: WooRig) -> None:
+    own, parent = variable(either)
+    rows = [StockWrite(own, 5, 3, relative=True), StockWrite(parent, 7, 10, relative=True)]
+    assert [type(outcome) for outcome in either.connector.write_stock(either.http, either.shop, rows, "k")] == [
+        Written,
+        Written,
+    ]
+    assert (either.pretend.shown()["V-S"], either.pretend.shown()["P"]) == (3, 10)
+
+
+def test_the_catalogue_shares_a_parent_s_number_among_its_variations(either: WooRig) -> None:
+    own, parent = variable(either)
+    entries = {e.sku: e for page in either.connector.read_catalogue(either.http, either.shop) for e in page}
+    assert set(entries) == {"V-S", "V-M", "P-S", "P-M"}
+    assert (entries["V-S"].stock_key, entries["P-S"].stock_key) == (own.stock_key, parent.stock_key)
+    assert entries["P-S"].listing_key == f"{parent.stock_key}/{either.pretend.product_id('P-S')}"
+    assert entries["P-S"].title == "Product P - P-S"
+    assert [reading.quantity for reading in entries["P-S"].stock] == [7]
+
+
+def test_an_unmanaged_product_ignores_the_number_with_200_and_is_refused_by_us(rig: WooRig) -> None:
+    key = rig.add_untracked("U")
+    (outcome,) = rig.connector.write_stock(rig.http, rig.shop, [StockWrite(key, 0, 5)], "k")
+    assert outcome == Rejected(key, "untracked", "the shop keeps no number here")
+
+
+def test_a_variation_under_the_wrong_parent_is_refused(rig: WooRig) -> None:
+    own, _ = variable(rig)
+    key = StockKey(f"{rig.pretend.product_id('P')}/{own.stock_key.split('/')[1]}")
+    (outcome,) = rig.connector.write_stock(rig.http, rig.shop, [StockWrite(key, 5, 3, relative=True)], "k")
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason == "gone"
+
+
+def test_an_answer_shows_a_sale_that_came_between(rig: WooRig) -> None:
+    key = rig.add("A", 7)
+    rig.order("A", 2)
+    (outcome,) = rig.connector.write_stock(rig.http, rig.shop, [StockWrite(key, 7, 6, relative=True)], "k")
+    assert outcome == Written(key, 4)
+
+
+def test_a_number_below_nought_is_read_and_moved(rig: WooRig) -> None:
+    key = rig.add("A", 1)
+    rig.order("A", 5)
+    assert rig.connector.read_stock(rig.http, rig.shop, [key])[0].quantity == -4
+    (outcome,) = rig.connector.write_stock(rig.http, rig.shop, [StockWrite(key, -4, 0, relative=True)], "k")
+    assert outcome == Written(key, 0)
+
+
+class _FailsAt:
+    """Lets calls through until the n-th, which goes wrong in a given way."""
+
+    def __init__(self, rig: WooRig, number: int, fault: CallFault) -> None:
+        self._rig, self._number, self._fault, self.asked = rig, number, fault, 0
+        self.context = rig.pretend.context
+
+    def handle(self, request: Request) -> Response:
+        self.asked += 1
+        answer = self._rig.pretend.handle(request)
+        if self.asked == self._number - 1:
+            self.context.faults = Faults(**{self._fault.value: 1.0})
+        return answer
+
+    def throttled(self, request: Request) -> Response:
+        return self._rig.pretend.throttled(request)
+
+
+def three_groups(rig: WooRig) -> list[StockWrite]:
+    keys = [rig.add("A", 5)]
+    for sku in ("V", "W"):
+        rig.pretend.add_variable(sku, {f"{sku}-S": 5})
+        keys.append(StockKey(rig.pretend.stock_key(f"{sku}-S")))
+    return [StockWrite(key, 5, 4, relative=True) for key in keys]
+
+
+@pytest.mark.parametrize("fault", [CallFault.TIMEOUT_BEFORE, CallFault.TIMEOUT_AFTER])
+def test_a_part_of_a_write_without_an_answer_is_unknown_beside_what_is_known(rig: WooRig, fault: CallFault) -> None:
+    rows = three_groups(rig)
+    rig.front.shop = _FailsAt(rig, 2, fault)  # type: ignore[assignment]
+    outcomes = rig.connector.write_stock(rig.http, rig.shop, rows, "k")
+    assert [type(outcome) for outcome in outcomes] == [Written, Unknown, Unsent]
+    applied = 4 if fault is CallFault.TIMEOUT_AFTER else 5
+    assert rig.pretend.shown() == {"A": 4, "V-S": applied, "W-S": 5}
+
+
+def test_a_part_of_a_write_that_is_throttled_was_not_sent(rig: WooRig) -> None:
+    rows = three_groups(rig)
+    rig.front.shop = _FailsAt(rig, 2, CallFault.THROTTLE)  # type: ignore[assignment]
+    outcomes = rig.connector.write_stock(rig.http, rig.shop, rows, "k")
+    assert [type(outcome) for outcome in outcomes] == [Written, Unsent, Unsent]
+
+
+def test_an_answer_about_other_items_leaves_the_outcome_unknown(rig: WooRig) -> None:
+    key = rig.add("A", 5)
+    rig.front.shop = Answer(rig.pretend, b'{"update":[{"id":1,"manage_stock":true,"stock_quantity":4}]}')  # type: ignore[assignment]
+    with pytest.raises(OutcomeUnknown) as caught:
+        rig.connector.write_stock(rig.http, rig.shop, [StockWrite(key, 5, 4)], "k")
+    assert caught.value.reason == "answer_out_of_order"
+
+
+def test_a_gateway_error_to_a_write_is_unknown(rig: WooRig) -> None:
+    key = rig.add("A", 5)
+    seen = set()
+    for _ in range(12):
+        try:
+            with faults(rig, error=1.0):
+                rig.connector.write_stock(rig.http, rig.shop, [StockWrite(key, 5, 5, relative=True)], "k")
+        except (Transient, OutcomeUnknown) as error:
+            seen.add((type(error), error.reason))
+        finally:
+            rig.pretend.context.faults = Faults()
+    assert seen == {(Transient, "unavailable"), (OutcomeUnknown, "http_502")}
+
+
+def test_a_byte_order_mark_before_the_json_is_forgiven(rig: WooRig) -> None:
+    body = b"\xef\xbb\xbf" + b'[{"id":1,"manage_stock":true,"stock_quantity":4}]'
+    rig.front.shop = Answer(rig.pretend, body)  # type: ignore[assignment]
+    assert rig.connector.read_stock(rig.http, rig.shop, [StockKey("1")])[0].quantity == 4
+
+
+def test_plugins_stock_that_is_no_whole_number_is_not_rounded(rig: WooRig) -> None:
+    body = b'[{"id":1,"manage_stock":true,"stock_quantity":1.5},{"id":2,"manage_stock":null,"stock_quantity":3}]'
+    rig.front.shop = Answer(rig.pretend, body)  # type: ignore[assignment]
+    readings = rig.connector.read_stock(rig.http, rig.shop, [StockKey("1"), StockKey("2")])
+    assert [(reading.quantity, reading.reason) for reading in readings] == [(None, "not_whole"), (None, "untracked")]
