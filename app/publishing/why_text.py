@@ -1,0 +1,129 @@
+"""The proof of a number as text and as JSON, and the plain words for everything that a number may be waiting for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import orjson
+
+from app.publishing.why import Explained, Part, Place, Waiting, Why
+
+# What stands between a number and its channel, and what ends it.
+WAITING = {
+    "channel_paused": "the channel is paused: nothing is written until it is resumed",
+    "channel_shadow": "the channel is connected to look only: numbers are worked out, never written",
+    "channel_disconnected": "the channel is disconnected",
+    "listing_untracked": "the channel does not track stock for this product",
+    "listing_bundle": "the channel works this number out itself from its bundle's parts",
+    "listing_gone": "the channel has no such product any more",
+    "listing_refused": "the channel refused the last number: see the case, then write again",
+    "place_not_mapped": "the channel's location is not mapped to one of ours",
+    "push_failing": "the channel does not take writes now: it is tried again by itself",
+    "write_in_flight": "a write is on its way and was not answered yet",
+    "unclear_write": "a write got no clear answer: the number is read back before anything else is sent",
+    "awaiting_orders": "the channel's number had moved: its orders are read before the next write",
+    "contradicted": "the channel showed another number than expected: its orders are read to explain it",
+    "to_be_looked_at": "the channel's number will be read again",
+    "unlocated_order": "an order of this channel has no location yet: its units are held until it has one",
+    "never_seen": "the channel's number was not read yet",
+}
+STEPS = {
+    "available": "available in the ledger",
+    "buffer": "less the buffer",
+    "at least": "shown at least",
+    "at most": "shown at most",
+}
+_INDENT = "  "
+
+
+def as_json(explained: Explained) -> str:
+    """The whole tree; instants are ISO 8601 in UTC."""
+    return orjson.dumps(explained, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode()
+
+
+def as_text(explained: Explained) -> str:
+    """The whole tree as indented text."""
+    head = f"{explained.sku}  {explained.name}"
+    if not explained.numbers:
+        return f"{head}\n{_INDENT}no channel lists this item"
+    return "\n".join([head, *(_shift(render(number)) for number in explained.numbers)])
+
+
+def render(number: Why) -> str:
+    """One number as an indented tree."""
+    return "\n".join(_lines(number))
+
+
+def _shift(text: str) -> str:
+    return "\n".join(_INDENT + line for line in text.splitlines())
+
+
+def _lines(number: Why) -> Iterator[str]:
+    where = f" at {number.location_key}" if number.location_key else ""
+    yield f"{number.channel} shows {_or_unknown(number.shown)}  ({number.stock_key}{where})"
+    yield _INDENT + (
+        f"should show {number.target}" if number.target is not None else "nothing to show: it can't be planned"
+    )
+    for what, units in number.steps:
+        yield f"{_INDENT * 2}{STEPS.get(what, what)}: {units}"
+        if what == "available":
+            yield from _places(number.places)
+    yield from (_INDENT + line for line in _belief(number))
+    for waiting in number.waiting:
+        yield f"{_INDENT}waiting: {sentence(waiting)}{_since(waiting.since)}"
+    for case in number.cases:
+        yield f"{_INDENT}open case {case.case_id} ({case.kind}): {case.detail}{_since(case.opened_at)}"
+
+
+def sentence(waiting: Waiting) -> str:
+    """What a number waits for, in words, with the channel's own word for it."""
+    words = WAITING.get(waiting.reason, waiting.reason)
+    return f"{words} ({waiting.detail})" if waiting.detail else words
+
+
+def _places(places: Sequence[Place]) -> Iterator[str]:
+    for place in places:
+        yield f"{_INDENT * 3}{place.name}: {place.units}"
+        for part in place.parts:
+            yield from (_INDENT * 4 + line for line in _part(part))
+
+
+def _part(part: Part) -> Iterator[str]:
+    times = f", {part.per_unit} per unit" if part.per_unit != 1 else ""
+    yield f"{part.sku}: {part.available} available{times}, {part.committed} committed"
+    for touch in part.movements:
+        yield (
+            f"{_INDENT}movement {touch.movement_id}: {touch.change:+d} → {touch.after}  "
+            f"({touch.source} {touch.source_key}, {_instant(touch.recorded_at)})"
+        )
+    for order in part.orders:
+        yield f"{_INDENT}order {order.number or order.order_id} on {order.channel} holds {order.units}"
+    if part.more_orders:
+        yield f"{_INDENT}and {part.more_orders} more orders"
+
+
+def _belief(number: Why) -> Iterator[str]:
+    write = number.last_write
+    if write is None:
+        yield "last write: none"
+    else:
+        answer = "" if write.answer is None else f", it answered {write.answer}"
+        yield f"last write: {write.expected} → {write.target} at {_instant(write.at)} under key {write.key}{answer}"
+    if number.believed_at is not None:
+        yield f"believed: {number.shown}{_since(number.believed_at)} (revision {number.belief_revision})"
+    if number.observed_at is not None:
+        yield f"last seen there: {_or_unknown(number.observed)} at {_instant(number.observed_at)}"
+    yield f"due{_since(number.due_since)}" if number.due_since else "nothing due"
+
+
+def _or_unknown(value: int | None) -> str:
+    return "unknown" if value is None else str(value)
+
+
+def _since(at: datetime | None) -> str:
+    return "" if at is None else f" since {_instant(at)}"
+
+
+def _instant(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")
