@@ -117,6 +117,17 @@ def test_a_write_that_shopify_broke_over_may_have_happened(rig: ShopifyRig) -> N
             rig.connector.read_stock(rig.http, rig.shop, [key])
 
 
+def test_a_refusal_that_names_no_row_of_several_is_not_pinned_on_any(rig: ShopifyRig) -> None:
+    first, second = StockWrite(rig.add("A", 5), 5, 3), StockWrite(rig.add("B", 5), 5, 3)
+    error = b'{"code":"NON_MUTABLE_INVENTORY_ITEM","field":["input"],"message":"not here"}'
+    body = b'{"data":{"inventorySetQuantities":{"inventoryAdjustmentGroup":null,"userErrors":[' + error + b"]}}}"
+    with answering(rig, Response(200, {"Content-Type": "application/json"}, body)):
+        with pytest.raises(Refused) as caught:
+            write(rig, first, second)
+        assert caught.value.reason == "bundle_parent"
+        assert write(rig, first) == [Rejected(first.key, "bundle_parent", "not here")]
+
+
 def test_another_content_under_a_used_key_is_refused(rig: ShopifyRig) -> None:
     key = rig.add("A", 5)
     write(rig, StockWrite(key, 5, 3))
@@ -197,6 +208,21 @@ def test_a_catalogue_of_many_pages_is_complete_with_cost_price_and_every_locatio
     assert (entries["KIT"].bundle, entries["KIT"].stock[0].reason) == (True, "bundle_parent")
 
 
+def test_two_variants_with_one_sku_stay_two_because_the_item_is_the_key(rig: ShopifyRig) -> None:
+    twins = [rig.pretend.add_variant("SAME", {rig.shelf: n}) for n in (1, 2)]
+    entries = [entry for page in rig.connector.read_catalogue(rig.http, rig.shop) for entry in page]
+    assert [(entry.sku, entry.stock[0].quantity) for entry in entries] == [("SAME", 1), ("SAME", 2)]
+    assert len({entry.stock_key for entry in entries}) == len({entry.listing_key for entry in entries}) == len(twins)
+
+
+def test_pages_grow_as_far_as_the_told_cost_allows(rig: ShopifyRig) -> None:
+    for n in range(150):
+        rig.add(f"S{n}", 1)
+    pages = [len(page) for page in rig.connector.read_catalogue(rig.http, rig.shop)]
+    assert sum(pages) == 150
+    assert pages[1] > pages[0]
+
+
 def test_closed_locations_are_listed_as_closed(rig: ShopifyRig) -> None:
     annex = rig.add_location("Annex")
     rig.pretend.deactivate_location(annex)
@@ -262,9 +288,10 @@ def test_webhooks_are_subscribed_once_and_follow_when_our_address_changes(rig: S
     made = rig.connector.write_webhooks(rig.http, rig.shop, url=HOOK_URL)
     assert rig.connector.write_webhooks(rig.http, rig.shop, url=HOOK_URL) == made
     stray = rig.pretend.subscribe("ORDERS_CREATE", "http://127.0.0.1:9/another", of_app=False)
+    rig.pretend.webhooks.subscriptions.insert(0, rig.pretend.webhooks.subscriptions.pop())
     assert rig.connector.write_webhooks(rig.http, rig.shop, url=HOOK_URL) == made
-    rig.pretend.webhooks.subscriptions.pop()
-    assert stray not in {subscription.key for subscription in rig.connector.read_webhooks(rig.http, rig.shop)}
+    assert rig.connector.read_webhooks(rig.http, rig.shop)[0].key == stray  # left alone: ours is there already
+    rig.pretend.webhooks.subscriptions.pop(0)
     moved = rig.connector.write_webhooks(rig.http, rig.shop, url="http://127.0.0.1:9/new")
     assert [subscription.key for subscription in moved] == [subscription.key for subscription in made]
     listed = rig.connector.read_webhooks(rig.http, rig.shop)
