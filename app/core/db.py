@@ -145,6 +145,7 @@ def connect(url: str, *, pool_max: int = POOL_MAX) -> Database:
         pool_size=pool_max,
         max_overflow=0,
         pool_timeout=30,
+        pool_use_lifo=True,  # the connection used last is the warm one
         connect_args={"options": f"{_OPTIONS} -c role={APP_ROLE}", "connect_timeout": 10},
     )
     return Database(engine)

@@ -105,6 +105,19 @@ class Embedded:
             if self.is_running():
                 _run("pg_ctl", "-D", str(self.cluster), "-m", "fast", "-w", "stop")
 
+    def run_client(self, program: str, *arguments: str, role: str, database: str = DATABASE, **environment: str) -> str:
+        """Run a client program of the package (psql, pg_dump, pgbench) on this server as a role; returns what it
+        printed. `environment` adds to the process's own. Raises Unavailable with the program's last words."""
+        place = {"PGHOST": str(self.socket_dir), "PGUSER": role, "PGDATABASE": database}
+        result = subprocess.run(  # noqa: S603
+            [str(_binaries() / program), *arguments],
+            capture_output=True, text=True, stdin=subprocess.DEVNULL, env={**os.environ, **place, **environment},
+        )  # fmt: skip
+        if result.returncode:
+            last = result.stderr.strip().splitlines()[-3:]
+            raise Unavailable("database_program_failed", f"{program} failed: {' / '.join(last)}")
+        return result.stdout
+
     def _make(self) -> None:
         _prepare_folders(self.cluster, self.socket_dir)
         _run("initdb", "-D", str(self.cluster), "-U", SUPERUSER, "-E", "UTF8", "--locale=C", "--auth=peer", "-N")
@@ -131,9 +144,7 @@ class Embedded:
             f"create role {APP_ROLE} login",
             f"create database {DATABASE} owner {OWNER_ROLE}",
         ):
-            place = ("-h", str(self.socket_dir), "-U", SUPERUSER, "-d", "postgres")
-            command = [str(_binaries() / "psql"), "-qX", *place, "-c", sql]
-            subprocess.run(command, check=True, capture_output=True, timeout=_START_S)  # noqa: S603
+            self.run_client("psql", "-qX", "-c", sql, role=SUPERUSER, database="postgres")
 
 
 def _binaries() -> Path:

@@ -136,7 +136,6 @@ create table cost_layer (
     constraint closed_layer_is_worth_nothing check (is_open = (quantity <> 0) and (is_open or value = 0))
 ) with (fillfactor = 60);
 create index cost_layer_open on cost_layer (merchant_id, item_id, received_at, layer_id) where is_open;
-create index cost_layer_posting on cost_layer (merchant_id, posting_id);
 
 -- One line has a debit, a credit and one amount, so the books balance by construction.
 create table journal (
