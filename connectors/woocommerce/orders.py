@@ -1,4 +1,8 @@
-"""A kept order document as a snapshot (pure). Every wrong field is named; nothing is guessed."""
+"""A kept order document as a snapshot (pure). Every wrong field is named; nothing is guessed.
+
+Whether the shop keeps stock for a line is not in its body: no `_reduced_stock` may as well mean that a plugin does the
+reducing, that management was switched on later, or that the shop is in the middle of it. The catalogue knows.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +103,6 @@ def _line(node: Node, path: str, head: _Head, *, refunded: tuple[int, int]) -> O
         ordered=ordered,
         unit_price=fields.amount(node.get("price"), f"{path}.price"),
         units=(_units(head, facts, key),),
-        tracked="_reduced_stock" in meta or head.status not in units.TAKING or ordered == 0,
     )
 
 

@@ -95,7 +95,5 @@ STATUSES: Mapping[str, Callable[[Line], Units]] = {
     "refunded": refunded,
     "trash": nothing,  # the snapshot is frozen: what is posted stays
 }
-# Statuses in which the shop has taken a managed line's units, so that a line without `_reduced_stock` is not managed.
-TAKING = frozenset({"on-hold", "processing", "completed"})
 # Statuses in which an earlier completion still counts.
 AFTER_COMPLETION = frozenset({"completed", "cancelled", "refunded"})

@@ -81,6 +81,15 @@ def test_a_clock_that_differs_by_more_than_a_quarter_of_an_hour_is_named(rig: Wo
     assert caught.value.reason == "clock_differs"
 
 
+def test_a_nonce_is_taken_once_and_a_reused_one_is_told_apart(rig: WooRig) -> None:
+    stuck = WooCommerce(OneTime(nonce=lambda: "same", timestamp=rig.connector.one_time.timestamp))
+    key = rig.add("A", 7)
+    assert stuck.read_stock(rig.http, rig.shop, [key])[0].quantity == 7
+    with pytest.raises(Transient) as caught:
+        stuck.read_stock(rig.http, rig.shop, [key])
+    assert caught.value.reason == "nonce_reused"
+
+
 def test_a_read_that_is_tried_again_signs_anew(rig: WooRig) -> None:
     key = rig.add("A", 7)
     reasons = set()

@@ -58,12 +58,21 @@ def test_variations_are_written_where_their_number_is_kept(either: WooRig) -> No
 
 def test_the_catalogue_shares_a_parent_s_number_among_its_variations(either: WooRig) -> None:
     own, parent = variable(either)
-    entries = {e.sku: e for page in either.connector.read_catalogue(either.http, either.shop) for e in page}
-    assert set(entries) == {"V-S", "V-M", "P-S", "P-M"}
+    listed = [entry for page in either.connector.read_catalogue(either.http, either.shop) for entry in page]
+    assert sorted(entry.sku or "" for entry in listed) == ["P-M", "P-S", "V-M", "V-S"]
+    entries = {entry.sku: entry for entry in listed}
     assert (entries["V-S"].stock_key, entries["P-S"].stock_key) == (own.stock_key, parent.stock_key)
     assert entries["P-S"].listing_key == f"{parent.stock_key}/{either.pretend.product_id('P-S')}"
     assert entries["P-S"].title == "Product P - P-S"
     assert [reading.quantity for reading in entries["P-S"].stock] == [7]
+
+
+def test_a_page_that_only_links_to_other_products_is_no_sellable_and_a_bundle_says_so(rig: WooRig) -> None:
+    for kind in ("grouped", "external", "bundle"):
+        rig.add(kind, 1)
+        rig.pretend.state.product_of_sku(kind).kind = kind
+    entries = [entry for page in rig.connector.read_catalogue(rig.http, rig.shop) for entry in page]
+    assert [(entry.sku, entry.bundle) for entry in entries] == [("bundle", True)]
 
 
 def test_an_unmanaged_product_ignores_the_number_with_200_and_is_refused_by_us(rig: WooRig) -> None:

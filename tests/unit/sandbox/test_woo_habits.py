@@ -106,6 +106,16 @@ def test_what_happens_while_a_webhook_is_disabled_is_lost(bench: Bench) -> None:
     assert bench.heard() == []
 
 
+def test_what_is_pending_when_a_webhook_is_disabled_is_lost_too() -> None:
+    bench = Bench(webhooks="cron")
+    bench.shop.add_product("A", 10)
+    bench.hear("order.updated")
+    bench.shop.place_order([("A", 1)])
+    bench.shop.hooks()[0].status = "disabled"
+    bench.tick(70)
+    assert bench.heard() == []
+
+
 def test_a_delivery_is_sent_once_and_never_again(bench: Bench) -> None:
     bench.hear("order.updated")
     bench.shop.place_order([("A", 1)])

@@ -130,6 +130,7 @@ def test_the_life_of_one_recorded_order(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", recordings.VERSIONS)
-def test_a_line_that_the_shop_keeps_no_stock_for_is_untracked(version: str) -> None:
+def test_a_line_without_reduced_stock_is_sold_all_the_same(version: str) -> None:
     order = recordings.body(f"{version}/hook_A2_pending_to_processing__00_order_updated")
-    assert [line.tracked for line in WOO.parse_order(document(order)).lines] == [True, True, True, False]
+    unmanaged = WOO.parse_order(document(order)).lines[3]
+    assert (unmanaged.tracked, unmanaged.units) == (True, (Units(committed=1, taken=0),))
