@@ -38,6 +38,7 @@ create table item (
     primary key (merchant_id, item_id),
     constraint item_sku unique (merchant_id, sku)
 );
+create index item_name on item (merchant_id, name, item_id);
 create index item_barcode on item (merchant_id, barcode) where barcode is not null;
 
 create table kit_component (

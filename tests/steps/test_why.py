@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import orjson
 import pytest
-import sqlalchemy
 
 from app.catalog.items import NewItem, create_kit
 from app.core.errors import NotFound
 from app.listings.channels import set_state
 from app.publishing.why import Why, run, why
 from app.publishing.why_text import STEPS, WAITING, as_json, as_text
+from tests.statements import counted
 from tests.street import Street
 from tests.world import World
 
 OPENING = "opening > available@A"
-
-
-@contextmanager
-def counted(world: World) -> Iterator[list[str]]:
-    statements: list[str] = []
-
-    def note(*arguments: object) -> None:
-        statements.append(str(arguments[2]))
-
-    sqlalchemy.event.listen(world.database.engine, "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        sqlalchemy.event.remove(world.database.engine, "before_cursor_execute", note)
 
 
 def ask(world: World, sku: str, channel: str | None = None) -> list[Why]:
@@ -135,14 +118,14 @@ def test_the_number_of_statements_does_not_grow_with_channels_orders_or_movement
     world.item("alone")
     counts = []
     for sku in ("alone", "mug"):
-        with counted(world) as statements:
+        with counted(world.database) as statements:
             ask(world, sku)
         counts.append(len(statements))
     for number in range(8):
         world.move("mug", 1 + number, OPENING, "1")
     street.open_woo({"mug": 1})
     street.settle()
-    with counted(world) as statements:
+    with counted(world.database) as statements:
         ask(world, "mug")
     assert len(statements) == counts[1] <= 8
     assert counts[0] <= counts[1]

@@ -1,0 +1,1 @@
+"""Reports and pages' data. Only reads; nothing here changes anything."""

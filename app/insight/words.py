@@ -1,0 +1,120 @@
+"""Plain words for slugs: what is wrong with a channel, what a parked row needs, what a movement was.
+
+Slugs travel; words are for reading, so they are here once, for pages and the command line, in English, ready to be
+translated. A slug without words of its own is shown as it is.
+"""
+
+from __future__ import annotations
+
+# How things stand with a channel, and the one thing to do.
+HEALTH = {
+    "nothing_wrong": "Working",
+    "paused": "Paused: nothing is read or written until it is resumed",
+    "shadow": "Looking only: numbers are worked out, never written",
+    "disconnected": "Disconnected",
+    "never_read": "Orders were not read yet",
+    "clock_not_running": "No worker is running: start one, so that orders are read and numbers written",
+    "reading_orders_fails": "Its orders can't be read",
+    "sweeping_orders_fails": "Its older orders can't be read again",
+    "reading_stock_fails": "Its stock can't be compared",
+    "writing_fails": "Numbers can't be written",
+    "writing_is_late": "Numbers wait longer than they should",
+    "webhooks_refused": "Webhooks were refused: their signature is not the one we know",
+}
+# What a channel or the way to it said: the kind of failure, and what to do about it.
+FAILURES = {
+    "unauthorized": "it does not accept our token: connect it again",
+    "missing_credentials": "its token or key is missing: connect it again",
+    "forbidden": "the token may not do this: grant the missing permission and connect it again",
+    "no_permission": "the key may not do this: give its user the rights of a shop manager",
+    "keys_not_accepted": "it does not accept our key: make a new one in the shop and connect it again",
+    "keys_refused": "it does not accept our key: make a new one in the shop and connect it again",
+    "wrong_secret": "the key's secret is wrong: connect it again",
+    "wrong_signature": "it refuses our signature: connect it again with a new key",
+    "read_only_key": "the key may only read: make one that may read and write",
+    "clock_differs": "its clock and ours differ: set the server's clock",
+    "plain_permalinks": "its permalinks are set to plain: choose another form in its settings",
+    "blocked_by_firewall": "a firewall before the shop turns us away: let our address through",
+    "shop_frozen": "the shop is frozen, mostly for an unpaid bill",
+    "shop_locked": "the shop is locked",
+    "not_found": "the shop's address does not lead to its API: check the address",
+    "no_such_route": "the shop's API is not there: check that it is switched on",
+    "html_answer": "it answers with a web page instead of data: a firewall, a login page or a broken plugin",
+    "redirected": "it has moved: store its final address",
+    "bad_certificate": "its certificate can't be trusted: the shop has to renew it",
+    "bad_address": "its address is not one that can be called",
+    "connection_failed": "it can't be reached",
+    "connection_lost": "the connection broke",
+    "connect_timeout": "it can't be reached in time",
+    "read_timeout": "it takes too long to answer",
+    "throttled": "it asked us to slow down",
+    "security_rejection": "it took us for an attack and asked us to slow down",
+    "unavailable": "it is down for the moment",
+    "busy": "it is busy",
+    "no_answer": "it did not answer",
+}
+# What to do about what could not be booked. A slug that is missing here is about the document itself.
+PARKED = {
+    "unknown_listing": "Map the product to an item: the order is then booked by itself.",
+    "unknown_location": "Map the channel's location to one of yours: the order is then booked by itself.",
+    "return_exceeds_issue": "More comes back than was sold: look at the refunds of the order in the shop.",
+    "key_conflict": "It says something else than what was booked before: look at the order in the shop.",
+    "period_closed": "Its month is closed: open the month again, or adjust by hand.",
+    "topic_body_mismatch": "The delivery is not what it says it is: nothing to do if the order arrives by itself.",
+}
+PARKED_OTHERWISE = "It can't be read as it is: look at it in the shop; a corrected version is booked by itself."
+CASES = {
+    "drift": "Another number than expected",
+    "write_refused": "The channel refused a number",
+    "order_deleted": "An order was deleted",
+    "order_trashed": "An order is in the trash",
+    "goods_to_check": "Goods to check",
+}
+# What happened, by (from, to).
+HAPPENED = {
+    ("opening", "available"): "Opening stock",
+    ("supplier", "available"): "Received",
+    ("available", "supplier"): "Sent back to the supplier",
+    ("available", "committed"): "Reserved by an order",
+    ("committed", "available"): "Released by an order",
+    ("committed", "customer"): "Shipped",
+    ("available", "customer"): "Shipped",
+    ("customer", "available"): "Returned",
+    ("customer", "committed"): "Shipment undone",
+    ("customer", "damaged"): "Returned damaged",
+    ("customer", "quarantined"): "Returned, to be checked",
+    ("committed", "quarantined"): "To be checked",
+    ("available", "damaged"): "Damaged",
+    ("available", "quarantined"): "Set aside",
+    ("quarantined", "available"): "Checked and good",
+    ("available", "shrinkage"): "Lost",
+    ("shrinkage", "available"): "Found",
+    ("available", "in_transit"): "Sent to another place",
+    ("in_transit", "available"): "Arrived",
+    ("available", "available"): "Moved",
+    ("available", "assembly"): "Used in an assembly",
+    ("assembly", "available"): "Assembled",
+}
+STATES = {
+    "available": "available",
+    "committed": "committed",
+    "damaged": "damaged",
+    "quarantined": "to be checked",
+    "in_transit": "on its way to",
+    "supplier": "supplier",
+    "customer": "customer",
+    "shrinkage": "shrinkage",
+    "opening": "opening",
+    "assembly": "assembly",
+}
+RESOURCES = {"order": "orders", "stock": "stock", "product": "products", "unknown": "deliveries"}
+
+
+def happened(from_state: str, to_state: str) -> str:
+    """What a movement was."""
+    return HAPPENED.get((from_state, to_state), "Moved")
+
+
+def failure(reason: str) -> str:
+    """What a channel said, in words; its slug where there are none."""
+    return FAILURES.get(reason, reason.replace("_", " "))
