@@ -25,11 +25,16 @@ def number(key: str) -> int:
 
 @dataclass
 class Location:
-    """A place. `serves`: orders may be routed to it."""
+    """A place; orders are routed to active ones."""
 
     id: int
     name: str
     active: bool = True
+
+    @property
+    def key(self) -> str:
+        """Its gid."""
+        return gid("Location", self.id)
 
 
 @dataclass
@@ -48,6 +53,11 @@ class Variant:
     bundle: bool = False
     gift_card: bool = False
     deleted: bool = False
+
+    @property
+    def item_key(self) -> str:
+        """The gid of its inventory item."""
+        return gid("InventoryItem", self.item_id)
 
 
 @dataclass
