@@ -7,7 +7,7 @@ Ids come from one sequence for all posts, as in WordPress; lines have their own.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from sandbox.base import Context
 
+LOG_SLACK = 1_000  # entries of a change log beyond twice what exists, before it is tidied
 Managed = bool | Literal["parent"]
 
 
@@ -153,7 +154,7 @@ class Order:
 
 
 class ChangeLog:
-    """Ids by when they were last modified, for windows. Time runs forward, so it is an append-only list."""
+    """Ids by when they were last modified, for windows. Time runs forward, so the newest is always the last."""
 
     def __init__(self) -> None:
         self._stamps: list[datetime] = []
@@ -163,6 +164,18 @@ class ChangeLog:
         """`item` was modified."""
         self._stamps.append(at)
         self._ids.append(item)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def compact(self, alive: Container[int]) -> None:
+        """Keep only the last entry of each that still exists."""
+        kept: dict[int, datetime] = {}
+        for at, item in zip(reversed(self._stamps), reversed(self._ids), strict=True):
+            if item in alive:
+                kept.setdefault(item, at)
+        self._ids = list(reversed(kept))
+        self._stamps = [kept[item] for item in self._ids]
 
     def since(self, at: datetime) -> set[int]:
         """Ids touched at or after this time; whether that is still their stamp the caller looks up."""
@@ -231,6 +244,8 @@ class State:
         top = self.products[product.parent_id] if product.parent_id else product
         top.modified_at = product.modified_at
         self.product_log.add(top.modified_at, top.id)
+        if len(self.product_log) > 2 * len(self.products) + LOG_SLACK:
+            self.product_log.compact(self.products)
 
     def add_order(self, order: Order) -> None:
         """Store and index it."""
@@ -242,6 +257,8 @@ class State:
         """Bump `date_modified`."""
         order.modified_at = self.now()
         self.order_log.add(order.modified_at, order.id)
+        if len(self.order_log) > 2 * len(self.orders) + LOG_SLACK:
+            self.order_log.compact(self.orders)
 
     def drop_order(self, order: Order) -> None:
         """Delete it for good."""

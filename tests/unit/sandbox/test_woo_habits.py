@@ -256,6 +256,22 @@ def test_any_hides_the_trash_and_since_10_9_checkout_drafts(version: str, shown:
     assert bench.answer("GET", "orders?status=lab").status == 400
 
 
+def test_a_shop_left_running_stays_small_and_windows_stay_right(bench: Bench) -> None:
+    kept = bench.shop.place_order([("A", 1)]) or 0
+    for _ in range(3_000):
+        bench.tick(1)
+        bench.shop.set_status(kept, "on-hold")
+        bench.shop.delete(bench.shop.place_order([("A", 1)]) or 0)
+    state = bench.shop.state
+    assert len(state.order_log) + len(state.product_log) < 2_200
+    window = (bench.at.replace(tzinfo=None), "dates_are_gmt=true")
+    assert bench.call("GET", f"orders?modified_after={window[0].isoformat()}&{window[1]}") == []
+    bench.tick(1)
+    bench.shop.set_status(kept, "processing")
+    found = bench.call("GET", f"orders?modified_after={window[0].isoformat()}&{window[1]}")
+    assert [order["id"] for order in found] == [kept]
+
+
 # -- silly ways to write stock
 
 
