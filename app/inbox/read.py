@@ -39,14 +39,14 @@ update channel_poll set deadline = null, owner = null, failures = failures + 1, 
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = %(kind)s and attempt = %(attempt)s
 """
 _CLAIM_RINGS = """
-with some as (
+with taken as (
     select received_on, inbox_id from inbox
     where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'doorbell'
       and (state = 'open' or state = 'reading' and deadline < %(now)s)
     order by inbox_id limit %(limit)s for update skip locked
 )
 update inbox i set state = 'reading', deadline = %(deadline)s, attempts = i.attempts + 1
-from some where i.merchant_id = %(merchant_id)s and i.received_on = some.received_on and i.inbox_id = some.inbox_id
+from taken where i.merchant_id = %(merchant_id)s and i.received_on = taken.received_on and i.inbox_id = taken.inbox_id
 returning i.inbox_id, i.received_on, i.resource, i.resource_key, i.attempts
 """
 _END_RINGS = """

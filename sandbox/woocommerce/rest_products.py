@@ -203,7 +203,7 @@ class Products:
         self._state.touch_product(product)
         after = self._shown(product)
         if after != before and after is not None:
-            self._state.context.writes.append(Shown(self._state.now(), product.sku, after))
+            self._state.context.writes.append(Shown(self._state.context.now(), product.sku, after))
         self._hooks.emit("product.updated", product.id)
 
     def _shown(self, product: Product) -> int | None:

@@ -108,7 +108,7 @@ class Selling:
         owner.stock = (owner.stock or 0) - units
         owner.sold += units
         self._state.touch_product(owner)
-        self._state.context.sales.append(Sale(self._state.now(), str(order.id), owner.sku, units, owner.stock))
+        self._state.context.sales.append(Sale(self._state.context.now(), str(order.id), owner.sku, units, owner.stock))
         return owner
 
     def _owner(self, line: Line) -> Product | None:

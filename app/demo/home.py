@@ -1,0 +1,67 @@
+"""The demo's own database: never anybody else's. A marker says whose it is; what starts afresh empties it."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy
+
+from app.core.config import Settings
+from app.core.errors import Conflict
+from app.core.migrate import migrate
+from app.wiring import embedded_of, owner_url
+
+MARKER = "demo_database"
+_STATE = """
+select to_regclass('public.instance_setting') is not null as ours,
+       exists (select from pg_tables where schemaname = 'public') as used
+"""
+
+
+def prepare_home(settings: Settings, *, empty: bool) -> bool:
+    """Start the embedded server if that is what we use, check that the database is the demo's (or nobody's yet), empty
+    it if asked, and bring its schema up to date. True when the server was started here. Raises Conflict."""
+    embedded = embedded_of(settings)
+    started = embedded.ensure() if embedded else False
+    engine = sqlalchemy.create_engine(owner_url(settings), poolclass=sqlalchemy.NullPool)
+    with engine.begin() as connection:
+        _check_whose(connection)
+        if empty:
+            connection.exec_driver_sql("drop schema public cascade")
+            connection.exec_driver_sql("create schema public")
+    migrate(owner_url(settings))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("select put_setting(%(name)s, 'yes')", {"name": MARKER})
+    return started
+
+
+def _check_whose(connection: sqlalchemy.Connection) -> None:
+    """Ours, or nobody's: without tables, or without a merchant."""
+    state = connection.exec_driver_sql(_STATE).one()
+    if not state.used:
+        return
+    if state.ours:
+        marked = "select exists (select from instance_setting where name = %(name)s)"
+        if connection.exec_driver_sql(marked, {"name": MARKER}).scalar_one():
+            return
+        if not connection.exec_driver_sql("select exists (select from merchant)").scalar_one():
+            return
+    raise Conflict(
+        "not_the_demos_database",
+        "this database holds something that is not the demo's, which may empty its database: give it another one",
+    )
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """One demo per data folder. Raises Conflict when another one runs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "demo.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict("demo_runs_already", f"another demo is running in {folder}") from None
+        yield
