@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 import psycopg
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -63,6 +62,7 @@ class Worker:
 
     runtime: Runtime
     embedded: Embedded | None = None
+    only_merchant: int | None = None  # work for this one alone
     stopping: threading.Event = field(default_factory=threading.Event)
     bell: threading.Event = field(default_factory=threading.Event)
     _busy: set[Key] = field(default_factory=set)
@@ -111,7 +111,8 @@ class Worker:
             now = self.runtime.clock()
             with self.runtime.database.across(now) as session:
                 rows = session.rows("select merchant_id, channel_id, act from list_work(%(now)s)", now=now)
-            return [(row.merchant_id, row.channel_id, row.act) for row in rows]
+            keys = [(row.merchant_id, row.channel_id, row.act) for row in rows]
+            return [key for key in keys if self.only_merchant in (None, key[0])]
         except Unavailable as error:
             log.warning("database_unavailable", reason=error.reason)
             self._revive()
@@ -191,6 +192,5 @@ def housekeeping(runtime: Runtime) -> bool:
     with runtime.database.across(now) as session:
         if not session.value("select pg_try_advisory_xact_lock(%(key)s)", key=_LEADER):
             return False
-        today = (now + timedelta(0)).date()
-        session.run("select keep_inbox_partitions(%(today)s, %(keep)s)", today=today, keep=runtime.settings.inbox.keep_days)
+        session.run("select keep_inbox_partitions(%(today)s, %(keep)s)", today=now.date(), keep=runtime.settings.inbox.keep_days)
     return True

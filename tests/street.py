@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,6 +21,7 @@ from app.core.config import Settings, load_settings
 from app.core.runtime import Runtime
 from app.core.secrets import Sealer
 from app.inbox.receive import Delivery, receive
+from app.listings.catalogue import map_listing
 from app.listings.channels import WEBHOOK_SECRETS, NewChannel
 from app.listings.connect import connect
 from app.wiring import CONNECTORS
@@ -33,6 +37,7 @@ from sandbox.woocommerce import Key, Options, WooShop
 from tests.world import World
 
 TICK_S = 0.25
+ROUND_S = 0.01  # even a busy round takes time
 ORIGIN = "http://perpetual.test"
 
 
@@ -68,7 +73,7 @@ class Street:
             worker="street",
             ring=lambda: None,
         )
-        self.worker = Worker(self.runtime)
+        self.worker = Worker(self.runtime, only_merchant=self.world.merchant_id)
 
     def context(self) -> Context:
         return Context(now=lambda: self.world.now, rng=self.rng, faults=self.faults)
@@ -136,9 +141,39 @@ class Street:
             quiet = not self.deliver() and not self.worker.step()
             if quiet and self.world.now >= until:
                 return
-            if quiet:
-                self.world.now += timedelta(seconds=TICK_S)
+            self.world.now += timedelta(seconds=TICK_S if quiet else ROUND_S)
         raise AssertionError(f"the street does not come to rest: {self.worker._due()}")
+
+    def cases(self) -> list[str]:
+        """Kinds of the open cases, sorted."""
+        with self.world.session() as session:
+            rows = session.rows("select kind from case_file where merchant_id = %(merchant_id)s and state = 'open' order by 1")
+        return [row.kind for row in rows]
+
+    def parked(self) -> list[str]:
+        """Reasons of the parked documents."""
+        with self.world.session() as session:
+            rows = session.rows("select reason from inbox where merchant_id = %(merchant_id)s and state = 'parked' order by 1")
+        return [row.reason for row in rows]
+
+    def map(self, shop: PretendShopify | WooShop, sku: str) -> None:
+        """A person says which item a listing is."""
+        with self.world.session() as session:
+            key = session.value("select listing_key from listing where merchant_id = %(merchant_id)s and sku = %(sku)s", sku=sku)
+            map_listing(session, self.channel_of(shop), key, self.world.items[sku])
+
+    def signed(self, shop: PretendShopify | WooShop, posted: Posted, body: bytes) -> Posted:
+        """The same delivery with another body, signed by the shop."""
+        name = "X-WC-Webhook-Signature" if isinstance(shop, WooShop) else "X-Shopify-Hmac-Sha256"
+        secret = "whsec" if isinstance(shop, WooShop) else WEBHOOK_SECRET
+        signature = base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
+        headers = {n: v for n, v in posted.headers.items() if n.lower() != name.lower()}
+        return Posted(posted.due_at, posted.url, {**headers, name: signature}, body, posted.hook_key)
+
+    def shown_at(self, shop: PretendShopify, sku: str) -> dict[str, int]:
+        """What a Shopify shop shows at each of its places."""
+        item = shop.variant(sku).item_id
+        return {place.name: shop.inventory.available(item, place.id) for place in shop.locations.values()}
 
     def calls(self, shop: PretendShopify | WooShop) -> int:
         return len(self.adapters[self.channel_of(shop)].calls)

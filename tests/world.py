@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any
 
 from app.accounts.merchants import create_merchant
-from app.catalog.items import NewItem, create_items
+from app.catalog.items import NewItem, create_items, create_kit
 from app.catalog.locations import create_location
 from app.core.db import Database, Session
 from app.ledger.models import Movement, State
@@ -47,6 +47,12 @@ class World:
         if sku not in self.items:
             with self.session() as session:
                 self.items |= create_items(session, [NewItem(sku, sku)])
+        return self.items[sku]
+
+    def kit(self, sku: str, components: dict[str, int]) -> int:
+        parts = {self.item(component): quantity for component, quantity in components.items()}
+        with self.session() as session:
+            self.items[sku] = create_kit(session, NewItem(sku, sku), parts)
         return self.items[sku]
 
     def movement(self, sku: str, quantity: int, path: str, value: str | None = None, **more: Any) -> Movement:

@@ -95,6 +95,7 @@ class Server(_Section):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65_535)
     web_workers: int = Field(2, ge=1, le=64)
+    web_threads: int = Field(64, ge=1, le=512)
     public_url: PublicUrl = ""
     proxy_hops: int = Field(0, ge=0, le=5)
     body_max_bytes: int = Field(10_000_000, ge=100_000, le=50_000_000)

@@ -258,6 +258,7 @@ def _post_orders(session: Session, channel_id: int, batch: _Batch, chosen: Seque
     write_lines(session, [(order.order_id, seen) for order, seen in live], resolved.items)
     write_orders(session, [(o.order_id, replace(s, complete=o.order_id not in resolved.waiting)) for o, s in chosen])
     cases.of_orders(session, channel_id, chosen, changed)
+    _supersede(session, channel_id, chosen)
     for order, seen in chosen:
         if order.order_id in resolved.waiting:
             batch.park(seen.inbox_id, *resolved.waiting[order.order_id])
@@ -266,6 +267,17 @@ def _post_orders(session: Session, channel_id: int, batch: _Batch, chosen: Seque
         if not seen.snapshot.located:
             batch.again.add(seen.snapshot.order_key)
     return len(movements)
+
+
+def _supersede(session: Session, channel_id: int, chosen: Sequence[tuple[OrderRow, Seen]]) -> None:
+    """Older documents of these orders that wait for a mapping: what is newest waits in their place."""
+    session.run(
+        """update inbox set state = 'done', reason = 'superseded'
+           where merchant_id = %(merchant_id)s and channel_id = %(channel)s and state = 'parked'
+             and reason in ('unknown_listing', 'unknown_location') and resource_key = any(%(keys)s)""",
+        channel=channel_id,
+        keys=[order.order_key for order, _ in chosen],
+    )
 
 
 def _changed(positions: Positions, targets: Positions) -> Positions:

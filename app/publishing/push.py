@@ -13,8 +13,8 @@ from datetime import timedelta
 
 from app.core.db import Session
 from app.core.runtime import Runtime
-from app.inbox.cases import Case, open_cases
 from app.listings import belief
+from app.listings.cases import Case, open_cases
 from app.listings.channels import Channel, ask_for_orders, get_channel, shop_of
 from app.publishing import attempts
 from app.publishing.attempts import REPLAY_MAX, Attempt, Recorded, to_write

@@ -1,0 +1,68 @@
+"""Several locations: Shopify's map one to one, WooCommerce's number is the sum, orders without a place are routed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sandbox.shopify.state import gid
+from tests.street import Street
+
+
+def test_each_shopify_location_shows_its_own_number_and_woocommerce_the_sum(street: Street) -> None:
+    world = street.world
+    world.move("mug", 6, "opening > available@A", "30")
+    world.move("mug", 4, "opening > available@B", "20")
+    shopify = street.open_shopify({"mug": 0}, places={"A": world.a, "B": world.b})
+    woo = street.open_woo({"mug": 0})
+    street.settle(8)
+    assert street.shown_at(shopify, "mug") == {"A": 6, "B": 4}
+    assert woo.shown()["mug"] == 10
+
+
+def test_an_order_of_a_shop_with_several_places_is_committed_at_once_and_placed_by_the_reading(street: Street) -> None:
+    world = street.world
+    world.move("mug", 2, "opening > available@A", "10")
+    world.move("mug", 9, "opening > available@B", "45")
+    shopify = street.open_shopify({"mug": 0}, places={"A": world.a, "B": world.b})
+    woo = street.open_woo({"mug": 0})
+    street.settle(8)
+    shopify.place_order([("mug", 5)])
+    street.settle(8)
+    assert (world.available("mug", "A"), world.available("mug", "B")) == (2, 4)
+    assert street.shown_at(shopify, "mug") == {"A": 2, "B": 4}
+    assert woo.shown()["mug"] == 6
+    assert world.verify() == []
+
+
+def test_an_order_without_a_place_goes_where_there_is_enough_and_the_choice_sticks(street: Street) -> None:
+    world = street.world
+    world.move("mug", 2, "opening > available@A", "10")
+    world.move("mug", 9, "opening > available@B", "45")
+    woo = street.open_woo({"mug": 11})
+    street.settle()
+    order = woo.place_order([("mug", 3)])
+    assert order is not None
+    street.settle(5)
+    assert (world.level("mug", "A")["committed"], world.level("mug", "B")["committed"]) == (0, 3)
+    world.move("mug", 50, "supplier > available@A", "250")
+    street.world.now += timedelta(minutes=1)
+    woo.edit_line(order, woo.line_ids(order)[0], 4)
+    street.settle(5)
+    assert (world.level("mug", "A")["committed"], world.level("mug", "B")["committed"]) == (0, 4)
+
+
+def test_a_moved_fulfilment_order_moves_the_commitment_to_the_other_place(street: Street) -> None:
+    world = street.world
+    world.move("mug", 5, "opening > available@A", "25")
+    world.move("mug", 5, "opening > available@B", "25")
+    shopify = street.open_shopify({"mug": 0}, places={"A": world.a, "B": world.b})
+    street.settle(8)
+    order = shopify.place_order([("mug", 2)])
+    assert order is not None
+    street.settle(8)
+    street.world.now += timedelta(minutes=1)
+    target = next(gid("Location", place.id) for place in shopify.locations.values() if place.name == "B")
+    shopify.move_fulfillment_order(order, target)
+    street.settle(8)
+    assert (world.level("mug", "A")["committed"], world.level("mug", "B")["committed"]) == (0, 2)
+    assert street.shown_at(shopify, "mug") == {"A": 5, "B": 3}
