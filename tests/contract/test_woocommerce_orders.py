@@ -12,7 +12,7 @@ from connectors.base import Window
 from connectors.errors import Malformed, Transient
 from sandbox.base import Request, Response
 from sandbox.woocommerce import Options, WooShop
-from tests.contract.suite import Clock, documents, snapshot, until_now, whereabouts
+from tests.contract.suite import DAY, Clock, documents, snapshot, until_now, whereabouts
 from tests.contract.woo_rig import Answer, WooRig, running
 
 
@@ -118,6 +118,25 @@ def test_a_listing_that_never_stands_still_ends_as_an_error_and_not_as_a_gap(rig
         documents(rig, until_now(rig))
     assert caught.value.reason == "paging_unstable"
     assert shifting.asked < 100
+
+
+def test_a_window_that_shrinks_to_fewer_pages_is_still_complete(rig: WooRig) -> None:
+    rig.add("A", 1_000)
+    orders = [rig.order("A", 1) for _ in range(101)]
+    rig.clock.tick(3_600)
+    window = Window(rig.clock() - DAY, rig.clock() - timedelta(seconds=2))
+    pages = rig.connector.read_orders(rig.http, rig.shop, window)
+    found = {document.order_key for document in next(iter(pages))}
+    for order in orders[:3]:
+        rig.touch(order)  # page 2 is past the end now, where the shop says that the total is 0
+    found.update(document.order_key for page in pages for document in page)
+    assert set(orders) <= found
+
+
+def test_orders_of_one_second_are_all_read(rig: WooRig) -> None:
+    rig.add("A", 1_000)
+    orders = {rig.order("A", 1) for _ in range(350)}
+    assert {document.order_key for document in documents(rig, until_now(rig))} == orders
 
 
 class _Stale:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -145,6 +147,19 @@ def test_a_part_of_a_write_that_is_throttled_was_not_sent(rig: WooRig) -> None:
     rig.front.shop = _FailsAt(rig, 2, CallFault.THROTTLE)  # type: ignore[assignment]
     outcomes = rig.connector.write_stock(rig.http, rig.shop, rows, "k")
     assert [type(outcome) for outcome in outcomes] == [Written, Unsent, Unsent]
+
+
+def test_a_write_that_takes_too_long_is_stopped_before_its_next_part(rig: WooRig) -> None:
+    seconds = count(0, 30)
+    slow = replace(rig.http, monotonic=lambda: float(next(seconds)))
+    outcomes = rig.connector.write_stock(slow, rig.shop, three_groups(rig), "k")
+    assert [type(outcome) for outcome in outcomes] == [Written, Unsent, Unsent]
+
+
+def test_more_rows_than_a_batch_takes_are_a_mistake_of_the_caller(rig: WooRig) -> None:
+    rows = [StockWrite(StockKey(str(number)), 0, 1, relative=True) for number in range(1, 52)]
+    with pytest.raises(ValueError):
+        rig.connector.write_stock(rig.http, rig.shop, rows, "k")
 
 
 def test_an_answer_about_other_items_leaves_the_outcome_unknown(rig: WooRig) -> None:
