@@ -144,6 +144,14 @@ class Street:
             self.world.now += timedelta(seconds=TICK_S if quiet else ROUND_S)
         raise AssertionError(f"the street does not come to rest: {self.worker._due()}")
 
+    def live(self, seconds: float) -> None:
+        """Let that much time pass with everything that is due in it."""
+        until = self.world.now + timedelta(seconds=seconds)
+        while self.world.now < until:
+            self.deliver()
+            self.worker.step()
+            self.world.now += timedelta(seconds=0.1)
+
     def cases(self) -> list[str]:
         """Kinds of the open cases, sorted."""
         with self.world.session() as session:

@@ -182,8 +182,9 @@ def _parse(connector: Connector, batch: _Batch) -> list[Seen]:
 
 
 def _digest(snapshot: OrderSnapshot) -> bytes:
-    """Of what the snapshot says about stock: two documents that say the same are the same."""
-    says = (snapshot.status, snapshot.frozen, snapshot.lines)
+    """Of what the snapshot says about stock: two documents that say the same are the same, whatever else they carry."""
+    lines = [(line.line_key, line.listing_key, line.sku, line.ordered, line.tracked, line.units) for line in snapshot.lines]
+    says = (snapshot.status, snapshot.frozen, lines)
     return hashlib.blake2b(repr(says).encode(), digest_size=16).digest()
 
 

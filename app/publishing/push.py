@@ -126,17 +126,13 @@ def _send(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt
     except (OutcomeUnknown, Malformed) as error:
         return _unanswered(runtime, merchant_id, channel, attempt, error)
     except ChannelError as error:
-        unsent: list[WriteOutcome] = [Unsent(row.key) for row in attempt.rows.values()]
-        if not error.permanent and _may_have_gone(connector, attempt):
+        if not error.permanent and connector.abilities.replays_by_key:
+            # An earlier sending may have been applied, and no vendor says whether a throttled one was: the same key again.
             return _unanswered(runtime, merchant_id, channel, attempt, error)
+        unsent: list[WriteOutcome] = [Unsent(row.key) for row in attempt.rows.values()]
         _record(runtime, merchant_id, channel, attempt, unsent, error.reason)
         return _paused(runtime, merchant_id, channel.channel_id, error)
     return _record(runtime, merchant_id, channel, attempt, outcomes, None)
-
-
-def _may_have_gone(connector: Connector, attempt: Attempt) -> bool:
-    """A replayed attempt may have been applied the first time, whatever happened to its repetition."""
-    return connector.abilities.replays_by_key and not attempt.owner.endswith(attempt.key)
 
 
 def _unanswered(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt, error: ChannelError) -> Pushed:
