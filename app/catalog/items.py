@@ -89,20 +89,22 @@ def create_kit(session: Session, kit: NewItem, components: dict[int, int]) -> in
     in it instead, so that kits can't go round in a circle."""
     if not components:
         raise InvalidInput("empty_kit", "a kit needs components", where="components")
-    nested = session.rows(
-        """select sku from item where merchant_id = %(merchant_id)s and item_id = any(%(ids)s) and kind = 'kit'
-           order by sku""",
-        ids=list(components),
-    )
-    if nested:
-        raise InvalidInput("kit_in_kit", f"{nested[0].sku} is a kit: list its components instead", where="components")
     kit_id = create_items(session, [NewItem(kit.sku, kit.name, kit.barcode, "kit")])[kit.sku]
     set_components(session, kit_id, components)
     return kit_id
 
 
 def set_components(session: Session, kit_id: int, components: dict[int, int]) -> None:
-    """Write a kit's components; raises InvalidInput (`kit_cycle`) for a kit of itself, NotFound for an unknown item."""
+    """Write a kit's components; raises InvalidInput (`kit_cycle`) for a kit of itself, NotFound for an unknown item.
+    No component may be a kit, so no chain of kits can come back to where it began."""
+    nested = session.rows(
+        """select sku from item where merchant_id = %(merchant_id)s and item_id = any(%(ids)s) and kind = 'kit'
+           and item_id <> %(kit)s order by sku""",
+        ids=list(components),
+        kit=kit_id,
+    )
+    if nested:
+        raise InvalidInput("kit_in_kit", f"{nested[0].sku} is a kit: list its components instead", where="components")
     try:
         session.run(
             """insert into kit_component (merchant_id, kit_item_id, component_item_id, quantity)
