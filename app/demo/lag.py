@@ -21,7 +21,7 @@ def lags_s(books: Books, writes: Mapping[str, Sequence[Shown]]) -> list[float]:
     by_sku: defaultdict[str, list[Change]] = defaultdict(list)
     for change in expand(books.changes, books.kits):
         by_sku[change.sku].append(change)
-    lags = []
+    lags: list[float] = []
     for shop, written in writes.items():
         per_sku: defaultdict[str, list[Shown]] = defaultdict(list)
         for write in written:

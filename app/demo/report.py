@@ -51,8 +51,9 @@ def as_text(report: Report) -> str:
     lag = report.lag_s
     settled = "did not come to rest" if report.settle_s is None else f"at rest after {report.settle_s:.1f} s"
     lines = [
-        f"Sold {report.orders} orders with {report.lines} lines; {report.movements} movements, {report.pushes} numbers written.",
-        f"A sale reached the other shop after {lag['p50']:.2f} s (median), {lag['p95']:.2f} s (p95), {lag['max']:.2f} s (worst).",
+        f"Sold {report.orders} orders with {report.lines} lines; {report.movements} movements, {report.pushes} writes.",
+        f"A sale reached the other shop after {lag['p50']:.2f} s (median), {lag['p95']:.2f} s (p95), "
+        f"{lag['max']:.2f} s (worst).",
         f"Then {settled}: {report.mismatches} numbers differ, {report.parked} documents parked.",
         f"By the shops' own books: {report.oversold_units} units oversold, {report.lost_units} lost, "
         f"{report.double_units} double.",

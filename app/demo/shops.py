@@ -22,6 +22,7 @@ from sandbox.faults import Faults, quiet
 from sandbox.front import HOST, Front
 from sandbox.memory import recall, remember
 from sandbox.shopify import PretendShopify
+from sandbox.shopify.cost import Bucket
 from sandbox.shopify.shop import ACCESS_TOKEN, WEBHOOK_SECRET
 from sandbox.shopify.state import number
 from sandbox.woocommerce import Key, Options, WooShop
@@ -33,6 +34,8 @@ WOO_SECRET = "demowebhooksecret"  # noqa: S105  a pretend shop's
 LATENCY_S = {SHOPIFY: 0.06, WOO: 0.08}
 KEPT = timedelta(hours=2)  # of finished orders while serving; no poll reaches further back
 BOOK_MAX = 50_000
+# A shop with orders every second is on Plus: 1,000 points a second (limits page, 2026-11), ten times a Standard plan's.
+PLUS_POINTS = (20_000, 1_000)
 
 Pretend = PretendShopify | WooShop
 
@@ -121,7 +124,7 @@ def open_street(clock: Clock, seed: int, faults: Faults, ports: Mapping[str, int
     rng = dice(seed)
     contexts = {name: Context(clock, dice(rng.getrandbits(32)), faults) for name in (SHOPIFY, WOO)}
     found = {name: _port((ports or {}).get(name)) for name in contexts}
-    shopify = PretendShopify(contexts[SHOPIFY], domain=DOMAIN)
+    shopify = PretendShopify(contexts[SHOPIFY], domain=DOMAIN, bucket=Bucket(*PLUS_POINTS))
     woo = WooShop(
         contexts[WOO],
         Options(

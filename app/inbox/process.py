@@ -125,9 +125,9 @@ def _process(runtime: Runtime, merchant_id: int, channel_id: int, limit: int) ->
             return Processed(0, 0, 0)
         channel = get_channel(session, channel_id)
         connector = runtime.connectors[channel.platform]
-        _observations(session, channel_id, batch)
         seen = _parse(connector, batch)
         movements = _orders(session, channel_id, batch, seen)
+        _observations(session, channel_id, batch)  # after the orders: theirs are the first locks of everybody
         return _finish(session, channel_id, batch, movements)
 
 

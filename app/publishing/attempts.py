@@ -87,6 +87,7 @@ def to_write(due: Due, mode: WriteMode) -> StockWrite | None:
 def store(runtime: Runtime, session: Session, channel_id: int, rows: Sequence[tuple[Due, StockWrite]]) -> Attempt | None:
     """Store an attempt for (due, row); None when another one is open on the channel."""
     attempt_id: int = session.value("select nextval('push_attempt_seq')")
+    rows = sorted(rows, key=lambda pair: pair[0].owner_id)  # as `take_over` reads them: the same again, to the letter
     key = runtime.new_key()
     owner = f"{runtime.worker}/{key}"
     deadline = session.now + timedelta(seconds=runtime.settings.sync.attempt_deadline_s)
