@@ -116,7 +116,9 @@ def play(street: Street, fuse: Fuse, kill_at: int) -> bool:
 
 
 @pytest.mark.timeout(600)
-def test_a_process_that_dies_at_any_point_of_the_acts_loses_and_doubles_nothing(database: Database, tmp_path: Path) -> None:
+def test_a_process_that_dies_at_any_point_of_the_acts_loses_and_doubles_nothing(
+    database: Database, tmp_path: Path
+) -> None:
     fuse = Fuse()
     street = open_street(database, tmp_path, fuse)
     assert not play(street, fuse, 100_000)
@@ -128,6 +130,7 @@ def test_a_process_that_dies_at_any_point_of_the_acts_loses_and_doubles_nothing(
         assert street.world.verify() == [], point
         assert street.world.available("mug") == 7, point
         assert [shop.shown()["mug"] for shop in street.shops.values()] == [7, 7], point
+        assert street.cases() == [], point  # a lost answer is explained, not called drift
         with street.world.session() as session:
             orders = "select count(*) from movement where merchant_id = %(merchant_id)s and source = 'order'"
             assert session.value(orders) == 2, point
