@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,9 @@ def main(argv: Sequence[str]) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    parser = argparse.ArgumentParser(prog="python -m app", description="Perpetual keeps one stock ledger and every channel equal to it.")
+    parser = argparse.ArgumentParser(
+        prog="python -m app", description="Perpetual keeps one stock ledger and every channel equal to it."
+    )
     parser.set_defaults(default_data=None)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add(commands, "serve", run_serve, "run everything on this machine: database, web, worker")
@@ -65,7 +66,9 @@ def build_parser() -> argparse.ArgumentParser:
     why.add_argument("--json", action="store_true")
     config = commands.add_parser("config", help="configuration").add_subparsers(required=True, metavar="WHAT")
     _add(config, "check", run_config_check, "read the configuration and list every fault")
-    owner = commands.add_parser("owner", help="the one owner of this installation").add_subparsers(required=True, metavar="WHAT")
+    owner = commands.add_parser("owner", help="the one owner of this installation").add_subparsers(
+        required=True, metavar="WHAT"
+    )
     _add(owner, "set-password", run_set_password, "set the password that opens the pages from elsewhere")
     _add_demo(commands)
     _add_bench(commands)
@@ -88,7 +91,12 @@ def _add_merchant(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def _add_demo(commands: Any) -> None:
     from app import demo  # the pretend shops are only loaded where they are used
 
-    parser = _add(commands, "demo", lambda arguments, settings: demo.run(arguments, settings), "two pretend shops sell from one stock")
+    parser = _add(
+        commands,
+        "demo",
+        lambda arguments, settings: demo.run(arguments, settings),
+        "two pretend shops sell from one stock",
+    )
     parser.set_defaults(default_data=Path("var/demo"))
     demo.add_arguments(parser)
 
@@ -144,7 +152,8 @@ def run_web(arguments: argparse.Namespace, settings: Settings) -> int:
     server = settings.server
     Granian(
         "app.wsgi:application", address=server.host, port=server.port, interface=Interfaces.WSGI,
-        workers=server.web_workers, blocking_threads=server.web_threads, log_level=LogLevels.warning, respawn_failed_workers=True,
+        workers=server.web_workers, blocking_threads=server.web_threads, log_level=LogLevels.warning,
+        respawn_failed_workers=True,
     ).serve()  # fmt: skip
     return 0
 
@@ -242,5 +251,3 @@ def _with_runtime(settings: Settings, act: Callable[[Runtime], int]) -> int:
     finally:
         runtime.database.close()
         _stop_embedded(embedded_of(settings), started=started)
-
-

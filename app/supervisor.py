@@ -64,7 +64,9 @@ class Supervisor:
 
     def end(self) -> None:
         """Ask the children to finish what they are at; kill what does not."""
-        running = [child.process for child in self.children if child.process is not None and child.process.poll() is None]
+        running = [
+            child.process for child in self.children if child.process is not None and child.process.poll() is None
+        ]
         for process in running:
             process.send_signal(signal.SIGTERM)
         for process in running:

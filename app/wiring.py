@@ -8,7 +8,6 @@ import threading
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from random import SystemRandom
 
 import psycopg
 
@@ -18,7 +17,7 @@ from app.core.db import Database, connect, psycopg_url
 from app.core.embedded import APP_ROLE, OWNER_ROLE, Embedded
 from app.core.errors import ConfigError, Fault
 from app.core.migrate import migrate
-from app.core.runtime import Runtime, make_key
+from app.core.runtime import Runtime, fresh_dice, make_key
 from app.core.secrets import SealBroken, Sealer
 from connectors.base import Connector, Platform
 from connectors.http import Http
@@ -61,7 +60,8 @@ def _with_driver(url: str) -> str:
 
 
 def prepare(settings: Settings) -> bool:
-    """Start the embedded server if that is what we use and bring the schema up to date; True when this call started it."""
+    """Start the embedded server if that is what we use and bring the schema up to date; True when this call started
+    it."""
     embedded = embedded_of(settings)
     started = embedded.ensure() if embedded else False
     migrate(owner_url(settings))
@@ -77,7 +77,7 @@ def build(settings: Settings, *, name: str = "") -> Runtime:
         settings=settings,
         database=database,
         clock=system_clock,
-        rng=SystemRandom(),
+        rng=fresh_dice(),
         connectors=CONNECTORS,
         sealer=sealer,
         open_http=open_http,
@@ -97,7 +97,9 @@ def check_sealer(database: Database, sealer: Sealer) -> None:
         sealer.check(bytes.fromhex(canary))
     except SealBroken as error:
         where = "security.encryption_keys"
-        raise ConfigError([Fault(error.reason, "this database was sealed with another key: give that one", where)]) from error
+        raise ConfigError(
+            [Fault(error.reason, "this database was sealed with another key: give that one", where)]
+        ) from error
 
 
 def open_http() -> Http:

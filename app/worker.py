@@ -192,5 +192,7 @@ def housekeeping(runtime: Runtime) -> bool:
     with runtime.database.across(now) as session:
         if not session.value("select pg_try_advisory_xact_lock(%(key)s)", key=_LEADER):
             return False
-        session.run("select keep_inbox_partitions(%(today)s, %(keep)s)", today=now.date(), keep=runtime.settings.inbox.keep_days)
+        session.run(
+            "select keep_inbox_partitions(%(today)s, %(keep)s)", today=now.date(), keep=runtime.settings.inbox.keep_days
+        )
     return True

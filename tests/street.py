@@ -78,15 +78,24 @@ class Street:
     def context(self) -> Context:
         return Context(now=lambda: self.world.now, rng=self.rng, faults=self.faults)
 
-    def open_shopify(self, stock: Mapping[str, int], *, places: Mapping[str, int] | None = None, prices: str = "10.00") -> PretendShopify:
-        """A Shopify shop with one location unless `places` (name → our location id) says more; `stock` is at the first."""
-        shop = PretendShopify(self.context(), domain=f"shop-{self.world.merchant_id}-{len(self.shops)}.myshopify.com", sells_below_zero=True)
+    def open_shopify(
+        self, stock: Mapping[str, int], *, places: Mapping[str, int] | None = None, prices: str = "10.00"
+    ) -> PretendShopify:
+        """A Shopify shop with one location unless `places` (name → our location id) says more; `stock` is at the
+        first."""
+        shop = PretendShopify(
+            self.context(),
+            domain=f"shop-{self.world.merchant_id}-{len(self.shops)}.myshopify.com",
+            sells_below_zero=True,
+        )
         names = places or {"A": self.world.a}
         keys = [shop.add_location(name) for name in names]
         for sku, units in stock.items():
             shop.add_variant(sku, {key: units if key == keys[0] else 0 for key in keys}, prices)
         credentials = {"access_token": ACCESS_TOKEN, WEBHOOK_SECRETS: WEBHOOK_SECRET}
-        new = NewChannel("shopify", f"Shopify {len(self.shops)}", shop.domain, f"https://{shop.domain}", credentials, {})
+        new = NewChannel(
+            "shopify", f"Shopify {len(self.shops)}", shop.domain, f"https://{shop.domain}", credentials, {}
+        )
         self._open(shop, new, f"{ORIGIN}/webhooks/shopify", names)
         return shop
 
@@ -97,13 +106,19 @@ class Street:
         for sku, units in stock.items():
             shop.add_product(sku, units)
         key = Key()
-        credentials = {"consumer_key": key.consumer_key, "consumer_secret": key.consumer_secret, WEBHOOK_SECRETS: "whsec"}
+        credentials = {
+            "consumer_key": key.consumer_key,
+            "consumer_secret": key.consumer_secret,
+            WEBHOOK_SECRETS: "whsec",
+        }
         address = f"woo-key-{self.world.merchant_id}-{len(self.shops)}"
         new = NewChannel("woocommerce", f"Woo {len(self.shops)}", address, base, credentials, {})
         self._open(shop, new, f"{ORIGIN}/webhooks/woocommerce/{address}", None)
         return shop
 
-    def _open(self, shop: PretendShopify | WooShop, new: NewChannel, url: str, places: Mapping[str, int] | None) -> None:
+    def _open(
+        self, shop: PretendShopify | WooShop, new: NewChannel, url: str, places: Mapping[str, int] | None
+    ) -> None:
         adapter = ShopAdapter(shop)
         self.session.mount(new.base_url, adapter)
         faults, shop.context.faults = shop.context.faults, NONE
@@ -155,19 +170,25 @@ class Street:
     def cases(self) -> list[str]:
         """Kinds of the open cases, sorted."""
         with self.world.session() as session:
-            rows = session.rows("select kind from case_file where merchant_id = %(merchant_id)s and state = 'open' order by 1")
+            rows = session.rows(
+                "select kind from case_file where merchant_id = %(merchant_id)s and state = 'open' order by 1"
+            )
         return [row.kind for row in rows]
 
     def parked(self) -> list[str]:
         """Reasons of the parked documents."""
         with self.world.session() as session:
-            rows = session.rows("select reason from inbox where merchant_id = %(merchant_id)s and state = 'parked' order by 1")
+            rows = session.rows(
+                "select reason from inbox where merchant_id = %(merchant_id)s and state = 'parked' order by 1"
+            )
         return [row.reason for row in rows]
 
     def map(self, shop: PretendShopify | WooShop, sku: str) -> None:
         """A person says which item a listing is."""
         with self.world.session() as session:
-            key = session.value("select listing_key from listing where merchant_id = %(merchant_id)s and sku = %(sku)s", sku=sku)
+            key = session.value(
+                "select listing_key from listing where merchant_id = %(merchant_id)s and sku = %(sku)s", sku=sku
+            )
             map_listing(session, self.channel_of(shop), key, self.world.items[sku])
 
     def signed(self, shop: PretendShopify | WooShop, posted: Posted, body: bytes) -> Posted:

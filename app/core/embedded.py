@@ -11,6 +11,9 @@ import fcntl
 import getpass
 import hashlib
 import os
+import pwd
+import select
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -134,9 +137,18 @@ class Embedded:
 
     def _start(self) -> None:
         _prepare_folders(self.cluster, self.socket_dir)
+        self._bury()
         log = self.cluster / "server.log"
         options = f"-k '{self.socket_dir}'"
         _run("pg_ctl", "-D", str(self.cluster), "-l", str(log), "-o", options, "-w", "-t", str(_START_S), "start")
+
+    def _bury(self) -> None:
+        """Clear away a server that was killed: its processes outlive it for a moment or a statement, and where nobody
+        reaps the dead its pid file would keep the next one out for ever. Linux; elsewhere the dead are reaped."""
+        for pid in _processes_in(self.cluster):
+            _kill_and_wait(pid)
+        for name in (self.cluster / "postmaster.pid", self.socket_dir / ".s.PGSQL.5432.lock"):
+            name.unlink(missing_ok=True)
 
     def _make_roles(self) -> None:
         for sql in (
@@ -166,12 +178,14 @@ def _run(program: str, *arguments: str) -> None:
 
 
 def _prepare_folders(cluster: Path, socket_dir: Path) -> None:
+    if os.geteuid() == 0:
+        ensure_user_exists(_SYSTEM_USER)
     for folder in (cluster, socket_dir):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _refuse_foreign(folder)
         folder.chmod(0o700)
     if os.geteuid() != 0:
         return
-    ensure_user_exists(_SYSTEM_USER)
     for folder in (cluster, socket_dir):
         ensure_prefix_permissions(folder)
         folder.chmod(0o700)
@@ -181,11 +195,19 @@ def _prepare_folders(cluster: Path, socket_dir: Path) -> None:
     ensure_folder_permissions(_binaries().parent / "lib", 0o044)
 
 
-def _own(folder: Path) -> None:
-    import pwd
+def _refuse_foreign(folder: Path) -> None:
+    """A folder under the shared temporary one may have been laid there by somebody else, or lead elsewhere."""
+    ours = {os.geteuid()} | ({_system_user().pw_uid} if os.geteuid() == 0 else set())
+    if folder.is_symlink() or folder.lstat().st_uid not in ours:
+        raise Unavailable("folder_of_another_user", "the server's folder belongs to another user", where=str(folder))
 
-    entry = pwd.getpwnam(_SYSTEM_USER)
-    os.chown(folder, entry.pw_uid, entry.pw_gid)
+
+def _own(folder: Path) -> None:
+    os.chown(folder, _system_user().pw_uid, _system_user().pw_gid)
+
+
+def _system_user() -> pwd.struct_passwd:
+    return pwd.getpwnam(_SYSTEM_USER)
 
 
 def _is_postgres(pid: int) -> bool:
@@ -194,6 +216,33 @@ def _is_postgres(pid: int) -> bool:
         return b"postgres" in Path(f"/proc/{pid}/cmdline").read_bytes() and not _is_zombie(pid)
     except OSError:
         return not Path("/proc/self").exists()
+
+
+def _processes_in(folder: Path) -> list[int]:
+    """Living server processes whose working folder this is; each process of a cluster stays in its data folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            here = (entry / "cwd").readlink() == folder.resolve()
+        except OSError:
+            continue
+        if here and _is_postgres(int(entry.name)):
+            found.append(int(entry.name))
+    return found
+
+
+def _kill_and_wait(pid: int) -> None:
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        select.select([handle], [], [], _START_S)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(handle)
 
 
 def _is_zombie(pid: int) -> bool:

@@ -1,7 +1,7 @@
 """Runtime: everything a step gets from outside, in one frozen value. Built in `app.wiring`, never global.
 
-Time, randomness and I/O come in through here, so that a test, the command line, a worker and the simulator call the same
-steps.
+Time, randomness and I/O come in through here, so that a test, the command line, a worker and the simulator call the
+    same steps.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from random import Random
+from random import Random, SystemRandom
 
 from app.core.clock import Clock
 from app.core.config import Settings
@@ -24,6 +24,11 @@ from connectors.http import Http
 def make_key() -> str:
     """A key that nobody else makes (idempotency keys, webhook addresses)."""
     return str(uuid.uuid4())
+
+
+def fresh_dice() -> Random:
+    """Dice for production, from the system's entropy."""
+    return SystemRandom()
 
 
 @dataclass(frozen=True, slots=True)

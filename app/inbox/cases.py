@@ -13,15 +13,14 @@ def order_gone(session: Session, channel_id: int, order_id: int, order_key: str,
     """The channel has no such order any more. What is posted stays; the channel did not restock either."""
     if known:
         session.run(
-            "update sales_order set frozen = true where merchant_id = %(merchant_id)s and order_id = %(id)s", id=order_id
+            "update sales_order set frozen = true where merchant_id = %(merchant_id)s and order_id = %(id)s",
+            id=order_id,
         )
         detail = "the order was deleted on the channel; its stock is held as it was"
         open_cases(session, channel_id, [("order_deleted", order_key, detail, {"order_id": order_id})])
 
 
-def of_orders(
-    session: Session, channel_id: int, chosen: Sequence[tuple[OrderRow, Seen]], changed: Positions
-) -> None:
+def of_orders(session: Session, channel_id: int, chosen: Sequence[tuple[OrderRow, Seen]], changed: Positions) -> None:
     """Cases of processed orders: what the channel's document says is odd, trashed orders, goods to check."""
     cases: list[Case] = []
     held = {line[0] for line, places in changed.items() if any(h.counts.held for h in places.values())}
@@ -31,7 +30,11 @@ def of_orders(
             subject = f"{order.order_key} {problem.line_key or ''}".strip()
             cases.append((problem.reason, subject, f"order {number}: {problem.detail}", {"order_id": order.order_id}))
         if seen.snapshot.frozen:
-            cases.append(("order_trashed", order.order_key, f"order {number} is in the trash; its stock is held as it was", {}))
+            cases.append(
+                ("order_trashed", order.order_key, f"order {number} is in the trash; its stock is held as it was", {})
+            )
         if order.order_id in held:
-            cases.append(("goods_to_check", order.order_key, f"order {number} was refunded or cancelled: check the goods", {}))
+            cases.append(
+                ("goods_to_check", order.order_key, f"order {number} was refunded or cancelled: check the goods", {})
+            )
     open_cases(session, channel_id, cases)

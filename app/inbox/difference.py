@@ -103,13 +103,17 @@ def _item_steps(item: int, before: Mapping[int, Counts], after: Mapping[int, Cou
             for here in places:
                 yield from _take(item, surplus, deficit, ("shipped", there), (back, here))
     for (bucket, place), units in list(surplus.items()):
-        yield from _steps(item, units, bucket, place, "none", place)
+        yield from _steps(item, units, (bucket, place), ("none", place))
     for (bucket, place), units in list(deficit.items()):
-        yield from _steps(item, units, "none", place, bucket, place)
+        yield from _steps(item, units, ("none", place), (bucket, place))
 
 
 def _take(
-    item: int, surplus: dict[tuple[str, int], int], deficit: dict[tuple[str, int], int], source: tuple[str, int], target: tuple[str, int]
+    item: int,
+    surplus: dict[tuple[str, int], int],
+    deficit: dict[tuple[str, int], int],
+    source: tuple[str, int],
+    target: tuple[str, int],
 ) -> Iterable[Step]:
     """As many units as both sides have, off both."""
     units = min(surplus.get(source, 0), deficit.get(target, 0))
@@ -119,13 +123,15 @@ def _take(
         side[key] -= units
         if not side[key]:
             del side[key]
-    yield from _steps(item, units, *source, *target)
+    yield from _steps(item, units, source, target)
 
 
-def _steps(item: int, units: int, source: str, there: int, target: str, here: int) -> Iterable[Step]:
-    """From bucket to bucket: one movement, two where the goods were with the customer in between, none where they lie still."""
-    start, end = _STATE[source], _STATE[target]
-    through_customer = target in ("restocked", "damaged") and source in ("none", "committed")
+def _steps(item: int, units: int, source: tuple[str, int], target: tuple[str, int]) -> Iterable[Step]:
+    """From bucket to bucket: one movement, two where the goods were with the customer in between, none where they lie
+    still."""
+    (was, there), (becomes, here) = source, target
+    start, end = _STATE[was], _STATE[becomes]
+    through_customer = becomes in ("restocked", "damaged") and was in ("none", "committed")
     if through_customer:
         yield Step(item, units, start, there, State.CUSTOMER, None)
         yield Step(item, units, State.CUSTOMER, None, end, here, returns=True, returns_now=True)

@@ -1,4 +1,5 @@
-"""Orders as we hold them: the row that is locked while one is processed, its lines, and the vector posted for each line."""
+"""Orders as we hold them: the row that is locked while one is processed, its lines, and the vector posted for each
+line."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from connectors.base import OrderSnapshot
 _INSERT_ORDERS = """
 insert into sales_order (merchant_id, order_id, channel_id, order_key, recorded_at)
 select %(merchant_id)s, nextval('sales_order_seq'), %(channel)s, k, %(now)s from unnest(%(keys)s::text[]) k
-where not exists (select from sales_order o where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and o.order_key = k)
+where not exists (select from sales_order o where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and
+    o.order_key = k)
 order by k on conflict do nothing
 """
 _LOCK_ORDERS = """
@@ -31,10 +33,13 @@ select order_id, line_key, listing_key, item_id from order_line
 where merchant_id = %(merchant_id)s and order_id = any(%(orders)s)
 """
 _WRITE_POSITIONS = """
-insert into order_position (merchant_id, order_id, line_key, item_id, location_id, owner_id, committed, shipped, restocked,
+insert into order_position (merchant_id, order_id, line_key, item_id, location_id, owner_id, committed, shipped,
+    restocked,
                             damaged, held, taken)
-select %(merchant_id)s, p.* from unnest(%(orders)s::bigint[], %(lines)s::text[], %(items)s::bigint[], %(places)s::bigint[],
-    %(owners)s::bigint[], %(committed)s::bigint[], %(shipped)s::bigint[], %(restocked)s::bigint[], %(damaged)s::bigint[],
+select %(merchant_id)s, p.* from unnest(%(orders)s::bigint[], %(lines)s::text[], %(items)s::bigint[],
+    %(places)s::bigint[],
+    %(owners)s::bigint[], %(committed)s::bigint[], %(shipped)s::bigint[], %(restocked)s::bigint[],
+    %(damaged)s::bigint[],
     %(held)s::bigint[], %(taken)s::bigint[]) p
 on conflict (merchant_id, order_id, line_key, item_id, location_id) do update
 set owner_id = excluded.owner_id, committed = excluded.committed, shipped = excluded.shipped,
@@ -42,10 +47,12 @@ set owner_id = excluded.owner_id, committed = excluded.committed, shipped = excl
 """
 _WRITE_LINES = """
 insert into order_line (merchant_id, order_id, line_key, listing_key, item_id, sku, quantity, unit_price)
-select %(merchant_id)s, l.* from unnest(%(orders)s::bigint[], %(lines)s::text[], %(listings)s::text[], %(items)s::bigint[],
+select %(merchant_id)s, l.* from unnest(%(orders)s::bigint[], %(lines)s::text[], %(listings)s::text[],
+    %(items)s::bigint[],
     %(skus)s::text[], %(quantities)s::bigint[], %(prices)s::numeric[]) l
 on conflict (merchant_id, order_id, line_key) do update
-set listing_key = coalesce(excluded.listing_key, order_line.listing_key), item_id = coalesce(excluded.item_id, order_line.item_id),
+set listing_key = coalesce(excluded.listing_key, order_line.listing_key), item_id = coalesce(excluded.item_id,
+    order_line.item_id),
     sku = coalesce(excluded.sku, order_line.sku), quantity = excluded.quantity,
     unit_price = coalesce(excluded.unit_price, order_line.unit_price)
 """
@@ -54,10 +61,12 @@ update sales_order o
 set number = u.number, status = u.status, version = u.version, digest = u.digest, read_digest = u.read_digest,
     observed_at = u.observed_at, posting_no = o.posting_no + 1, complete = u.complete, located = u.located,
     frozen = u.frozen, placed_at = u.placed_at, currency = coalesce(o.currency, u.currency)
-from unnest(%(orders)s::bigint[], %(numbers)s::text[], %(statuses)s::text[], %(versions)s::timestamptz[], %(digests)s::bytea[],
+from unnest(%(orders)s::bigint[], %(numbers)s::text[], %(statuses)s::text[], %(versions)s::timestamptz[],
+    %(digests)s::bytea[],
             %(read_digests)s::bytea[], %(observed)s::timestamptz[], %(complete)s::boolean[], %(located)s::boolean[],
             %(frozen)s::boolean[], %(placed)s::timestamptz[], %(currencies)s::text[])
-     u(order_id, number, status, version, digest, read_digest, observed_at, complete, located, frozen, placed_at, currency)
+     u(order_id, number, status, version, digest, read_digest, observed_at, complete, located, frozen, placed_at,
+     currency)
 where o.merchant_id = %(merchant_id)s and o.order_id = u.order_id
 """
 

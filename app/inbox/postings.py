@@ -19,7 +19,8 @@ select k.line, m.movement_id, m.item_id,
        (m.quantity - coalesce((select sum(r.quantity) from movement r where r.merchant_id = m.merchant_id
                                and r.reverses_movement_id = m.movement_id), 0))::bigint as units
 from unnest(%(lines)s::text[]) k(line) join movement m
-     on m.merchant_id = %(merchant_id)s and m.source = 'order' and m.source_key >= k.line || '/' and m.source_key < k.line || '0'
+     on m.merchant_id = %(merchant_id)s and m.source = 'order' and m.source_key >= k.line || '/' and m.source_key <
+         k.line || '0'
 where m.to_state = 'customer' order by m.movement_id desc
 """
 
@@ -29,10 +30,14 @@ def line_name(line: Line) -> str:
     return f"{line[0]}/{line[1]}"
 
 
-def movements_of(session: Session, live: Sequence[tuple[OrderRow, Seen]], before: Positions, after: Positions) -> list[Movement]:
+def movements_of(
+    session: Session, live: Sequence[tuple[OrderRow, Seen]], before: Positions, after: Positions
+) -> list[Movement]:
     """The movements that lead all changed lines from what is posted to their targets."""
     orders = {order.order_id: (order, seen) for order, seen in live}
-    steps = {line: difference(line_targets(before.get(line, {})), line_targets(places)) for line, places in after.items()}
+    steps = {
+        line: difference(line_targets(before.get(line, {})), line_targets(places)) for line, places in after.items()
+    }
     returning = [line for line, some in steps.items() if any(s.returns and not s.returns_now for s in some)]
     issues = _open_issues(session, returning) if returning else {}
     movements: list[Movement] = []

@@ -1,8 +1,8 @@
 """PROCESS: open documents of one channel become movements, in one transaction and without network.
 
-An order document is a snapshot; only its difference from what is posted is posted. An older snapshot is ignored, an equal
-one does nothing, one of the same version with other content is read afresh first. A document that can't be understood is
-parked with its reason; the ones behind it go on.
+An order document is a snapshot; only its difference from what is posted is posted. An older snapshot is ignored, an
+    equal one does nothing, one of the same version with other content is read afresh first. A document that can't be
+    understood is parked with its reason; the ones behind it go on.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ from connectors.errors import Malformed
 
 _CLAIM = """
 select inbox_id, received_on, kind, origin, topic, resource, resource_key, body, observed_at, attempts from inbox
-where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind in ('document', 'observation') and state = 'open'
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind in ('document', 'observation') and state =
+    'open'
 order by inbox_id limit %(limit)s for update skip locked
 """
 _FINISH = """
@@ -50,8 +51,10 @@ from unnest(%(ids)s::bigint[], %(days)s::date[], %(states)s::text[], %(reasons)s
 where i.merchant_id = %(merchant_id)s and i.received_on = d.received_on and i.inbox_id = d.inbox_id
 """
 _RING = """
-insert into inbox (merchant_id, received_on, inbox_id, channel_id, kind, origin, topic, resource, resource_key, observed_at, received_at)
-select %(merchant_id)s, (%(now)s at time zone 'UTC')::date, nextval('inbox_seq'), %(channel)s, 'doorbell', 'read', 'again', 'order', k,
+insert into inbox (merchant_id, received_on, inbox_id, channel_id, kind, origin, topic, resource, resource_key,
+    observed_at, received_at)
+select %(merchant_id)s, (%(now)s at time zone 'UTC')::date, nextval('inbox_seq'), %(channel)s, 'doorbell', 'read',
+    'again', 'order', k,
        %(now)s, %(now)s
 from unnest(%(keys)s::text[]) k on conflict do nothing
 """
@@ -183,13 +186,17 @@ def _parse(connector: Connector, batch: _Batch) -> list[Seen]:
 
 def _digest(snapshot: OrderSnapshot) -> bytes:
     """Of what the snapshot says about stock: two documents that say the same are the same, whatever else they carry."""
-    lines = [(line.line_key, line.listing_key, line.sku, line.ordered, line.tracked, line.units) for line in snapshot.lines]
+    lines = [
+        (line.line_key, line.listing_key, line.sku, line.ordered, line.tracked, line.units) for line in snapshot.lines
+    ]
     says = (snapshot.status, snapshot.frozen, lines)
     return hashlib.blake2b(repr(says).encode(), digest_size=16).digest()
 
 
 def _orders(session: Session, channel_id: int, batch: _Batch, seen: Sequence[Seen]) -> int:
-    gone = {row.resource_key: row.inbox_id for row in batch.rows.values() if row.kind == "document" and row.body is None}
+    gone = {
+        row.resource_key: row.inbox_id for row in batch.rows.values() if row.kind == "document" and row.body is None
+    }
     keys = {s.snapshot.order_key for s in seen} | gone.keys()
     if not keys:
         return 0
@@ -219,11 +226,16 @@ def _choose(batch: _Batch, orders: dict[str, OrderRow], seen: Sequence[Seen]) ->
             continue
         if rival is not None:
             batch.done(rival.inbox_id, "superseded")
-        if rival is not None and rival.snapshot.version == one.snapshot.version and rival.digest != one.digest:
-            if one.read_digest is None:
+            if _ambiguous(rival, one):
                 batch.again.add(one.snapshot.order_key)
         newest[one.snapshot.order_key] = one
     return list(newest.values())
+
+
+def _ambiguous(rival: Seen, one: Seen) -> bool:
+    """Two deliveries of the same version that say different things: which is newer, only the channel knows."""
+    same_version = rival.snapshot.version == one.snapshot.version
+    return same_version and rival.digest != one.digest and one.read_digest is None
 
 
 def _rank(seen: Seen) -> tuple[object, ...]:
@@ -238,7 +250,8 @@ def _verdict(order: OrderRow, seen: Seen) -> str:
     if snapshot.version < order.version:
         return "older"
     if seen.digest == order.digest:
-        return "same" if order.complete else "new"
+        known = order.complete and (order.located or not snapshot.located)  # the same, and now we know where
+        return "same" if known else "new"
     if not snapshot.located and order.located:
         return "same"  # the same version without the places: nothing new in it
     if seen.read_digest is not None:
@@ -304,4 +317,3 @@ def _belief_changes(positions: Positions, changed: Positions) -> dict[int, int]:
             if held.owner_id is not None and held.taken:
                 deltas[held.owner_id] = deltas.get(held.owner_id, 0) + sign * held.taken
     return deltas
-

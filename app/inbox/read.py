@@ -1,7 +1,7 @@
 """READ: fetch what doorbells and polls ask for, in batches, with no transaction open; documents become rows.
 
-The poll is the truth, the webhook a wake-up. A reading is claimed by a deadline: if its process dies, the next one takes it
-over, and an answer that comes after that is fenced off by the attempt's number.
+The poll is the truth, the webhook a wake-up. A reading is claimed by a deadline: if its process dies, the next one
+takes it over, and an answer that comes after that is fenced off by the attempt's number.
 """
 
 from __future__ import annotations
@@ -52,13 +52,15 @@ returning i.inbox_id, i.received_on, i.resource, i.resource_key, i.attempts
 _END_RINGS = """
 update inbox i set state = %(state)s, reason = %(reason)s, done_at = %(now)s
 from unnest(%(ids)s::bigint[], %(days)s::date[]) d(inbox_id, received_on)
-where i.merchant_id = %(merchant_id)s and i.received_on = d.received_on and i.inbox_id = d.inbox_id and i.state = 'reading'
+where i.merchant_id = %(merchant_id)s and i.received_on = d.received_on and i.inbox_id = d.inbox_id and i.state =
+    'reading'
 """
 # What is known already to the letter is not stored again: an overlap would process every order twice.
 _STORE = """
 insert into inbox (merchant_id, received_on, inbox_id, channel_id, kind, origin, topic, resource, resource_key, body,
                    observed_at, received_at)
-select %(merchant_id)s, (%(now)s at time zone 'UTC')::date, nextval('inbox_seq'), %(channel)s, 'document', 'read', 'read', 'order',
+select %(merchant_id)s, (%(now)s at time zone 'UTC')::date, nextval('inbox_seq'), %(channel)s, 'document', 'read',
+    'read', 'order',
        d.order_key, d.body, %(at)s, %(now)s
 from unnest(%(keys)s::text[], %(bodies)s::bytea[], %(digests)s::bytea[]) with ordinality d(order_key, body, digest, n)
 where not exists (select from sales_order o where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
@@ -128,11 +130,12 @@ def claim_poll(runtime: Runtime, session: Session, channel_id: int, kind: str) -
 def _end_poll(runtime: Runtime, merchant_id: int, channel_id: int, reading: _Reading) -> None:
     sync = runtime.settings.sync
     every = sync.sweep_interval_s if reading.kind == "sweep" else sync.poll_interval_s
-    end_poll(runtime, merchant_id, channel_id, (reading.kind, reading.attempt), reading.window.until, every)
+    end_poll(runtime, merchant_id, channel_id, (reading.kind, reading.attempt),
+        through=reading.window.until, every_s=every)  # fmt: skip
 
 
 def end_poll(
-    runtime: Runtime, merchant_id: int, channel_id: int, claimed: tuple[str, int], through: datetime, every_s: float
+    runtime: Runtime, merchant_id: int, channel_id: int, claimed: tuple[str, int], *, through: datetime, every_s: float
 ) -> None:
     """A poll got through; the next is due after `every_s`."""
     now = runtime.clock()
@@ -143,7 +146,9 @@ def end_poll(
         )  # fmt: skip
 
 
-def fail_poll(runtime: Runtime, merchant_id: int, channel_id: int, claimed: tuple[str, int], error: ChannelError) -> None:
+def fail_poll(
+    runtime: Runtime, merchant_id: int, channel_id: int, claimed: tuple[str, int], error: ChannelError
+) -> None:
     """A poll failed: it is due again after the channel's own wish or ours, whichever is later."""
     now = runtime.clock()
     with runtime.begin(merchant_id, now) as session:
@@ -219,7 +224,8 @@ def _end_rings(session: Session, rings: Sequence[Row], state: str, reason: str |
 
 
 def _reopen_rings(session: Session, rings: Sequence[Row], error: ChannelError) -> None:
-    """Not answered: they stay claimed until the pause is over and are then answered again; nothing is lost with them."""
+    """Not answered: they stay claimed until the pause is over and are then answered again; nothing is lost with
+    them."""
     worst = max(ring.attempts for ring in rings)
     pause = max(error.retry_after_s or 0, BACKOFF_S[min(worst, len(BACKOFF_S)) - 1])
     session.run(

@@ -32,10 +32,12 @@ _CHANNELS = f"select {COLUMNS} from channel c where merchant_id = %(merchant_id)
 _INSERT = """
 insert into inbox (merchant_id, received_on, inbox_id, channel_id, kind, origin, topic, resource, resource_key,
                    delivery_key, body, observed_at, state, reason, detail, received_at)
-select %(merchant_id)s, (%(now)s at time zone 'UTC')::date, nextval('inbox_seq'), d.channel_id, d.kind, 'webhook', d.topic,
+select %(merchant_id)s, (%(now)s at time zone 'UTC')::date, nextval('inbox_seq'), d.channel_id, d.kind, 'webhook',
+    d.topic,
        d.resource, d.resource_key, d.delivery_key, d.body, %(now)s, d.state, d.reason, d.detail, %(now)s
 from unnest(%(channels)s::bigint[], %(kinds)s::text[], %(topics)s::text[], %(resources)s::text[], %(keys)s::text[],
-            %(delivery_keys)s::text[], %(bodies)s::bytea[], %(states)s::text[], %(reasons)s::text[], %(details)s::text[])
+            %(delivery_keys)s::text[], %(bodies)s::bytea[], %(states)s::text[], %(reasons)s::text[],
+            %(details)s::text[])
      d(channel_id, kind, topic, resource, resource_key, delivery_key, body, state, reason, detail)
 where d.delivery_key is null or not exists (
     select from inbox i where i.merchant_id = %(merchant_id)s and i.channel_id = d.channel_id
@@ -131,12 +133,29 @@ def _judge(runtime: Runtime, known: tuple[Channel, Shop], delivery: Delivery) ->
         return Receipt(_REFUSED_STATUS[platform], error.reason), None
     except Malformed as error:
         sealed = runtime.sealer.seal(delivery.body, bound_to=f"inbox:{channel.channel_id}")
-        row = _Row(channel.channel_id, "document", "unreadable", "unknown", "", None, sealed, "parked", error.reason, error.detail)
+        row = _Row(
+            channel.channel_id,
+            "document",
+            "unreadable",
+            "unknown",
+            "",
+            None,
+            sealed,
+            "parked",
+            error.reason,
+            error.detail,
+        )
         return Receipt(200, "parked"), row
     if notice.kind is NoticeKind.IGNORED:
         return Receipt(200, "ignored"), None
     return Receipt(200, "received"), _Row(
-        channel.channel_id, notice.kind, notice.topic, notice.resource, notice.resource_key, notice.delivery_key, notice.body
+        channel.channel_id,
+        notice.kind,
+        notice.topic,
+        notice.resource,
+        notice.resource_key,
+        notice.delivery_key,
+        notice.body,
     )
 
 
@@ -177,8 +196,10 @@ def _count_refusals(session: Session, outcomes: Sequence[tuple[int, str]]) -> No
             """insert into delivery_refusal (merchant_id, channel_id, reason, refused_on, count, last_at)
                select %(merchant_id)s, r.*, %(now)s
                from (select c, r, (%(now)s at time zone 'UTC')::date, n
-                     from unnest(%(channels)s::bigint[], %(reasons)s::text[], %(counts)s::bigint[]) u(c, r, n) order by 1, 2) r
+                     from unnest(%(channels)s::bigint[], %(reasons)s::text[], %(counts)s::bigint[]) u(c, r, n)
+                     order by 1, 2) r
                on conflict (merchant_id, channel_id, reason, refused_on)
                do update set count = delivery_refusal.count + excluded.count, last_at = excluded.last_at""",
-            now=session.now, channels=[c for c, _ in refused], reasons=[r for _, r in refused], counts=list(refused.values()),
+            now=session.now, channels=[c for c, _ in refused], reasons=[r for _, r in refused],
+            counts=list(refused.values()),
         )  # fmt: skip

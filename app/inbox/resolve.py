@@ -1,6 +1,7 @@
 """From a channel's words to ours: lines to items, places to locations, kits to components.
 
-What can't be resolved is a reason, not an error: the rest of the order is still posted, so that the other channels learn
+What
+can't be resolved is a reason, not an error: the rest of the order is still posted, so that the other channels learn
 of it, and the document waits for the mapping.
 """
 
@@ -43,7 +44,11 @@ class Known:
 
 
 def resolve(
-    session: Session, channel_id: int, seen: Sequence[tuple[int, Seen]], memory: Mapping[Line, LineMemory], positions: Positions
+    session: Session,
+    channel_id: int,
+    seen: Sequence[tuple[int, Seen]],
+    memory: Mapping[Line, LineMemory],
+    positions: Positions,
 ) -> Resolved:
     """The targets of all lines of (order id, snapshot); a constant number of statements."""
     known = _look_up(session, channel_id, seen, memory, positions)
@@ -55,7 +60,11 @@ def resolve(
 
 
 def _look_up(
-    session: Session, channel_id: int, seen: Sequence[tuple[int, Seen]], memory: Mapping[Line, LineMemory], positions: Positions
+    session: Session,
+    channel_id: int,
+    seen: Sequence[tuple[int, Seen]],
+    memory: Mapping[Line, LineMemory],
+    positions: Positions,
 ) -> Known:
     lines = [((order_id, line.line_key), line) for order_id, s in seen for line in s.snapshot.lines]
     keys = {key for at, line in lines if (key := _listing_key(at, line, memory)) is not None}
@@ -87,11 +96,14 @@ def _resolve_line(known: Known, resolved: Resolved, at: Line, line: OrderLine) -
         return
     if item is None:
         if any(u != Units(u.location_key) for u in line.units):
-            resolved.waiting[at[0]] = ("unknown_listing", f"no item is mapped to {line.sku or line.listing_key or 'a line without SKU'}")
+            resolved.waiting[at[0]] = (
+                "unknown_listing",
+                f"no item is mapped to {line.sku or line.listing_key or 'a line without SKU'}",
+            )
         _keep(known, resolved, at)
         return
     for units in line.units:
-        if not _place_units(known, resolved, at, item, _owner_of(known, listing, units), units):
+        if not _place_units(known, resolved, at, item, units, owner=_owner_of(known, listing, units)):
             resolved.waiting[at[0]] = ("unknown_location", f"the channel's location {units.location_key} is not mapped")
             _keep(known, resolved, at)
             return
@@ -115,7 +127,7 @@ def _keep(known: Known, resolved: Resolved, at: Line) -> None:
     resolved.targets[at] = dict(known.positions.get(at, {}))
 
 
-def _place_units(known: Known, resolved: Resolved, at: Line, item: int, owner: int | None, units: Units) -> bool:
+def _place_units(known: Known, resolved: Resolved, at: Line, item: int, units: Units, *, owner: int | None) -> bool:
     """Add a line's units at one of the channel's places to its target; False when the place is unknown."""
     parts = known.kits.get(item, {item: 1})
     counts = Counts(units.committed, units.shipped, units.restocked, units.damaged, units.held)
@@ -135,7 +147,10 @@ def _add(target: dict[Place, Held], place: Place, more: Held) -> None:
         target[place] = more
     else:
         target[place] = replace(
-            held, counts=held.counts + more.counts, owner_id=held.owner_id or more.owner_id, taken=held.taken + more.taken
+            held,
+            counts=held.counts + more.counts,
+            owner_id=held.owner_id or more.owner_id,
+            taken=held.taken + more.taken,
         )
 
 

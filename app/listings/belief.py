@@ -1,7 +1,8 @@
 """Belief: the number we think a channel shows, per stock owner.
 
 It moves by what is known to have moved it (an order of that channel, a write of ours that was acknowledged) and is
-confirmed or contradicted by observations; it is never set from our own target. Rows are locked in the order of their ids.
+confirmed or contradicted by observations; it is never set from our own target. Rows are locked in the order of their
+    ids.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ set believed = o.believed + d.delta, belief_revision = o.belief_revision + 1, be
 from d join k using (owner_id)
 where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id and o.believed is not null
 """
-# Equal: confirmed. Different: remembered with the belief's revision from before the reading; `settle` decides once orders
-# were read and no order has moved the belief since.
+# Equal: confirmed. Different: remembered with the belief's revision from before the reading; `settle` decides once
+# orders were read and no order has moved the belief since.
 _OBSERVE = """
 with d as materialized (
     select * from unnest(%(keys)s::text[], %(places)s::text[], %(quantities)s::bigint[], %(reasons)s::text[],
@@ -124,7 +125,8 @@ from k where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id
 _LOOK = """
 with k as materialized (
     select o.owner_id from stock_owner o
-    where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and o.state = 'managed' and o.stock_key = any(%(keys)s)
+    where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and o.state = 'managed' and o.stock_key =
+        any(%(keys)s)
     order by o.owner_id for update
 )
 update stock_owner o set look_since = coalesce(o.look_since, %(now)s)

@@ -14,7 +14,8 @@ Case = tuple[str, str, str, Mapping[str, Any]]  # kind, subject, detail, evidenc
 _OPEN = """
 insert into case_file (merchant_id, case_id, kind, channel_id, subject, detail, evidence, opened_at)
 select %(merchant_id)s, nextval('case_seq'), c.kind, %(channel)s, c.subject, c.detail, c.evidence, %(now)s
-from unnest(%(kinds)s::text[], %(subjects)s::text[], %(details)s::text[], %(evidence)s::jsonb[]) c(kind, subject, detail, evidence)
+from unnest(%(kinds)s::text[], %(subjects)s::text[], %(details)s::text[], %(evidence)s::jsonb[]) c(kind, subject,
+    detail, evidence)
 on conflict do nothing
 """
 

@@ -15,7 +15,8 @@ from connectors.base import CatalogueEntry, StockReading
 
 _LISTINGS = """
 insert into listing (merchant_id, listing_id, channel_id, listing_key, stock_key, item_id, sku, title, tracked)
-select %(merchant_id)s, nextval('listing_seq'), %(channel)s, l.listing_key, l.stock_key, i.item_id, l.sku, l.title, l.tracked
+select %(merchant_id)s, nextval('listing_seq'), %(channel)s, l.listing_key, l.stock_key, i.item_id, l.sku, l.title,
+    l.tracked
 from unnest(%(keys)s::text[], %(stock_keys)s::text[], %(skus)s::text[], %(titles)s::text[], %(tracked)s::boolean[])
      l(listing_key, stock_key, sku, title, tracked)
 left join item i on i.merchant_id = %(merchant_id)s and i.sku = l.sku
@@ -29,7 +30,8 @@ _OWNERS = """
 insert into stock_owner (merchant_id, owner_id, channel_id, stock_key, location_key, item_id, state)
 select %(merchant_id)s, nextval('stock_owner_seq'), %(channel)s, s.stock_key, p.location_key, s.item_id, s.state
 from (select l.stock_key, case when count(distinct l.item_id) = 1 then min(l.item_id) end as item_id,
-             case when bool_or(b.bundle) then 'bundle' when bool_and(l.tracked) then 'managed' else 'untracked' end as state
+             case when bool_or(b.bundle) then 'bundle' when bool_and(l.tracked) then 'managed' else 'untracked' end as
+                 state
       from listing l join unnest(%(stock_keys)s::text[], %(bundles)s::boolean[]) b(stock_key, bundle) using (stock_key)
       where l.merchant_id = %(merchant_id)s and l.channel_id = %(channel)s group by l.stock_key) s
 cross join (select distinct location_key from channel_location
@@ -37,7 +39,8 @@ cross join (select distinct location_key from channel_location
 order by s.stock_key, p.location_key
 on conflict on constraint stock_owner_key do update
 set item_id = coalesce(stock_owner.item_id, excluded.item_id),
-    state = case when stock_owner.state in ('gone', 'refused') and excluded.state = 'managed' then 'managed' else excluded.state end
+    state = case when stock_owner.state in ('gone', 'refused') and excluded.state = 'managed' then 'managed' else
+        excluded.state end
 """
 _FIRST_BELIEF = """
 update stock_owner o set believed = r.quantity, believed_at = %(now)s
@@ -100,7 +103,8 @@ def map_listing(session: Session, channel_id: int, listing_key: str, item_id: in
     """Say which item a listing is; its stock owner follows and waiting orders open again. Raises NotFound."""
     stock_key = session.value(
         """update listing set item_id = %(item)s
-           where merchant_id = %(merchant_id)s and channel_id = %(channel)s and listing_key = %(key)s returning stock_key""",
+           where merchant_id = %(merchant_id)s and channel_id = %(channel)s and listing_key = %(key)s returning
+               stock_key""",
         channel=channel_id, key=listing_key, item=item_id,
     )  # fmt: skip
     if stock_key is None:

@@ -16,7 +16,8 @@ from app.core.secrets import Sealer
 from connectors.base import Shop
 
 WEBHOOK_SECRETS = "webhook_secrets"  # the credential that holds them, newest first, space-separated
-COLUMNS = """c.channel_id, c.platform, c.name, c.address, c.base_url, c.sealed_credentials, c.state, c.drift_policy, c.facts,
+COLUMNS = """c.channel_id, c.platform, c.name, c.address, c.base_url, c.sealed_credentials, c.state, c.drift_policy,
+c.facts,
     array(select distinct p.location_key from channel_location p where p.merchant_id = c.merchant_id
           and p.channel_id = c.channel_id and p.location_key <> '' order by 1)"""
 
@@ -56,9 +57,11 @@ def create_channel(runtime: Runtime, session: Session, new: NewChannel) -> int:
     sealed = runtime.sealer.seal(orjson.dumps(dict(new.credentials)), bound_to=_bound(session.merchant_id, channel_id))
     try:
         session.run(
-            """insert into channel (merchant_id, channel_id, platform, name, address, base_url, sealed_credentials, facts,
+            """insert into channel (merchant_id, channel_id, platform, name, address, base_url, sealed_credentials,
+            facts,
                                     created_at)
-               values (%(merchant_id)s, %(id)s, %(platform)s, %(name)s, %(address)s, %(base_url)s, %(sealed)s, %(facts)s,
+               values (%(merchant_id)s, %(id)s, %(platform)s, %(name)s, %(address)s, %(base_url)s, %(sealed)s,
+               %(facts)s,
                        %(now)s)""",
             id=channel_id, platform=new.platform, name=new.name, address=new.address, base_url=new.base_url,
             sealed=sealed, facts=orjson.dumps(dict(new.facts)).decode(), now=session.now,
@@ -68,7 +71,11 @@ def create_channel(runtime: Runtime, session: Session, new: NewChannel) -> int:
             platform=new.platform, address=new.address, id=channel_id,
         )  # fmt: skip
     except ConstraintViolated as error:
-        taken = "this shop is connected already" if error.name == "channel_address_taken" else "a channel of that name exists"
+        taken = (
+            "this shop is connected already"
+            if error.name == "channel_address_taken"
+            else "a channel of that name exists"
+        )
         raise Conflict("channel_taken", taken) from error
     _schedule(runtime, session, channel_id)
     return channel_id
@@ -85,7 +92,8 @@ def _schedule(runtime: Runtime, session: Session, channel_id: int) -> None:
     ]
     session.run(
         """insert into channel_poll (merchant_id, channel_id, kind, due_at, read_through)
-           select %(merchant_id)s, %(channel)s, k, d, %(now)s from unnest(%(kinds)s::text[], %(due)s::timestamptz[]) p(k, d)""",
+           select %(merchant_id)s, %(channel)s, k, d, %(now)s from unnest(%(kinds)s::text[], %(due)s::timestamptz[])
+               p(k, d)""",
         channel=channel_id, kinds=[kind for kind, _ in rows], due=[due for _, due in rows], now=session.now,
     )  # fmt: skip
 

@@ -60,9 +60,7 @@ def _shop(runtime: Runtime, merchant_id: int, channel_id: int) -> Shop:
         return shop_of(runtime, merchant_id, get_channel(session, channel_id))
 
 
-def _map_places(
-    session: Session, channel_id: int, found: Sequence[ChannelLocation], places: Mapping[str, int]
-) -> None:
+def _map_places(session: Session, channel_id: int, found: Sequence[ChannelLocation], places: Mapping[str, int]) -> None:
     ours = {location.name: location.location_id for location in list_locations(session)}
     if not found:
         for location_id in places.values() or ours.values() or [create_location(session, "Main")]:

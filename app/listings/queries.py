@@ -58,7 +58,9 @@ def get_places(session: Session, channel_id: int) -> Places:
     by_key: defaultdict[str, list[int]] = defaultdict(list)
     for row in rows:
         by_key[row.location_key].append(row.location_id)
-    return Places({key: tuple(ids) for key, ids in by_key.items()}, tuple(dict.fromkeys(row.location_id for row in rows)))
+    return Places(
+        {key: tuple(ids) for key, ids in by_key.items()}, tuple(dict.fromkeys(row.location_id for row in rows))
+    )
 
 
 def find_kits(session: Session, items: Collection[int]) -> dict[int, dict[int, int]]:

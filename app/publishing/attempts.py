@@ -21,7 +21,8 @@ REPLAY_MAX = timedelta(hours=23)  # a vendor remembers a key for 24 h
 
 _INSERT_ROWS = """
 insert into push_row (merchant_id, attempt_id, owner_id, expected, target, relative, due_since, due_ids, reasons)
-select %(merchant_id)s, %(attempt)s, r.owner_id, r.expected, r.target, r.relative, r.since, r.due_ids::bigint[], r.reasons
+select %(merchant_id)s, %(attempt)s, r.owner_id, r.expected, r.target, r.relative, r.since, r.due_ids::bigint[],
+    r.reasons
 from unnest(%(owners)s::bigint[], %(expected)s::bigint[], %(targets)s::bigint[], %(relative)s::boolean[],
             %(since)s::timestamptz[], %(due)s::text[], %(reasons)s::jsonb[])
      r(owner_id, expected, target, relative, since, due_ids, reasons)
@@ -34,7 +35,8 @@ where p.merchant_id = %(merchant_id)s and p.attempt_id = %(attempt)s and p.owner
 """
 _OWNERS = """
 with d as materialized (
-    select * from unnest(%(owners)s::bigint[], %(outcomes)s::text[], %(details)s::text[], %(look)s::boolean[]) d(owner_id, outcome, detail, look)
+    select * from unnest(%(owners)s::bigint[], %(outcomes)s::text[], %(details)s::text[], %(look)s::boolean[])
+        d(owner_id, outcome, detail, look)
 ), k as materialized (
     select o.owner_id from stock_owner o join d using (owner_id)
     where o.merchant_id = %(merchant_id)s order by o.owner_id for update of o
@@ -84,7 +86,9 @@ def to_write(due: Due, mode: WriteMode) -> StockWrite | None:
     return StockWrite(due.key, due.believed, due.plan.target, relative=pressing or mode is WriteMode.RELATIVE)
 
 
-def store(runtime: Runtime, session: Session, channel_id: int, rows: Sequence[tuple[Due, StockWrite]]) -> Attempt | None:
+def store(
+    runtime: Runtime, session: Session, channel_id: int, rows: Sequence[tuple[Due, StockWrite]]
+) -> Attempt | None:
     """Store an attempt for (due, row); None when another one is open on the channel."""
     attempt_id: int = session.value("select nextval('push_attempt_seq')")
     rows = sorted(rows, key=lambda pair: pair[0].owner_id)  # as `take_over` reads them: the same again, to the letter
@@ -94,7 +98,8 @@ def store(runtime: Runtime, session: Session, channel_id: int, rows: Sequence[tu
     try:
         with session.savepoint():
             session.run(
-                """insert into push_attempt (merchant_id, attempt_id, channel_id, key, owner, state, opened_at, deadline)
+                """insert into push_attempt (merchant_id, attempt_id, channel_id, key, owner, state, opened_at,
+                deadline)
                    values (%(merchant_id)s, %(id)s, %(channel)s, %(key)s, %(owner)s, 'open', %(now)s, %(deadline)s)""",
                 id=attempt_id, channel=channel_id, key=key, owner=owner, now=session.now, deadline=deadline,
             )  # fmt: skip
@@ -132,7 +137,9 @@ def take_over(runtime: Runtime, session: Session, channel_id: int) -> Attempt | 
            where p.merchant_id = %(merchant_id)s and p.attempt_id = %(id)s order by p.owner_id""",
         id=row.attempt_id,
     )
-    writes = {r.owner_id: StockWrite(StockKey(r.stock_key, r.location_key), r.expected, r.target, r.relative) for r in rows}
+    writes = {
+        r.owner_id: StockWrite(StockKey(r.stock_key, r.location_key), r.expected, r.target, r.relative) for r in rows
+    }
     return Attempt(row.attempt_id, row.key, fence, writes, row.opened_at)
 
 
@@ -166,7 +173,10 @@ def record(
     written = [owner for owner, t in told.items() if t.outcome == "written"]
     belief.move(session, {owner: attempt.rows[owner].target - attempt.rows[owner].expected for owner in written})
     _settle(session, channel_id, attempt, written)
-    counts = {name: sum(t.outcome == name for t in told.values()) for name in ("written", "conflict", "rejected", "unknown", "unsent")}
+    counts = {
+        name: sum(t.outcome == name for t in told.values())
+        for name in ("written", "conflict", "rejected", "unknown", "unsent")
+    }
     return Recorded(*counts.values())
 
 

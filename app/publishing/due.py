@@ -51,7 +51,8 @@ select o.owner_id, c.location_id,
                       and l.location_id = c.location_id), 0) end as units
 from stock_owner o
 join item i on i.merchant_id = o.merchant_id and i.item_id = o.item_id
-join channel_location c on c.merchant_id = o.merchant_id and c.channel_id = o.channel_id and c.location_key = o.location_key
+join channel_location c on c.merchant_id = o.merchant_id and c.channel_id = o.channel_id and c.location_key =
+    o.location_key
 where o.merchant_id = %(merchant_id)s and o.owner_id = any(%(owners)s)
 """
 CONFLICTS_MAX = 2  # after so many, a reduction goes out as a relative change

@@ -22,9 +22,11 @@ from connectors.errors import ChannelError
 LOOK_DELAY_S = 3  # a hint mostly explains itself by the order that is right behind it
 
 _CONTRADICTED = """
-select o.owner_id, o.stock_key, o.location_key, o.believed, o.observed, o.observed_at, o.belief_revision, o.observed_revision,
+select o.owner_id, o.stock_key, o.location_key, o.believed, o.observed, o.observed_at, o.belief_revision,
+    o.observed_revision,
        o.unclear_attempt_id, p.target - p.expected as unclear_delta
-from stock_owner o left join push_row p on p.merchant_id = o.merchant_id and p.attempt_id = o.unclear_attempt_id and p.owner_id = o.owner_id
+from stock_owner o left join push_row p on p.merchant_id = o.merchant_id and p.attempt_id = o.unclear_attempt_id and
+    p.owner_id = o.owner_id
 where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
   and o.observed_revision is not null and (o.unclear_attempt_id is null or o.look_since is null)
   and exists (select from channel_poll c where c.merchant_id = o.merchant_id and c.channel_id = o.channel_id
@@ -130,8 +132,13 @@ def _open_drift(session: Session, channel_id: int, rows: Sequence[Row]) -> None:
         (
             "drift",
             f"{row.stock_key} {row.location_key}".strip(),
-            f"the channel showed {row.observed}, its orders explain {row.believed}; the ledger's number is written again",
-            {"owner_id": row.owner_id, "observed": row.observed, "believed": row.believed, "observed_at": row.observed_at},
+            f"the channel showed {row.observed}, its orders explain {row.believed}: ours is written again",
+            {
+                "owner_id": row.owner_id,
+                "observed": row.observed,
+                "believed": row.believed,
+                "observed_at": row.observed_at,
+            },
         )
         for row in rows
     ]

@@ -1,8 +1,8 @@
 """What number a channel should show for a stock owner, and why. Pure.
 
-    single-number channel   the sum over its locations of available, or of the kit's available
-    channel with locations  available, or the kit's available, at that location
-    then less the buffer, clamped to [min, max], never below 0
+single-number channel   the sum over its locations of available, or of the kit's available
+channel with locations  available, or the kit's available, at that location
+then less the buffer, clamped to [min, max], never below 0
 """
 
 from __future__ import annotations

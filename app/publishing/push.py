@@ -1,8 +1,8 @@
 """PUSH: plan what each due listing should show, write it, record what the channel said.
 
-Three short transactions with the network between them. The attempt is stored before it is sent; a conflict waits for the
-channel's orders; an unclear outcome is read back or, where the vendor remembers keys, sent again under the same key. One
-bad row never holds up the others.
+Three short transactions with the network between them. The attempt is stored before it is sent; a conflict waits for
+the channel's orders; an unclear outcome is read back or, where the vendor remembers keys, sent again under the same
+key. One bad row never holds up the others.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from app.publishing import attempts
 from app.publishing.attempts import REPLAY_MAX, Attempt, Recorded, to_write
 from app.publishing.due import Due, list_due, settle_due
 from app.publishing.look import read_numbers
-from connectors.base import Connector, StockWrite, Unknown, Unsent, WriteMode, WriteOutcome
+from connectors.base import StockWrite, Unknown, Unsent, WriteMode, WriteOutcome
 from connectors.errors import ChannelError, Malformed, OutcomeUnknown
 
 REPLAY_AFTER_S = 1.0
 PAUSE_S = 2.0
 PAUSE_REFUSED_S = 60.0
+NOTHING_RECORDED = Recorded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Pushed:
 
     rows: int = 0
     settled: int = 0
-    recorded: Recorded = Recorded()
+    recorded: Recorded = NOTHING_RECORDED
     error: str = ""
 
 
@@ -115,7 +116,7 @@ def _finish_left(runtime: Runtime, merchant_id: int, channel: Channel, attempt: 
     if connector.abilities.replays_by_key and now - attempt.opened_at < REPLAY_MAX:
         return _send(runtime, merchant_id, channel, attempt)
     outcomes = [Unknown(row.key, "no_answer") for row in attempt.rows.values()]
-    return _record(runtime, merchant_id, channel, attempt, outcomes, "no_answer")
+    return _record(runtime, merchant_id, channel, attempt, outcomes, error="no_answer")
 
 
 def _send(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt) -> Pushed:
@@ -127,12 +128,14 @@ def _send(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt
         return _unanswered(runtime, merchant_id, channel, attempt, error)
     except ChannelError as error:
         if not error.permanent and connector.abilities.replays_by_key:
-            # An earlier sending may have been applied, and no vendor says whether a throttled one was: the same key again.
+            # An earlier sending may have been applied, and no vendor says whether a throttled one was: the same key.
             return _unanswered(runtime, merchant_id, channel, attempt, error)
         unsent: list[WriteOutcome] = [Unsent(row.key) for row in attempt.rows.values()]
-        _record(runtime, merchant_id, channel, attempt, unsent, error.reason)
+        recorded = _record(runtime, merchant_id, channel, attempt, unsent, error=error.reason)
+        if error.permanent and not attempt.owner.endswith(attempt.key):
+            return recorded  # a repetition: the first sending had failed, and what is due goes out under a new key
         return _paused(runtime, merchant_id, channel.channel_id, error)
-    return _record(runtime, merchant_id, channel, attempt, outcomes, None)
+    return _record(runtime, merchant_id, channel, attempt, outcomes, error=None)
 
 
 def _unanswered(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt, error: ChannelError) -> Pushed:
@@ -144,11 +147,17 @@ def _unanswered(runtime: Runtime, merchant_id: int, channel: Channel, attempt: A
             attempts.leave_unclear(session, attempt, now + timedelta(seconds=pause), error.reason)
         return Pushed(len(attempt.rows), error=error.reason)
     outcomes = [Unknown(row.key, error.reason) for row in attempt.rows.values()]
-    return _record(runtime, merchant_id, channel, attempt, outcomes, error.reason)
+    return _record(runtime, merchant_id, channel, attempt, outcomes, error=error.reason)
 
 
 def _record(
-    runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt, outcomes: Sequence[WriteOutcome], error: str | None
+    runtime: Runtime,
+    merchant_id: int,
+    channel: Channel,
+    attempt: Attempt,
+    outcomes: Sequence[WriteOutcome],
+    *,
+    error: str | None,
 ) -> Pushed:
     now = runtime.clock()
     with runtime.begin(merchant_id, now) as session:

@@ -19,7 +19,7 @@ WAITING = {
     "listing_gone": "the channel has no such product any more",
     "listing_refused": "the channel refused the last number: see the case, then write again",
     "place_not_mapped": "the channel's location is not mapped to one of ours",
-    "push_failing": "the channel does not take writes now: it is tried again by itself",
+    "push_failing": "numbers can't be written there now and are tried again",
     "write_in_flight": "a write is on its way and was not answered yet",
     "unclear_write": "a write got no clear answer: the number is read back before anything else is sent",
     "awaiting_orders": "the channel's number had moved: its orders are read before the next write",
@@ -28,6 +28,8 @@ WAITING = {
     "unlocated_order": "an order of this channel has no location yet: its units are held until it has one",
     "never_seen": "the channel's number was not read yet",
 }
+# Of these, what ends by itself and needs nobody.
+QUIET = frozenset({"write_in_flight", "to_be_looked_at", "never_seen", "channel_paused", "channel_shadow"})
 STEPS = {
     "available": "available in the ledger",
     "buffer": "less the buffer",

@@ -53,7 +53,7 @@ def audit(runtime: Runtime, merchant_id: int, channel_id: int) -> Audited:
         fail_poll(runtime, merchant_id, channel_id, ("stock", claimed.attempt), error)
         return Audited(numbers, contradicted, error.reason)
     every = runtime.settings.sync.audit_interval_s
-    end_poll(runtime, merchant_id, channel_id, ("stock", claimed.attempt), now, every)
+    end_poll(runtime, merchant_id, channel_id, ("stock", claimed.attempt), through=now, every_s=every)
     return Audited(numbers, contradicted)
 
 

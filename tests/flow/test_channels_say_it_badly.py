@@ -38,7 +38,9 @@ def test_the_same_delivery_again_moves_nothing_even_a_day_later(street: Street) 
         assert street.world.available("mug") == 7
         street.world.now += timedelta(days=1)
     with street.world.session() as session:
-        assert session.value("select count(*) from movement where merchant_id = %(merchant_id)s and source = 'order'") == 1
+        assert (
+            session.value("select count(*) from movement where merchant_id = %(merchant_id)s and source = 'order'") == 1
+        )
 
 
 def test_an_older_state_that_arrives_late_is_ignored(street: Street) -> None:

@@ -30,7 +30,9 @@ def agree(street: Street, shops: tuple[PretendShopify, WooShop], sku: str, numbe
     assert street.world.verify() == []
 
 
-def test_a_shopify_order_is_placed_shipped_and_returned_to_stock(street: Street, shops: tuple[PretendShopify, WooShop]) -> None:
+def test_a_shopify_order_is_placed_shipped_and_returned_to_stock(
+    street: Street, shops: tuple[PretendShopify, WooShop]
+) -> None:
     order = shops[0].place_order([("mug", 3), ("cup", 1)])
     assert order is not None
     agree(street, shops, "mug", 7)
@@ -45,7 +47,9 @@ def test_a_shopify_order_is_placed_shipped_and_returned_to_stock(street: Street,
     assert street.world.balance("cost_of_goods_sold") == 8
 
 
-def test_a_cancelled_shopify_order_gives_back_what_had_not_left(street: Street, shops: tuple[PretendShopify, WooShop]) -> None:
+def test_a_cancelled_shopify_order_gives_back_what_had_not_left(
+    street: Street, shops: tuple[PretendShopify, WooShop]
+) -> None:
     order = shops[0].place_order([("mug", 3)])
     assert order is not None
     agree(street, shops, "mug", 7)
