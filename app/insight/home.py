@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.core.db import Row, Session
+from app.insight.items import available_by_sku
 from app.insight.movements import MovementRow, list_recent
 
 LATE = timedelta(minutes=5)  # numbers due longer than this are late
@@ -128,10 +129,11 @@ class CaseRow:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Everything the home page says."""
+    """Everything the home page says. `available`: what is left now of the items that just moved, by SKU."""
 
     channels: Sequence[ChannelView]
     movements: Sequence[MovementRow]
+    available: Mapping[str, int]
     parked: Sequence[ParkedGroup]
     cases: Sequence[CaseRow]
 
@@ -140,7 +142,9 @@ def read_home(session: Session) -> Home:
     """The home page's data in a constant number of statements."""
     parked = [ParkedGroup(*row) for row in session.rows(_PARKED)]
     cases = [CaseRow(*row) for row in session.rows(_CASES)]
-    return Home(list_channel_views(session), list_recent(session), parked, cases)
+    moved = list_recent(session)
+    available = available_by_sku(session, {row.sku for row in moved})
+    return Home(list_channel_views(session), moved, available, parked, cases)
 
 
 def list_channel_views(session: Session) -> Sequence[ChannelView]:

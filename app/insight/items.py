@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -112,6 +112,12 @@ def get_item_row(session: Session, item_id: int) -> ItemRow:
     """One item with its units and worth; the id must be of an item that was just read."""
     sql = f"select {_COLUMNS} from item i {_LEVELS} where i.merchant_id = %(merchant_id)s and i.item_id = %(item)s"  # noqa: S608
     return ItemRow(*session.rows(sql, item=item_id)[0])
+
+
+def available_by_sku(session: Session, skus: Collection[str]) -> dict[str, int]:
+    """What is available of these items over all places, by SKU; unknown ones are left out."""
+    sql = f"select {_COLUMNS} from item i {_LEVELS} where i.merchant_id = %(merchant_id)s and i.sku = any(%(skus)s)"  # noqa: S608
+    return {row.sku: row.available for row in session.rows(sql, skus=list(skus))}
 
 
 def list_levels(session: Session, item_id: int) -> Sequence[LevelRow]:

@@ -107,6 +107,7 @@ STATES = {
     "opening": "opening",
     "assembly": "assembly",
 }
+CHANNEL_STATES = {"active": "Active", "paused": "Paused", "shadow": "Looking only", "disconnected": "Disconnected"}
 RESOURCES = {"order": "orders", "stock": "stock", "product": "products", "unknown": "deliveries"}
 
 

@@ -1,42 +1,29 @@
-"""Building the Flask application from a runtime: blueprints, error answers, security headers."""
+"""Building the Flask application from a runtime: blueprints, access, error answers, security headers."""
 
 from __future__ import annotations
 
-from flask import Flask, Response, jsonify
-from werkzeug.exceptions import HTTPException
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.core.errors import PerpetualError, Unavailable, problem_json
-from app.core.log import get_logger
 from app.core.runtime import Runtime
-from app.web import health, webhooks
-
-log = get_logger("web")
+from app.web import access, errors, headers, health, pages, shown, webhooks
+from app.web.live import Live
 
 
 def create_app(runtime: Runtime) -> Flask:
     """A new application bound to a runtime; nothing is connected before the first request."""
     app = Flask(__name__)
+    app.url_map.merge_slashes = False  # a SKU may hold two
     app.config["MAX_CONTENT_LENGTH"] = runtime.settings.server.body_max_bytes
     app.extensions["runtime"] = runtime
     app.extensions["flusher"] = webhooks.make_flusher(runtime)
-    app.register_blueprint(webhooks.blueprint)
-    app.register_blueprint(health.blueprint)
-    app.register_error_handler(PerpetualError, _perpetual_error)
-    app.register_error_handler(Exception, _unexpected)
+    app.extensions["live"] = Live(runtime)
+    for blueprint in (webhooks.blueprint, health.blueprint, pages.blueprint):
+        app.register_blueprint(blueprint)
+    access.guard(app)
+    errors.install(app)
+    headers.install(app)
+    shown.install(app)
+    if hops := runtime.settings.server.proxy_hops:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     return app
-
-
-def _perpetual_error(error: PerpetualError) -> Response:
-    response = jsonify(problem_json(error))
-    response.status_code = int(error.status)
-    response.content_type = "application/problem+json"
-    if isinstance(error, Unavailable):
-        response.headers["Retry-After"] = str(error.retry_after_s)
-    return response
-
-
-def _unexpected(error: Exception) -> Response | HTTPException:
-    if isinstance(error, HTTPException):
-        return error
-    log.exception("request_crashed", reason="internal_error")
-    return _perpetual_error(Unavailable("internal_error", "something broke here; it was logged"))
