@@ -200,14 +200,14 @@ def run_verify(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def run_why(arguments: argparse.Namespace, settings: Settings) -> int:
     """The tree behind a shown number."""
-    from app.publishing import why
+    from app.publishing import why, why_text
 
     def explain(runtime: Runtime) -> int:
         now = runtime.clock()
         merchant = get_merchant(runtime.database, now, arguments.merchant)
         with runtime.begin(merchant.merchant_id, now) as session:
             answer = why.run(session, arguments.sku, arguments.channel)
-        print(why.as_json(answer) if arguments.json else why.as_text(answer))
+        print(why_text.as_json(answer) if arguments.json else why_text.as_text(answer))
         return 0
 
     return _with_runtime(settings, explain)

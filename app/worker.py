@@ -192,7 +192,11 @@ def housekeeping(runtime: Runtime) -> bool:
     with runtime.database.across(now) as session:
         if not session.value("select pg_try_advisory_xact_lock(%(key)s)", key=_LEADER):
             return False
+        inbox = runtime.settings.inbox
         session.run(
-            "select keep_inbox_partitions(%(today)s, %(keep)s)", today=now.date(), keep=runtime.settings.inbox.keep_days
+            "select keep_inbox_partitions(%(today)s, %(keep)s, %(unreadable)s), compact_due()",
+            today=now.date(),
+            keep=inbox.keep_days,
+            unreadable=inbox.unreadable_keep_days,
         )
     return True

@@ -156,7 +156,7 @@ def _raise_typed(error: DBAPIError) -> NoReturn:
     cause = error.orig
     if isinstance(cause, psycopg.errors.IntegrityError) and cause.diag.constraint_name:
         raise ConstraintViolated(cause.diag.constraint_name) from error
-    if isinstance(cause, psycopg.OperationalError):
+    if isinstance(cause, (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)):
         raise Unavailable("database_unavailable", "the database can't be reached or can't write now") from error
     raise error
 

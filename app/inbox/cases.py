@@ -29,6 +29,9 @@ def of_orders(session: Session, channel_id: int, chosen: Sequence[tuple[OrderRow
         for problem in seen.snapshot.problems:
             subject = f"{order.order_key} {problem.line_key or ''}".strip()
             cases.append((problem.reason, subject, f"order {number}: {problem.detail}", {"order_id": order.order_id}))
+        if order.currency and seen.snapshot.currency and order.currency != seen.snapshot.currency:
+            changed_to = f"order {number} was placed in {order.currency} and now says {seen.snapshot.currency}"
+            cases.append(("currency_changed", order.order_key, changed_to, {}))
         if seen.snapshot.frozen:
             cases.append(
                 ("order_trashed", order.order_key, f"order {number} is in the trash; its stock is held as it was", {})

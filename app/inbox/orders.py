@@ -20,7 +20,7 @@ where not exists (select from sales_order o where o.merchant_id = %(merchant_id)
 order by k on conflict do nothing
 """
 _LOCK_ORDERS = """
-select order_id, order_key, version, digest, observed_at, posting_no, complete, located, frozen from sales_order
+select order_id, order_key, version, digest, observed_at, posting_no, complete, located, frozen, currency from sales_order
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and order_key = any(%(keys)s)
 order by order_key for update
 """
@@ -84,6 +84,7 @@ class OrderRow:
     complete: bool
     located: bool
     frozen: bool
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

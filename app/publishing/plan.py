@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How a listing shows stock. `shown_max` None: no upper bound."""
+    """How a listing shows stock: units and a percentage held back, bounds. `shown_max` None: no upper bound."""
 
     buffer: int = 0
+    buffer_percent: int = 0
     shown_min: int = 0
     shown_max: int | None = None
 
@@ -33,8 +34,9 @@ def plan(available: Mapping[int, int], rule: Rule) -> Plan:
     total = sum(available.values())
     reasons = [("available", total)]
     number = total
-    if rule.buffer:
-        number -= rule.buffer
+    held_back = rule.buffer + (max(total, 0) * rule.buffer_percent + 99) // 100
+    if held_back:
+        number -= held_back
         reasons.append(("buffer", number))
     lowest = max(rule.shown_min, 0)
     if number < lowest:

@@ -26,8 +26,10 @@ def make_flusher(runtime: Runtime) -> Flusher:
 @blueprint.post("/<platform>/<key>")
 def deliver(platform: str, key: str | None = None) -> Response:
     """One delivery. 413 over the bound, 503 with Retry-After when it can't be stored now."""
-    if request.content_length is None or request.content_length > BODY_MAX:
-        raise TooLarge("body_too_large", f"a delivery has a length of at most {BODY_MAX} bytes")
+    if (request.content_length or 0) > BODY_MAX:
+        raise TooLarge("body_too_large", f"a delivery has at most {BODY_MAX} bytes")
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise TooLarge("compressed_body", "no shop compresses its deliveries, and nothing is inflated here")
     headers = {name.lower(): value for name, value in request.headers.items()}
     flusher: Flusher = current_app.extensions["flusher"]
     receipt = flusher.submit(Delivery(platform, key, headers, request.get_data(cache=False)))

@@ -68,6 +68,8 @@ create table stock_owner (
     state           text not null default 'managed' check (state in ('managed', 'untracked', 'bundle', 'gone', 'refused')),
     reason          text not null default '',
     buffer          bigint not null default 0 check (buffer >= 0),
+    buffer_percent  integer not null default 0 check (buffer_percent between 0 and 100),
+    location_ids    bigint[],
     shown_min       bigint not null default 0 check (shown_min >= 0),
     shown_max       bigint check (shown_max >= shown_min),
     believed        bigint,
@@ -309,9 +311,11 @@ begin
     select n.merchant_id, n.channel_id, nextval('due_listing_seq'), n.owner_id, step_now()
     from after n join before b using (merchant_id, owner_id)
     where n.state = 'managed' and n.item_id is not null
-      and (n.item_id, n.state, n.buffer, n.shown_min, n.shown_max, n.believed, n.awaiting_since is null)
+      and (n.item_id, n.state, n.buffer, n.buffer_percent, n.location_ids, n.shown_min, n.shown_max, n.believed,
+           n.awaiting_since is null)
           is distinct from
-          (b.item_id, b.state, b.buffer, b.shown_min, b.shown_max, b.believed, b.awaiting_since is null);
+          (b.item_id, b.state, b.buffer, b.buffer_percent, b.location_ids, b.shown_min, b.shown_max, b.believed,
+           b.awaiting_since is null);
     return null;
 end $$;
 create trigger mark_due after update on stock_owner

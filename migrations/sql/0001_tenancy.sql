@@ -40,8 +40,10 @@ begin
 end $$;
 
 -- Who has something to do now: one row per merchant, channel and act. An index tells each without reading the rows.
+-- Planned once a session: asked many times a second, planning over the inbox's partitions would cost ten times the looking.
 create function list_work(p_now timestamptz) returns table (merchant_id bigint, channel_id bigint, act text)
-    language sql stable security definer set search_path = public as $$
+    language sql stable security definer set search_path = public set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off as $$
     select c.merchant_id, c.channel_id, 'process' from channel c
     where c.state <> 'disconnected' and exists (
         select from inbox i where i.merchant_id = c.merchant_id and i.channel_id = c.channel_id
@@ -77,7 +79,7 @@ create function put_setting(p_name text, p_value text) returns void
     insert into instance_setting values (p_name, p_value) on conflict (name) do update set value = excluded.value $$;
 
 -- Partitions a few days ahead; old ones are dropped once nothing in them waits.
-create function keep_inbox_partitions(p_today date, p_keep_days integer) returns integer
+create function keep_inbox_partitions(p_today date, p_keep_days integer, p_unreadable_days integer) returns integer
     language plpgsql security definer set search_path = public as $$
 declare d date; part record; waiting boolean; dropped integer := 0;
 begin
@@ -102,9 +104,24 @@ begin
             end if;
         end if;
     end loop;
+    -- What could not be read may hold anybody's data: it goes sooner, only the fact that it came stays.
+    update inbox set body = null, state = 'done', done_at = p_today
+    where state = 'parked' and topic = 'unreadable' and received_on < p_today - p_unreadable_days;
     return dropped;
 end $$;
-select keep_inbox_partitions(current_date, 8);
+
+-- A channel that is paused for long has many due rows for one owner; one is enough.
+create function compact_due() returns bigint
+    language sql security definer set search_path = public as $$
+    with gone as (
+        delete from due_listing d using (
+            select merchant_id, channel_id, owner_id, max(due_id) as newest from due_listing
+            group by merchant_id, channel_id, owner_id having count(*) > 50) o
+        where d.merchant_id = o.merchant_id and d.channel_id = o.channel_id and d.owner_id = o.owner_id and d.due_id < o.newest
+        returning 1)
+    select count(*) from gone
+$$;
+select keep_inbox_partitions(current_date, 8, 7);
 
 revoke execute on all functions in schema public from public;
 grant execute on all functions in schema public to perpetual_app;
