@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import datetime
 
 from app.core.clock import monotonic_s
 from app.core.db import Session
 from app.core.errors import Unavailable
 from app.core.runtime import Runtime
-from app.demo.shops import Street
+from app.demo.shops import Street, numbers_of
 from app.publishing.due import read_plans
 from connectors.base import StockKey
 
@@ -52,17 +53,23 @@ def mismatches(runtime: Runtime, merchant_id: int, street: Street) -> list[str]:
     """Listings whose shop shows another number than it should, in a few words each."""
     found = []
     for name, channel_id in street.channels.items():
-        with runtime.begin(merchant_id, runtime.clock()) as session:
-            targets = _targets(session, channel_id)
+        shown = numbers_of(street.shops[name])
         with street.fronts[name].lock:
-            shown = street.numbers(name)
-            numbers = {key: shown(key) for key in targets}
-        found += [
-            f"{name} {key.stock_key} {key.location_key}: shows {numbers[key]}, should show {target}"
-            for key, target in targets.items()
-            if numbers[key] != target
-        ]
+            found += channel_mismatches(runtime, merchant_id, channel_id, shown)
     return found
+
+
+def channel_mismatches(
+    runtime: Runtime, merchant_id: int, channel_id: int, shown: Callable[[StockKey], int | None]
+) -> list[str]:
+    """The same for one channel. Hold its shop's lock."""
+    with runtime.begin(merchant_id, runtime.clock()) as session:
+        targets = _targets(session, channel_id)
+    return [
+        f"{key.stock_key} {key.location_key}: shows {number}, should show {target}"
+        for key, target in targets.items()
+        if (number := shown(key)) != target
+    ]
 
 
 def _targets(session: Session, channel_id: int) -> dict[StockKey, int]:

@@ -84,14 +84,6 @@ class Street:
             with front.lock:
                 self.shops[name].context.faults = quiet(self.shops[name].context.faults)
 
-    def numbers(self, name: str) -> Callable[[StockKey], int | None]:
-        """What the shop shows under a stock key, None where it has no number. Hold the lock while asking."""
-        if name == SHOPIFY:
-            inventory = self.shopify.inventory
-            return lambda key: inventory.available(number(key.stock_key), number(key.location_key))
-        products = self.woo.state.products
-        return lambda key: products[int(key.stock_key.rpartition("/")[2])].stock
-
     def save(self, path: Path) -> None:
         """Write both shops down, whole or not at all."""
         memory: dict[str, object] = {"places": self.places}
@@ -152,14 +144,9 @@ def fill(street: Street, places: Sequence[str], stock: Sequence[Good]) -> None:
 
 def connect_street(street: Street, runtime: Runtime, merchant: Merchant, origin: str, names: Sequence[str]) -> None:
     """Connect both shops; `origin` is where Perpetual's web process will be."""
-    tokens = {"access_token": ACCESS_TOKEN, WEBHOOK_SECRETS: WEBHOOK_SECRET}
-    key = Key()
-    keys = {"consumer_key": key.consumer_key, "consumer_secret": key.consumer_secret, WEBHOOK_SECRETS: WOO_SECRET}
-    bases = {name: front.base_url for name, front in street.fronts.items()}
-    shopify = NewChannel("shopify", SHOPIFY, DOMAIN, bases[SHOPIFY], tokens, {})
-    woo = NewChannel("woocommerce", WOO, WOO_ADDRESS, bases[WOO], keys, {})
     ours = dict(zip(names, merchant.places, strict=True))
-    for new, places in ((shopify, ours), (woo, None)):
+    for new in channel_drafts({name: front.base_url for name, front in street.fronts.items()}):
+        places = ours if new.name == SHOPIFY else None
         street.channels[new.name] = connect(
             runtime, merchant.merchant_id, new, webhook_url=_webhook_url(origin, new.name), places=places
         )
@@ -191,6 +178,26 @@ def reconnect_street(street: Street, runtime: Runtime, merchant: Merchant, origi
         secret = shop.credentials[WEBHOOK_SECRETS]
         url = _webhook_url(origin, channel.name)
         runtime.connectors[channel.platform].write_webhooks(runtime.open_http(), shop, url=url, secret=secret)
+
+
+def channel_drafts(bases: Mapping[str, str]) -> list[NewChannel]:
+    """Both channels as they are connected; `bases` by the channels' names."""
+    tokens = {"access_token": ACCESS_TOKEN, WEBHOOK_SECRETS: WEBHOOK_SECRET}
+    key = Key()
+    keys = {"consumer_key": key.consumer_key, "consumer_secret": key.consumer_secret, WEBHOOK_SECRETS: WOO_SECRET}
+    return [
+        NewChannel("shopify", SHOPIFY, DOMAIN, bases[SHOPIFY], tokens, {}),
+        NewChannel("woocommerce", WOO, WOO_ADDRESS, bases[WOO], keys, {}),
+    ]
+
+
+def numbers_of(shop: Pretend) -> Callable[[StockKey], int | None]:
+    """What a shop shows under a stock key, None where it has no number. Hold the lock while asking."""
+    if isinstance(shop, PretendShopify):
+        inventory = shop.inventory
+        return lambda key: inventory.available(number(key.stock_key), number(key.location_key))
+    products = shop.state.products
+    return lambda key: products[int(key.stock_key.rpartition("/")[2])].stock
 
 
 def _webhook_url(origin: str, name: str) -> str:

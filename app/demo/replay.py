@@ -1,0 +1,151 @@
+"""The replay: real order lines through both shops as fast as they go, on the data's own clock.
+
+The shops speak their wire format (signed bodies, REST, GraphQL), handed over in this process, and Perpetual's own steps
+run in turns with them: webhooks are received in batches, processed, answered with reads and writes. Every few hours of
+the data's time everything is brought to rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import zlib
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+
+from app.core.clock import monotonic_s
+from app.core.config import Settings
+from app.core.log import configure
+from app.demo.home import only_one, prepare_home
+from app.demo.mall import Mall, open_mall
+from app.demo.report import as_json, as_text
+from app.demo.retail import RetailOrder, read_catalogue, read_orders
+from app.demo.shops import SHOPIFY, WOO, dice
+from app.demo.stockroom import Stockroom
+from app.wiring import build, embedded_of
+
+REST_EVERY = timedelta(hours=4)
+SHIP_AFTER_H = (2.0, 96.0)
+RECEIVE_EVERY = timedelta(days=7)
+SALES_KEPT = 40  # of an item in a shop, for returns to find
+ORDERS_KEPT = timedelta(days=60)
+TELL_EVERY_S = 15.0
+
+
+@dataclass
+class Replay:
+    """One replay of a file."""
+
+    mall: Mall
+    stockroom: Stockroom
+    say: Callable[[str], None]
+    orders: int = 0
+    lines: int = 0
+    short_units: int = 0
+    _shipping: list[tuple[datetime, int, str, str]] = field(default_factory=list)
+    _sold: defaultdict[tuple[str, str], deque[str]] = field(
+        default_factory=lambda: defaultdict(lambda: deque(maxlen=SALES_KEPT))
+    )
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def run(self, orders: Iterator[RetailOrder]) -> None:
+        """Sell everything; the street is at rest afterwards."""
+        mall = self.mall
+        rest_at = receive_at = mall.now
+        tell_at = monotonic_s() + TELL_EVERY_S
+        for order in orders:
+            self._ship_until(order.at)
+            mall.now = max(mall.now, order.at)
+            if mall.now >= receive_at:
+                mall.rest()
+                self.stockroom.receive(mall)
+                receive_at = mall.now + RECEIVE_EVERY
+            if mall.now >= rest_at:
+                mall.rest()
+                mall.forget(mall.now - ORDERS_KEPT)
+                rest_at = mall.now + REST_EVERY
+            self._play(order)
+            if monotonic_s() >= tell_at:
+                self.say(f"  {mall.now:%Y-%m-%d}: {self.lines} lines")
+                tell_at += TELL_EVERY_S
+        self._ship_until(mall.now + timedelta(hours=SHIP_AFTER_H[1]))
+        mall.rest()
+
+    def _ship_until(self, at: datetime) -> None:
+        while self._shipping and self._shipping[0][0] <= at:
+            due, _, shop, order = heapq.heappop(self._shipping)
+            self.mall.now = max(self.mall.now, due)
+            self.mall.ship(shop, order)
+
+    def _play(self, order: RetailOrder) -> None:
+        shop = SHOPIFY if zlib.crc32(order.order_id.encode()) % 2 else WOO
+        bought = {sku: units for sku, units in order.units.items() if units > 0}
+        self.orders += 1
+        self.lines += order.lines
+        if bought:
+            self._sell(shop, bought)
+        for sku, units in order.units.items():
+            if units < 0:
+                self._take_back(shop, sku, -units)
+
+    def _sell(self, shop: str, wanted: dict[str, int]) -> None:
+        """A buyer takes what is shown and leaves the rest."""
+        self.stockroom.note(wanted)
+        basket = {sku: min(units, self.mall.shown(shop, sku)) for sku, units in wanted.items()}
+        self.short_units += sum(wanted.values()) - sum(max(0, units) for units in basket.values())
+        basket = {sku: units for sku, units in basket.items() if units > 0}
+        key = self.mall.sell(shop, list(basket.items())) if basket else None
+        if key is None:
+            return
+        for sku in basket:
+            self._sold[shop, sku].append(key)
+        due = self.mall.now + timedelta(hours=self.mall.rng.uniform(*SHIP_AFTER_H))
+        heapq.heappush(self._shipping, (due, next(self._numbers), shop, key))
+
+    def _take_back(self, shop: str, sku: str, units: int) -> None:
+        """Back on the shelf: from the latest orders of this shop that still have some, the rest without an order."""
+        orders = self._sold[shop, sku]
+        while units and orders:
+            units -= self.mall.refund(shop, orders[-1], sku, units)
+            if units:
+                orders.pop()
+        if units:
+            self.stockroom.take_back(self.mall, sku, units)
+
+
+def replay(args: argparse.Namespace, settings: Settings) -> int:
+    """The replay from the command line."""
+    sync = settings.sync.model_copy(
+        update={
+            "push_batch_max": 250,
+            "process_batch_max": 200,
+            "poll_interval_s": 604_800,
+            "audit_interval_s": 604_800,
+        }
+    )
+    settings = settings.model_copy(update={"sync": sync})
+    say: Callable[[str], None] = (lambda text: None) if args.json else (lambda text: print(text, flush=True))
+    with only_one(settings.data.dir.resolve()):
+        configure(settings.log.format, "ERROR" if settings.log.level == "INFO" else settings.log.level)
+        catalogue = read_catalogue(args.replay)
+        started = prepare_home(settings, empty=True)
+        runtime = build(settings, name="replay")
+        try:
+            began = monotonic_s()
+            first = min(item.first_at for item in catalogue.values())
+            stockroom = Stockroom(catalogue, dice(args.seed))
+            mall = open_mall(runtime, stockroom, first - timedelta(hours=12), args.seed)
+            say(f"{len(catalogue)} items are in both shops; selling {args.replay.name}.")
+            played = Replay(mall, stockroom, say)
+            played.run(read_orders(args.replay))
+            report = mall.report(stockroom, played.orders, played.lines, monotonic_s() - began)
+            print(as_json(report) if args.json else as_text(report), flush=True)
+            return 0 if report.is_good else 1
+        finally:
+            runtime.database.close()
+            embedded = embedded_of(settings)
+            if embedded is not None and started:
+                embedded.stop()
