@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from app.accounts.merchants import get_merchant, list_merchants
+from app.core.backup import backup, restore
 from app.core.config import Settings, load_settings
 from app.core.embedded import Embedded
 from app.core.errors import ConfigError, PerpetualError
@@ -23,7 +24,9 @@ from app.core.local_secrets import store_owner_password_hash
 from app.core.log import configure
 from app.core.passwords import hash_password
 from app.core.runtime import Runtime
+from app.ledger import opening
 from app.ledger.verify import verify
+from app.listings.catalogue import reopen_unknown
 from app.supervisor import Child, Supervisor
 from app.wiring import build, embedded_of, prepare, quiet_third_parties
 from app.worker import Worker
@@ -64,6 +67,12 @@ def build_parser() -> argparse.ArgumentParser:
     why.add_argument("sku")
     why.add_argument("--channel", help="only this channel, by name")
     why.add_argument("--json", action="store_true")
+    items = commands.add_parser("items", help="the catalogue").add_subparsers(required=True, metavar="WHAT")
+    importing = _add_merchant(_add(items, "import", run_items_import, "items with opening stock and cost from a CSV"))
+    importing.add_argument("file", type=Path)
+    importing.add_argument("--preview", action="store_true", help="say what would happen and write nothing")
+    for name, run in (("backup", run_backup), ("restore", run_restore)):
+        _add(commands, name, run, f"{name} the embedded database").add_argument("file", type=Path)
     config = commands.add_parser("config", help="configuration").add_subparsers(required=True, metavar="WHAT")
     _add(config, "check", run_config_check, "read the configuration and list every fault")
     owner = commands.add_parser("owner", help="the one owner of this installation").add_subparsers(
@@ -211,6 +220,55 @@ def run_why(arguments: argparse.Namespace, settings: Settings) -> int:
         return 0
 
     return _with_runtime(settings, explain)
+
+
+def run_items_import(arguments: argparse.Namespace, settings: Settings) -> int:
+    """All of the file or nothing; 1 with every fault's place when it has some."""
+
+    def bring_in(runtime: Runtime) -> int:
+        now, data = runtime.clock(), arguments.file.read_bytes()
+        merchant = get_merchant(runtime.database, now, arguments.merchant)
+        with runtime.begin(merchant.merchant_id, now) as session:
+            plan = opening.preview(session, data)
+            for fault in plan.faults:
+                print(fault.as_fault())
+            if plan.faults or arguments.preview:
+                print(f"{plan.items_new} new items, {plan.openings} opening stocks; nothing was written")
+                return 1 if plan.faults else 0
+            result = opening.commit_import(session, data, name=arguments.file.name)
+            reopen_unknown(session)
+        with runtime.database.across(now) as session:
+            session.run("select refresh_statistics()")
+        print(
+            f"{result.items_created} new items, {result.openings} opening stocks, {result.repeated} were there already"
+        )
+        return 0
+
+    return _with_runtime(settings, bring_in)
+
+
+def run_backup(arguments: argparse.Namespace, settings: Settings) -> int:
+    """The embedded database as one file; the data folder's secrets are not in it."""
+    return _with_embedded(settings, lambda embedded: backup(embedded, arguments.file), "written")
+
+
+def run_restore(arguments: argparse.Namespace, settings: Settings) -> int:
+    """A backup into an embedded database that is empty."""
+    return _with_embedded(settings, lambda embedded: restore(embedded, arguments.file), "restored")
+
+
+def _with_embedded(settings: Settings, act: Callable[[Embedded], object], done: str) -> int:
+    embedded = embedded_of(settings)
+    if embedded is None:
+        print("Your own database is yours to back up, with its own pg_dump.", file=sys.stderr)
+        return 2
+    started = embedded.ensure()
+    try:
+        act(embedded)
+    finally:
+        _stop_embedded(embedded, started=started)
+    print(f"The backup is {done}.")
+    return 0
 
 
 def run_config_check(arguments: argparse.Namespace, settings: Settings) -> int:

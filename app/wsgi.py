@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 from app.core.config import load_settings
@@ -13,3 +14,4 @@ quiet_third_parties()
 _settings = load_settings(config=None, data_dir=None, environ=os.environ)
 configure(_settings.log.format, _settings.log.level)
 application = create_app(build(_settings))
+gc.freeze()

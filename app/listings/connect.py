@@ -40,6 +40,8 @@ def connect(
         )  # fmt: skip
     shop = _shop(runtime, merchant_id, channel_id)
     import_catalogue(runtime, merchant_id, channel_id, connector, shop)
+    with runtime.database.across(runtime.clock()) as session:
+        session.run("select refresh_statistics()")
     secret = new.credentials.get(WEBHOOK_SECRETS, "").split(" ")[0]
     connector.write_webhooks(runtime.open_http(), shop, url=webhook_url, secret=secret)
     return channel_id

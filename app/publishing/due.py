@@ -28,7 +28,8 @@ _READY = """
                       and p.item_id = o.item_id)
 """
 _DUE = f"""
-select o.owner_id, o.stock_key, o.location_key, o.item_id, o.believed, o.buffer, o.buffer_percent, o.shown_min, o.shown_max, o.conflicts,
+select o.owner_id, o.stock_key, o.location_key, o.item_id, o.believed, o.buffer, o.buffer_percent, o.shown_min,
+    o.shown_max, o.conflicts,
        o.observed_revision is not null as contradicted, o.state, d.due_ids, d.since
 from (select owner_id, array_agg(due_id) as due_ids, min(marked_at) as since, min(due_id) as first
       from (select owner_id, due_id, marked_at from due_listing
@@ -89,7 +90,8 @@ def list_due(session: Session, channel_id: int, limit: int, owners: Collection[i
 
 
 def read_plans(session: Session, owners: Sequence[Row]) -> dict[int, Plan]:
-    """The plan of each owner row (owner_id, buffer, buffer_percent, shown_min, shown_max) from the levels as they are now."""
+    """The plan of each owner row (owner_id, buffer, buffer_percent, shown_min, shown_max) from the levels as they are
+    now."""
     available = read_available_by_owner(session, [row.owner_id for row in owners])
     return {
         row.owner_id: plan(available[row.owner_id], Rule(row.buffer, row.buffer_percent, row.shown_min, row.shown_max))

@@ -284,8 +284,11 @@ create function step_now() returns timestamptz language sql stable as $$
     select coalesce(nullif(current_setting('app.now', true), '')::timestamptz, clock_timestamp())
 $$;
 
+-- A statement without parameters is planned once per connection: planned for one row it would be quadratic for a batch.
+-- `execute` plans it for the rows there are.
 create function mark_levels() returns trigger language plpgsql as $$
 begin
+    execute $sql$
     insert into due_listing (merchant_id, channel_id, due_id, owner_id, marked_at)
     select o.merchant_id, o.channel_id, nextval('due_listing_seq'), o.owner_id, step_now()
     from (
@@ -298,7 +301,8 @@ begin
         join kit_component k on k.merchant_id = n.merchant_id and k.component_item_id = n.item_id
         where n.available <> b.available
     ) changed
-    join stock_owner o on o.merchant_id = changed.merchant_id and o.item_id = changed.item_id and o.state = 'managed';
+    join stock_owner o on o.merchant_id = changed.merchant_id and o.item_id = changed.item_id and o.state = 'managed'
+    $sql$;
     return null;
 end $$;
 create trigger mark_due after update on level
@@ -307,6 +311,7 @@ create trigger mark_due after update on level
 
 create function mark_owners() returns trigger language plpgsql as $$
 begin
+    execute $sql$
     insert into due_listing (merchant_id, channel_id, due_id, owner_id, marked_at)
     select n.merchant_id, n.channel_id, nextval('due_listing_seq'), n.owner_id, step_now()
     from after n join before b using (merchant_id, owner_id)
@@ -315,7 +320,8 @@ begin
            n.awaiting_since is null)
           is distinct from
           (b.item_id, b.state, b.buffer, b.buffer_percent, b.location_ids, b.shown_min, b.shown_max, b.believed,
-           b.awaiting_since is null);
+           b.awaiting_since is null)
+    $sql$;
     return null;
 end $$;
 create trigger mark_due after update on stock_owner

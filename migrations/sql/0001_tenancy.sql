@@ -110,6 +110,13 @@ begin
     return dropped;
 end $$;
 
+-- After much came at once the planner knows too little of it, and a merchant it does not know looks like one row.
+create function refresh_statistics() returns void
+    language plpgsql security definer set search_path = public as $$
+begin
+    analyze item, level, item_cost, cost_layer, movement, journal, listing, stock_owner, sales_order, order_line, order_position;
+end $$;
+
 -- A channel that is paused for long has many due rows for one owner; one is enough.
 create function compact_due() returns bigint
     language sql security definer set search_path = public as $$
