@@ -31,8 +31,16 @@ log = get_logger("live")
 class Live:
     """Owns the process's looking thread, started with the first stream and gone after the last."""
 
-    def __init__(self, runtime: Runtime, *, heartbeat_s: float = HEARTBEAT_S, stream_s: float = STREAM_S) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        look_every_s: float = LOOK_EVERY_S,
+        heartbeat_s: float = HEARTBEAT_S,
+        stream_s: float = STREAM_S,
+    ) -> None:
         self._runtime = runtime
+        self._look_every_s = look_every_s
         self._heartbeat_s = heartbeat_s
         self._stream_s = stream_s
         self._changed = threading.Condition()
@@ -106,7 +114,7 @@ class Live:
             with self._changed:
                 self._stamps |= {m: stamp for m, stamp in stamps.items() if m in self._watching}
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._stopping or not self._watching, timeout=LOOK_EVERY_S)
+                self._changed.wait_for(lambda: self._stopping or not self._watching, timeout=self._look_every_s)
 
     def _read(self, merchants: list[int]) -> dict[int, str]:
         stamps = {}
