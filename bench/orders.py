@@ -50,8 +50,8 @@ def _order(order: int, items: list[int], at: datetime) -> dict[str, Any]:
     number, when = FIRST_ID + order, at.isoformat(timespec="seconds")
     return {
         "id": number, "admin_graphql_api_id": f"gid://shopify/Order/{number}", "app_id": 580111, "browser_ip": "203.0.113.7",
-        "buyer_accepts_marketing": False, "cancel_reason": None, "cancelled_at": None, "cart_token": f"{number:032x}",
-        "checkout_id": number + 7, "checkout_token": f"{number + 7:032x}", "closed_at": None, "confirmed": True,
+        "buyer_accepts_marketing": False, "cancel_reason": None, "cancelled_at": None, "cart_token": _token(number),
+        "checkout_id": number + 7, "checkout_token": _token(number + 7), "closed_at": None, "confirmed": True,
         "client_details": {"accept_language": "en-CA", "browser_ip": "203.0.113.7", "user_agent": "Mozilla/5.0 (X11)"},
         "contact_email": "buyer@example.com", "created_at": when, "currency": "EUR", "current_total_price": "20.00",
         "current_subtotal_price_set": _money("20.00"), "current_total_price_set": _money("20.00"), "discount_codes": [],
@@ -59,7 +59,7 @@ def _order(order: int, items: list[int], at: datetime) -> dict[str, Any]:
         "landing_site": "/?utm_source=newsletter", "location_id": None, "name": f"#{order}", "note": None,
         "note_attributes": [], "number": order, "order_number": order, "payment_gateway_names": ["bogus"],
         "phone": "+15550100", "presentment_currency": "EUR", "processed_at": when, "source_name": "web", "tags": "",
-        "subtotal_price": "20.00", "tax_lines": [], "taxes_included": True, "test": False, "token": f"{number:032x}",
+        "subtotal_price": "20.00", "tax_lines": [], "taxes_included": True, "test": False, "token": _token(number + 9),
         "total_price": "20.00", "total_weight": 500, "updated_at": when, "user_id": None,
         "billing_address": _ADDRESS, "shipping_address": _ADDRESS,
         "customer": {"id": 7_000_000, "email": "buyer@example.com", "state": "disabled", "default_address": _ADDRESS},
@@ -79,6 +79,10 @@ def _line(order: int, index: int, item: int) -> dict[str, Any]:
         "variant_id": FIRST_ID + item, "variant_inventory_management": "shopify", "variant_title": None,
         "vendor": "bench", "tax_lines": [], "duties": [], "discount_allocations": [],
     }  # fmt: skip
+
+
+def _token(number: int) -> str:
+    return hashlib.sha256(str(number).encode()).hexdigest()[:32]
 
 
 def _money(amount: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.core.db import Session
@@ -20,8 +20,12 @@ from connectors.base import Connector, Notice, NoticeKind, Platform, Shop
 from connectors.errors import InvalidSignature, Malformed
 
 DUPLICATE_DAYS = 2  # a vendor repeats a delivery for hours, at most about a day
+KNOWN_FOR = timedelta(seconds=1)
+_REFUSALS = ("missing_signature", "invalid_signature")
 _REFUSED_STATUS = {Platform.SHOPIFY: 401, Platform.WOOCOMMERCE: 202}
 _GONE_STATUS = {Platform.SHOPIFY: 200, Platform.WOOCOMMERCE: 410}
+
+Address = tuple[str, str]  # platform, and the shop's address on it
 
 _FIND = """
 select n::int as n, f.merchant_id, f.channel_id
@@ -29,6 +33,7 @@ from unnest(%(platforms)s::text[], %(addresses)s::text[]) with ordinality d(plat
 cross join lateral find_channel(d.platform, d.address) f
 """
 _CHANNELS = f"select {COLUMNS} from channel c where merchant_id = %(merchant_id)s and channel_id = any(%(ids)s)"  # noqa: S608
+# The unique index knows today's; the days before are looked through.
 _INSERT = """
 insert into inbox (merchant_id, received_on, inbox_id, channel_id, kind, origin, topic, resource, resource_key,
                    delivery_key, body, observed_at, state, reason, detail, received_at)
@@ -41,7 +46,8 @@ from unnest(%(channels)s::bigint[], %(kinds)s::text[], %(topics)s::text[], %(res
      d(channel_id, kind, topic, resource, resource_key, delivery_key, body, state, reason, detail)
 where d.delivery_key is null or not exists (
     select from inbox i where i.merchant_id = %(merchant_id)s and i.channel_id = d.channel_id
-    and i.delivery_key = d.delivery_key and i.received_on >= (%(now)s at time zone 'UTC')::date - %(days)s)
+    and i.delivery_key = d.delivery_key and i.received_on < (%(now)s at time zone 'UTC')::date
+    and i.received_on >= (%(now)s at time zone 'UTC')::date - %(days)s)
 on conflict do nothing
 """
 
@@ -65,6 +71,49 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """A shop that may deliver."""
+
+    merchant_id: int
+    channel: Channel
+    shop: Shop
+
+
+class KnownShops:
+    """Shops as they were looked up: in a rush once a second instead of with every batch. A shop that is disconnected is
+    told so within that second; a new secret counts at once, since a signature that fails is judged again."""
+
+    def __init__(self) -> None:
+        self._known: dict[Address, Known] = {}
+        self._since: datetime | None = None
+
+    def forget(self) -> None:
+        """Look up every shop again."""
+        self._since = None
+
+    def look_up(self, runtime: Runtime, addresses: Sequence[Address | None], now: datetime) -> list[Known | None]:
+        """The shop at each address, None for nobody's."""
+        if self._since is None or not timedelta() <= now - self._since < KNOWN_FOR:
+            self._known, self._since = {}, now
+        wanted = {address for address in addresses if address is not None} - self._known.keys()
+        if wanted:
+            self._known |= _find_shops(runtime, sorted(wanted), now)
+        return [self._known.get(address) if address is not None else None for address in addresses]
+
+
+def _find_shops(runtime: Runtime, addresses: Sequence[Address], now: datetime) -> dict[Address, Known]:
+    with runtime.database.across(now) as session:
+        rows = session.rows(_FIND, platforms=[p for p, _ in addresses], addresses=[a for _, a in addresses])
+    found: dict[Address, Known] = {}
+    for merchant_id in {row.merchant_id for row in rows}:
+        at = {row.channel_id: addresses[row.n - 1] for row in rows if row.merchant_id == merchant_id}
+        with runtime.begin(merchant_id, now) as session:
+            for channel in [Channel(*row) for row in session.rows(_CHANNELS, ids=list(at))]:
+                found[at[channel.channel_id]] = Known(merchant_id, channel, shop_of(runtime, merchant_id, channel))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class _Row:
     channel_id: int
     kind: str
@@ -78,51 +127,42 @@ class _Row:
     detail: str | None = None
 
 
-def receive(runtime: Runtime, deliveries: Sequence[Delivery]) -> list[Receipt]:
-    """Store a batch of deliveries and say what to answer each; rings the doorbell when something new came."""
+def receive(runtime: Runtime, deliveries: Sequence[Delivery], shops: KnownShops | None = None) -> list[Receipt]:
+    """Store a batch of deliveries and say what to answer each; rings the doorbell when something new came.
+
+    `shops` remembers, for a second, the shops that deliveries came from; without it they are looked up."""
     now = runtime.clock()
-    receipts = [Receipt(404, "unknown_shop")] * len(deliveries)
-    by_merchant: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-    for number, merchant_id, channel_id in _find_channels(runtime, deliveries, now):
-        by_merchant[merchant_id].append((number, channel_id))
+    found = (shops or KnownShops()).look_up(runtime, [_address(runtime, d) for d in deliveries], now)
+    judged = [_judge(runtime, known, d) for known, d in zip(found, deliveries, strict=True)]
+    if shops and any(receipt.reason == "invalid_signature" for receipt, _ in judged):
+        shops.forget()  # the secret may be a new one
+        return receive(runtime, deliveries)
+    by_merchant: defaultdict[int, list[int]] = defaultdict(list)
+    for number, (known, (_, row)) in enumerate(zip(found, judged, strict=True)):
+        if known is not None and (row is not None or judged[number][0].reason in _REFUSALS):
+            by_merchant[known.merchant_id].append(number)
     stored = 0
-    for merchant_id, found in by_merchant.items():
+    for merchant_id, numbers in by_merchant.items():
         with runtime.begin(merchant_id, now) as session:
-            shops = _open_shops(runtime, session, {channel_id for _, channel_id in found})
-            rows: list[_Row] = []
-            for number, channel_id in found:
-                receipts[number], row = _judge(runtime, shops[channel_id], deliveries[number])
-                rows += [row] if row else []
-            stored += _insert(session, rows)
-            _count_refusals(session, [(channel_id, receipts[n].reason) for n, channel_id in found])
+            stored += _insert(session, [row for n in numbers if (row := judged[n][1]) is not None])
+            _count_refusals(session, [(k.channel.channel_id, judged[n][0].reason) for n in numbers if (k := found[n])])
     if stored:
         runtime.ring()
-    return receipts
+    return [receipt for receipt, _ in judged]
 
 
-def _find_channels(runtime: Runtime, deliveries: Sequence[Delivery], now: datetime) -> list[tuple[int, int, int]]:
-    """(number of the delivery, merchant, channel) of those that name a known shop."""
-    named = []
-    for number, delivery in enumerate(deliveries):
-        connector = runtime.connectors.get(delivery.platform)
-        address = connector.address(delivery.headers, delivery.path_key) if connector else None
-        if address is not None:
-            named.append((number, delivery.platform, address))
-    if not named:
-        return []
-    with runtime.database.across(now) as session:
-        rows = session.rows(_FIND, platforms=[p for _, p, _ in named], addresses=[a for _, _, a in named])
-    return [(named[row.n - 1][0], row.merchant_id, row.channel_id) for row in rows]
+def _address(runtime: Runtime, delivery: Delivery) -> Address | None:
+    """Which shop a delivery says it is from."""
+    connector = runtime.connectors.get(delivery.platform)
+    address = connector.address(delivery.headers, delivery.path_key) if connector else None
+    return None if address is None else (delivery.platform, address)
 
 
-def _open_shops(runtime: Runtime, session: Session, ids: set[int]) -> dict[int, tuple[Channel, Shop]]:
-    channels = [Channel(*row) for row in session.rows(_CHANNELS, ids=list(ids))]
-    return {channel.channel_id: (channel, shop_of(runtime, session.merchant_id, channel)) for channel in channels}
-
-
-def _judge(runtime: Runtime, known: tuple[Channel, Shop], delivery: Delivery) -> tuple[Receipt, _Row | None]:
+def _judge(runtime: Runtime, known: Known | None, delivery: Delivery) -> tuple[Receipt, _Row | None]:
     """Verify one delivery and say what becomes of it."""
-    channel, shop = known
+    if known is None:
+        return Receipt(404, "unknown_shop"), None
+    channel, shop = known.channel, known.shop
     platform = Platform(channel.platform)
     connector = runtime.connectors[platform]
     if channel.state == "disconnected":
@@ -190,7 +230,7 @@ def _insert(session: Session, rows: Sequence[_Row]) -> int:
 
 
 def _count_refusals(session: Session, outcomes: Sequence[tuple[int, str]]) -> None:
-    refused = Counter(o for o in outcomes if o[1] in ("missing_signature", "invalid_signature"))
+    refused = Counter(outcome for outcome in outcomes if outcome[1] in _REFUSALS)
     if refused:
         session.run(
             """insert into delivery_refusal (merchant_id, channel_id, reason, refused_on, count, last_at)

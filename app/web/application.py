@@ -24,6 +24,7 @@ def create_app(runtime: Runtime) -> Flask:
     errors.install(app)
     headers.install(app)
     shown.install(app)
+    app.wsgi_app = webhooks.before_flask(app, app.wsgi_app)  # type: ignore[method-assign,assignment]
     if hops := runtime.settings.server.proxy_hops:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     return app
