@@ -143,6 +143,18 @@ def read_lines(session: Session, orders: Sequence[int]) -> dict[Line, LineMemory
     return {(row.order_id, row.line_key): LineMemory(row.listing_key, row.item_id) for row in rows}
 
 
+def note_read(session: Session, digests: Mapping[int, bytes]) -> None:
+    """Readings that said nothing new, by order id: the next one that says the same is not stored again."""
+    if digests:
+        session.run(
+            """update sales_order o set read_digest = d.digest
+               from unnest(%(orders)s::bigint[], %(digests)s::bytea[]) d(order_id, digest)
+               where o.merchant_id = %(merchant_id)s and o.order_id = d.order_id""",
+            orders=list(digests),
+            digests=list(digests.values()),
+        )
+
+
 def write_positions(session: Session, positions: Positions) -> None:
     """Write the vectors as they now are."""
     rows = [(line, place, held) for line, places in positions.items() for place, held in places.items()]

@@ -24,6 +24,7 @@ from app.inbox.orders import (
     Positions,
     Seen,
     lock_orders,
+    note_read,
     read_lines,
     read_positions,
     write_lines,
@@ -76,6 +77,7 @@ class _Batch:
     rows: dict[int, Row]
     outcomes: dict[int, tuple[str, str | None, str | None]] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)  # orders to read afresh
+    read: dict[int, bytes] = field(default_factory=dict)  # order id → the reading that said nothing new
 
     def done(self, inbox_id: int, reason: str | None = None) -> None:
         self.outcomes[inbox_id] = ("done", reason, None)
@@ -202,6 +204,7 @@ def _orders(session: Session, channel_id: int, batch: _Batch, seen: Sequence[See
         return 0
     orders = lock_orders(session, channel_id, keys)
     chosen = _choose(batch, orders, seen)
+    note_read(session, batch.read)
     for key, inbox_id in gone.items():
         cases.order_gone(session, channel_id, orders[key].order_id, key, known=orders[key].version is not None)
         batch.done(inbox_id, "gone")
@@ -214,11 +217,14 @@ def _choose(batch: _Batch, orders: dict[str, OrderRow], seen: Sequence[Seen]) ->
     """The newest snapshot of each order that says something new; the others are done."""
     newest: dict[str, Seen] = {}
     for one in seen:
-        verdict = _verdict(orders[one.snapshot.order_key], one)
+        order = orders[one.snapshot.order_key]
+        verdict = _verdict(order, one)
         if verdict == "again":
             batch.again.add(one.snapshot.order_key)
         if verdict != "new":
             batch.done(one.inbox_id, verdict)
+            if verdict == "same" and one.read_digest is not None:
+                batch.read[order.order_id] = one.read_digest
             continue
         rival = newest.get(one.snapshot.order_key)
         if rival is not None and _rank(rival) > _rank(one):

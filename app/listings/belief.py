@@ -104,12 +104,27 @@ def ask_to_look(session: Session, channel_id: int, hints: Sequence[StockReading]
         )
 
 
+def end_wait(session: Session, owners: Sequence[int]) -> None:
+    """Owners that waited for orders and need no write after them wait no longer."""
+    if owners:
+        session.run(_END_WAIT, owners=list(owners))
+
+
 def look_at(session: Session, channel_id: int, stock_keys: Sequence[str]) -> None:
     """Have the numbers of these stock keys looked at, at every location."""
     if stock_keys:
         session.run(_LOOK, channel=channel_id, now=session.now, keys=list(stock_keys))
 
 
+_END_WAIT = """
+with k as materialized (
+    select owner_id from stock_owner
+    where merchant_id = %(merchant_id)s and owner_id = any(%(owners)s) and awaiting_since is not null
+    order by owner_id for update
+)
+update stock_owner o set awaiting_since = null, conflicts = 0
+from k where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id
+"""
 _HINTS = """
 with k as materialized (
     select o.owner_id from stock_owner o
