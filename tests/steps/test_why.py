@@ -160,3 +160,33 @@ def test_an_item_that_no_channel_lists_says_so(world: World) -> None:
     world.item("alone")
     with world.session() as session:
         assert "no channel lists this item" in as_text(run(session, "alone"))
+
+
+def test_only_an_acknowledged_write_an_open_hold_and_a_case_of_this_number_count(street: Street) -> None:
+    world = a_street_after_a_sale(street).world
+    acknowledged = ask(world, "mug", "Woo 1")[0].last_write
+    with world.session() as session:
+        session.run("update order_position set committed = 0 where merchant_id = %(merchant_id)s")
+        session.run(
+            """insert into push_attempt (merchant_id, attempt_id, channel_id, key, owner, state, opened_at, deadline)
+               select merchant_id, 1000000 + channel_id, channel_id, 'later', 'x', 'done', %(now)s, %(now)s
+               from channel where merchant_id = %(merchant_id)s""",
+            now=session.now,
+        )
+        session.run(
+            """insert into push_row (merchant_id, attempt_id, owner_id, expected, target, relative, due_since, due_ids,
+                                     reasons, outcome)
+               select merchant_id, 1000000 + channel_id, owner_id, 7, 1, false, %(now)s, '{}', '[]', 'conflict'
+               from stock_owner where merchant_id = %(merchant_id)s""",
+            now=session.now,
+        )
+        session.run(
+            """insert into case_file (merchant_id, case_id, kind, channel_id, subject, detail, opened_at)
+               select merchant_id, nextval('case_seq'), 'drift', channel_id, 'another product', '', %(now)s
+               from channel where merchant_id = %(merchant_id)s""",
+            now=session.now,
+        )
+    number = ask(world, "mug", "Woo 1")[0]
+    assert number.last_write == acknowledged
+    assert number.cases == ()
+    assert all(part.orders == () for place in number.places for part in place.parts)
