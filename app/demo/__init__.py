@@ -1,4 +1,4 @@
-"""The demo: two pretend shops that really sell from one stock, on this machine, and an audit by their own order books."""
+"""The demo: two pretend shops really sell from one stock, on this machine; their own order books judge the numbers."""
 
 from __future__ import annotations
 

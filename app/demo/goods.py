@@ -19,7 +19,8 @@ MERCHANT = "demo"
 PLACES = ("Warehouse", "Shop floor")
 _KINDS = (
     ("MUG", "Mug", "12.00"), ("BOWL", "Bowl", "18.50"), ("PLATE", "Plate", "16.00"), ("CANDLE", "Candle", "9.90"),
-    ("TOWEL", "Tea towel", "11.00"), ("APRON", "Apron", "29.00"), ("JUG", "Jug", "34.00"), ("BOARD", "Bread board", "39.00"),
+    ("TOWEL", "Tea towel", "11.00"), ("APRON", "Apron", "29.00"), ("JUG", "Jug", "34.00"),
+    ("BOARD", "Bread board", "39.00"),
     ("SPOON", "Wooden spoon", "6.50"), ("VASE", "Vase", "45.00"), ("TRAY", "Tray", "27.00"), ("LAMP", "Lamp", "79.00"),
     ("RUG", "Rug", "119.00"),
 )  # fmt: skip

@@ -1,8 +1,8 @@
 """How long until the other shop shows a sale: measured from the shops' own books, not from anything of ours.
 
 A write on a shop reflects as many of the changes elsewhere as its number says: the fewest that explain it. So a number
-that explains nothing yet (other changes overtook) makes a lag longer, never shorter. A sale that was undone before anything
-was written needs no write and has no lag.
+that explains nothing yet (other changes overtook) makes a lag longer, never shorter. A sale that was undone before
+anything was written needs no write and has no lag.
 """
 
 from __future__ import annotations

@@ -7,12 +7,14 @@ from app.core.db import Session
 _MONTHS = """
 with m as (
     select date_trunc('month', posted_on)::date as month,
-           sum(case when debit = 'inventory' then amount when credit = 'inventory' then -amount else 0 end) as inventory,
+           sum(case when debit = 'inventory' then amount
+                    when credit = 'inventory' then -amount else 0 end) as inventory,
            sum(case when debit = 'cost_of_goods_sold' then amount
                     when credit = 'cost_of_goods_sold' then -amount else 0 end) as cogs
     from journal where merchant_id = %(merchant_id)s group by 1
 )
-select to_char(month, 'YYYY-MM') as month, sum(inventory) over (order by month) as inventory_value, cogs from m order by month
+select to_char(month, 'YYYY-MM') as month, sum(inventory) over (order by month) as inventory_value, cogs
+from m order by month
 """
 
 

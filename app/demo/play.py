@@ -35,6 +35,13 @@ WEB_START_S = 60.0
 SAVE_EVERY_S = 1.0
 TELL_EVERY_S = 10.0
 SHOPS_FILE = "shops.pickle"
+LOG_FILE = "demo.log"
+_PACE = """
+select percentile_cont(0.5) within group (order by s) as p50, percentile_cont(0.99) within group (order by s) as p99
+from (select extract(epoch from a.closed_at - p.due_since) as s
+      from push_row p join push_attempt a using (merchant_id, attempt_id)
+      where p.merchant_id = %(merchant_id)s and p.outcome = 'written' and a.closed_at > %(since)s) w
+"""
 SAVE_SHARE = 20  # saving takes at most one part in so many of the time
 
 
@@ -56,7 +63,7 @@ class Demo:
     def run(self) -> int:
         """Open, sell, and either serve until stopped or settle and report."""
         street, merchant = self._open()
-        household = Household(self.runtime, merchant.merchant_id, self.folder / "demo.log")
+        household = Household(self.runtime, merchant.merchant_id, self.folder / LOG_FILE)
         seller = Seller(street, self.runtime, merchant, goods.goods(), self.args.rate, dice(self.seed))
         try:
             household.start()
@@ -142,10 +149,7 @@ class Demo:
         try:
             with self.runtime.begin(merchant.merchant_id, now) as session:
                 row = session.row(
-                    """select percentile_cont(0.5) within group (order by extract(epoch from a.closed_at - p.due_since)) as p50,
-                              percentile_cont(0.99) within group (order by extract(epoch from a.closed_at - p.due_since)) as p99
-                       from push_row p join push_attempt a using (merchant_id, attempt_id)
-                       where p.merchant_id = %(merchant_id)s and p.outcome = 'written' and a.closed_at > %(since)s""",
+                    _PACE,
                     since=now - timedelta(seconds=TELL_EVERY_S),
                 )
         except Unavailable:
@@ -191,6 +195,7 @@ def play(args: argparse.Namespace, settings: Settings) -> int:
             signal.signal(name, lambda *_: demo.stopping.set())
         if args.for_s is not None:
             (folder / SHOPS_FILE).unlink(missing_ok=True)
+            (folder / LOG_FILE).unlink(missing_ok=True)
         try:
             return demo.run()
         finally:

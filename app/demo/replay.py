@@ -27,12 +27,13 @@ from app.demo.shops import SHOPIFY, WOO, dice
 from app.demo.stockroom import Stockroom
 from app.wiring import build, embedded_of
 
-REST_EVERY = timedelta(hours=4)
+REST_EVERY = timedelta(hours=2)
 SHIP_AFTER_H = (2.0, 96.0)
 RECEIVE_EVERY = timedelta(days=7)
 SALES_KEPT = 40  # of an item in a shop, for returns to find
 ORDERS_KEPT = timedelta(days=60)
 TELL_EVERY_S = 15.0
+PACE = {"push_batch_max": 250, "process_batch_max": 200}
 
 
 @dataclass
@@ -57,22 +58,29 @@ class Replay:
         rest_at = receive_at = mall.now
         tell_at = monotonic_s() + TELL_EVERY_S
         for order in orders:
+            if order.at >= rest_at:
+                self._rest(rest_at)
+                rest_at = order.at + REST_EVERY
+            if order.at >= receive_at:
+                self._rest(receive_at)
+                self.stockroom.receive(mall)
+                mall.rest()
+                receive_at += RECEIVE_EVERY
             self._ship_until(order.at)
             mall.now = max(mall.now, order.at)
-            if mall.now >= receive_at:
-                mall.rest()
-                self.stockroom.receive(mall)
-                receive_at = mall.now + RECEIVE_EVERY
-            if mall.now >= rest_at:
-                mall.rest()
-                mall.forget(mall.now - ORDERS_KEPT)
-                rest_at = mall.now + REST_EVERY
             self._play(order)
             if monotonic_s() >= tell_at:
                 self.say(f"  {mall.now:%Y-%m-%d}: {self.lines} lines")
                 tell_at += TELL_EVERY_S
-        self._ship_until(mall.now + timedelta(hours=SHIP_AFTER_H[1]))
-        mall.rest()
+        self._rest(mall.now)
+        self._rest(mall.now + timedelta(hours=SHIP_AFTER_H[1]))
+
+    def _rest(self, at: datetime) -> None:
+        """What is sold by then is known everywhere, before the next buyer comes."""
+        self._ship_until(at)
+        self.mall.now = max(self.mall.now, at)
+        self.mall.rest()
+        self.mall.forget(self.mall.now - ORDERS_KEPT)
 
     def _ship_until(self, at: datetime) -> None:
         while self._shipping and self._shipping[0][0] <= at:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 import orjson
 
@@ -12,8 +12,8 @@ WORST_SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`lag_s`: from a sale in one shop to the first write on the other that reflects it. `settle_s` None: it did not come
-    to rest. `findings`: what `verify` or the audit found, worst first."""
+    """`lag_s`: from a sale in one shop to the first write on the other that reflects it. `settle_s` None: it did not
+    come to rest. `findings`: what `verify` or the audit found, worst first."""
 
     orders: int
     lines: int
@@ -30,7 +30,8 @@ class Report:
     kills: int = 0
     restarts: int = 0
     findings: Sequence[str] = ()
-    figures: Mapping[str, object] = field(default_factory=dict)
+    replay_s: float | None = None  # how long a replay took; its `lag_s` is on the data's clock
+    months: Sequence[Mapping[str, str]] = ()
 
     @property
     def is_good(self) -> bool:
@@ -41,19 +42,15 @@ class Report:
 
 def as_json(report: Report) -> str:
     """One object on one line."""
-    values = asdict(report)
-    figures = values.pop("figures")
-    return orjson.dumps({**values, **figures}, default=str).decode()
+    return orjson.dumps(asdict(report)).decode()
 
 
 def as_text(report: Report) -> str:
     """A few lines for a person."""
-    lag = report.lag_s
     settled = "did not come to rest" if report.settle_s is None else f"at rest after {report.settle_s:.1f} s"
     lines = [
         f"Sold {report.orders} orders with {report.lines} lines; {report.movements} movements, {report.pushes} writes.",
-        f"A sale reached the other shop after {lag['p50']:.2f} s (median), {lag['p95']:.2f} s (p95), "
-        f"{lag['max']:.2f} s (worst).",
+        f"A sale reached the other shop after {_lag(report)}.",
         f"Then {settled}: {report.mismatches} numbers differ, {report.parked} documents parked.",
         f"By the shops' own books: {report.oversold_units} units oversold, {report.lost_units} lost, "
         f"{report.double_units} double.",
@@ -61,6 +58,17 @@ def as_text(report: Report) -> str:
     ]
     if report.kills or report.restarts:
         lines.insert(2, f"Killed {report.kills} times; {report.restarts} processes brought back.")
+    if report.months:
+        lines += ["Month     inventory value              COGS"]
+        lines += [f"{m['month']}  {m['inventory_value']:>16}  {m['cogs']:>16}" for m in report.months]
+        lines.append(f"{report.lines} lines in {report.replay_s} s.")
     lines += [f"  {finding}" for finding in report.findings[:WORST_SHOWN]]
     lines.append("All equal." if report.is_good else "NOT EQUAL.")
     return "\n".join(lines)
+
+
+def _lag(report: Report) -> str:
+    p50, p95, worst = (report.lag_s[name] for name in ("p50", "p95", "max"))
+    if report.replay_s is None:
+        return f"{p50:.2f} s (median), {p95:.2f} s (p95), {worst:.2f} s (worst)"
+    return f"{p50 / 60:.0f} min (median), {p95 / 60:.0f} min (p95), {worst / 60:.0f} min (worst) of the data's time"

@@ -74,7 +74,7 @@ def channel_mismatches(
 
 def _targets(session: Session, channel_id: int) -> dict[StockKey, int]:
     rows = session.rows(
-        """select owner_id, stock_key, location_key, buffer, shown_min, shown_max from stock_owner
+        """select * from stock_owner
            where merchant_id = %(merchant_id)s and channel_id = %(channel)s and item_id is not null""",
         channel=channel_id,
     )

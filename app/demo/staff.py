@@ -17,8 +17,8 @@ ONE_MORE = 0.4  # of edits
 
 
 def shopify_steps(shop: PretendShopify) -> Mapping[str, Step]:
-    """By name: ship, take_back (after shipping, on sale again), keep (after shipping, not restocked), give_back (before,
-    on sale again), hold_back (before, not restocked), cancel, edit."""
+    """By name: ship, take_back (after shipping, on sale again), keep (after shipping, not restocked), give_back
+    (before, on sale again), hold_back (before, not restocked), cancel, edit."""
 
     def ship(order: str, rng: Random) -> None:
         shop.fulfill(order)

@@ -5,7 +5,7 @@ that come back without an order.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
@@ -79,6 +79,3 @@ class Stockroom:
             mall.items[sku], units, source, State.AVAILABLE, "replay", f"{source}-{self._number}", mall.now,
             to_location_id=mall.place, value=value,
         )  # fmt: skip
-
-
-Batch = Sequence[Movement]

@@ -1,4 +1,4 @@
-"""The demo's processes: web and two workers as they run in earnest, their logs in a file, and a killer for wild days."""
+"""The demo's processes: web and two workers as they run in earnest, logs in a file, and a killer for wild days."""
 
 from __future__ import annotations
 

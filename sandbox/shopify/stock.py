@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ from sandbox.shopify.state import Level, Location, Variant, gid, number
 ROWS_MAX = 250
 QUANTITY_MAX = 1_000_000_000
 KEY_LIFE = timedelta(hours=24)
+FORGET_MAX = 10  # expired keys dropped with each new one
 REASONS = frozenset({
     "correction", "cycle_count_available", "damaged", "movement_created", "movement_updated", "movement_received",
     "movement_canceled", "other", "promotion", "quality_control", "received", "reservation_created",
@@ -99,8 +101,16 @@ class Inventory:
         if kept is not None and self.context.now() - kept.at < KEY_LIFE:
             return _replayed(kept, digest)
         payload = apply()
+        self._forget_old()
         self._kept[key] = _Kept(digest, self.context.now(), payload)
         return payload
+
+    def _forget_old(self) -> None:
+        """Kept in the order of time, so that only the expired are looked at."""
+        now = self.context.now()
+        oldest = list(islice(self._kept, FORGET_MAX))
+        for key in [key for key in oldest if now - self._kept[key].at >= KEY_LIFE]:
+            del self._kept[key]
 
     def _set(self, fields: Mapping[str, Any]) -> Payload:
         rows = _rows(fields, "quantities")

@@ -1,0 +1,181 @@
+"""The demo for real: its own processes, its own database, judged by the shops' own order books."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy
+
+from app.accounts.merchants import create_merchant
+from app.core.db import connect
+from app.core.embedded import APP_ROLE, OWNER_ROLE, Embedded
+from app.core.migrate import migrate
+from tests.architecture.source import ROOT
+
+KEYS = {
+    "orders", "lines", "movements", "pushes", "lag_s", "settle_s", "oversold_units", "lost_units", "double_units",
+    "parked", "mismatches", "verify",
+}  # fmt: skip
+ENDED_S = 110
+SECRETS = {
+    "PERPETUAL_SERVER__SECRET_KEY": "k" * 40,
+    "PERPETUAL_SECURITY__ACTIVE_KEY": "k1",
+    "PERPETUAL_SECURITY__ENCRYPTION_KEYS": '{"k1": "' + "A" * 43 + '="}',
+}
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A data folder that the database's own user may reach; its server is stopped whatever happens."""
+    with tempfile.TemporaryDirectory(prefix="perpetual-demo-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+        Embedded(Path(folder)).stop()
+
+
+@pytest.fixture
+def start(home: Path) -> Iterator[Start]:
+    """Starts `python -m app demo` with these arguments in that folder; ends it after the test."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-W", "ignore", "-m", "app", "demo", "--port", "0", "--data", str(home), *arguments]
+        told = {name: value for name, value in os.environ.items() if not name.startswith("PERPETUAL_")}
+        begun.append(
+            subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**told, **environment},
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        )
+        return begun[-1]
+
+    yield run
+    for process in begun:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=ENDED_S)
+
+
+def report_of(process: subprocess.Popen[str]) -> dict[str, Any]:
+    out, err = process.communicate(timeout=ENDED_S)
+    assert process.returncode == 0, out + err
+    report: dict[str, Any] = json.loads(out)
+    return report
+
+
+def judge(report: dict[str, Any]) -> None:
+    assert report.keys() >= KEYS
+    assert report["lag_s"].keys() == {"p50", "p95", "p99", "max"}
+    assert (report["lost_units"], report["double_units"], report["mismatches"]) == (0, 0, 0), report
+    assert report["verify"] == "ok"
+    assert report["orders"] > 0
+
+
+def test_what_two_shops_sold_is_what_the_ledger_and_both_shops_show(start: Start) -> None:
+    judge(report_of(start("--for", "5s", "--rate", "10", "--json")))
+
+
+def test_on_a_wild_day_with_workers_killed_nothing_is_lost_and_nothing_doubled(start: Start) -> None:
+    report = report_of(start("--for", "8s", "--rate", "8", "--faults", "wild", "--seed", "7", "--json"))
+    judge(report)
+    assert report["kills"] > 0
+
+
+def test_a_worker_the_web_process_and_the_database_may_be_killed_while_shops_sell(start: Start, home: Path) -> None:
+    process = start("--for", "12s", "--rate", "8", "--json")
+    until(lambda: len(children(process.pid)) >= 3)
+    time.sleep(4)  # into the selling; nothing depends on how far
+    for pid in sorted(children(process.pid)):
+        os.kill(pid, signal.SIGKILL)
+    postmaster = int((home / "postgres-18" / "postmaster.pid").read_text().split("\n", 1)[0])
+    os.kill(postmaster, signal.SIGKILL)
+    report = report_of(process)
+    judge(report)
+    assert report["restarts"] >= 3
+
+
+def test_a_demo_goes_on_where_it_was_stopped(start: Start, home: Path) -> None:
+    sold = []
+    for _ in range(2):
+        process = start("--rate", "10")
+        until(lambda p=process: "sold" in read_line(p))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=ENDED_S)
+        assert process.returncode == 0, out + err
+        sold.append(movements(home))
+    assert sold[1] > sold[0] > 40
+
+
+@pytest.mark.parametrize("holds", ["create table theirs (x int)", "merchant"])
+def test_the_demo_refuses_a_database_that_is_not_its_own(start: Start, server: Embedded, holds: str) -> None:
+    name = f"stranger_{holds.split(' ')[0]}"
+    execute(server.url(OWNER_ROLE), f"create database {name}")
+    owner = server.url(OWNER_ROLE, name)
+    if holds == "merchant":
+        migrate(owner)
+        now = datetime(2026, 11, 23, tzinfo=UTC)
+        database = connect(server.url(APP_ROLE, name))
+        create_merchant(database, now, name="somebody")
+        database.close()
+    else:
+        execute(owner, holds)
+    process = start("--for", "1s", DATABASE_URL=plain(owner), **SECRETS)
+    out, err = process.communicate(timeout=ENDED_S)
+    assert (process.returncode, out) == (2, "")
+    assert "not_the_demos_database" in err
+
+
+def plain(url: str) -> str:
+    return url.replace("postgresql+psycopg://", "postgresql://")
+
+
+def execute(url: str, sql: str) -> None:
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(sql)
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for other processes; what they do next is theirs to decide, nothing is asserted about when."""
+    deadline = time.monotonic() + ENDED_S
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def children(pid: int) -> list[int]:
+    """Web and workers, which the demo started (the database is nobody's child)."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def read_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def movements(home: Path) -> int:
+    embedded = Embedded(home)
+    embedded.ensure()
+    engine = sqlalchemy.create_engine(embedded.url(OWNER_ROLE), poolclass=sqlalchemy.NullPool)
+    with engine.connect() as connection:
+        count: int = connection.exec_driver_sql("select count(*) from movement").scalar_one()
+    embedded.stop()
+    return count

@@ -1,0 +1,86 @@
+"""The audit by the shops' own books: it finds what is lost, what could be sold twice, and what was."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from app.demo.audit import Books, Verdict, audit, changes_of, oversold
+from app.demo.lag import lags_s, percentiles
+from sandbox.base import Sale, Shown
+
+START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def sale(seconds: float, units: int, sku: str = "mug", order: str = "1") -> Sale:
+    return Sale(at(seconds), order, sku, units, 0)
+
+
+def books(a: list[Sale], b: list[Sale], opening: int = 10) -> Books:
+    return Books({"mug": opening}, changes_of({"A": a, "B": b}, []), {})
+
+
+def test_books_and_numbers_that_agree_have_nothing_lost_and_nothing_double() -> None:
+    found = audit(books([sale(1, 3)], [sale(2, 2)]), {"mug": {1: 5}}, {"A": {"mug": 5}, "B": {"mug": 5}}, [])
+    assert found == Verdict(0, 0, [])
+
+
+def test_a_sale_that_the_ledger_never_heard_of_is_a_unit_that_could_be_sold_twice() -> None:
+    found = audit(books([sale(1, 3)], []), {"mug": {1: 10}}, {"A": {"mug": 7}, "B": {"mug": 10}}, [])
+    assert (found.lost_units, found.double_units) == (0, 3)
+
+
+def test_a_sale_that_was_booked_twice_is_lost_units() -> None:
+    found = audit(books([sale(1, 3)], []), {"mug": {1: 4}}, {"A": {"mug": 4}, "B": {"mug": 4}}, [])
+    assert (found.lost_units, found.double_units) == (3, 0)
+
+
+def test_a_shop_that_shows_too_few_is_found_though_the_ledger_is_right() -> None:
+    found = audit(books([], []), {"mug": {1: 10}}, {"A": {"mug": 10}, "B": {"mug": 9}}, [])
+    assert (found.lost_units, found.double_units, list(found.where)) == (1, 0, ["mug: B -1"])
+
+
+def test_units_put_back_on_sale_can_be_sold_again() -> None:
+    found = audit(books([sale(1, 3), sale(2, -3)], []), {"mug": {1: 10}}, {"A": {"mug": 10}, "B": {"mug": 10}}, [])
+    assert found == Verdict(0, 0, [])
+
+
+def test_a_shop_with_places_shows_what_one_has_while_another_owes() -> None:
+    levels = {"mug": {1: -1, 2: 3}}
+    found = audit(books([sale(1, 8)], []), levels, {"A": {"mug": 3}, "B": {"mug": 2}}, ["A"])
+    assert found == Verdict(0, 0, [])
+
+
+def test_a_kit_sold_is_its_components_sold() -> None:
+    kits = {"set": {"mug": 2}}
+    made = Books({"mug": 10}, changes_of({"A": [sale(1, 2, "set")]}, []), kits)
+    found = audit(made, {"mug": {1: 6}}, {"A": {"mug": 6, "set": 3}}, [])
+    assert found == Verdict(0, 0, [])
+
+
+def test_only_units_that_two_shops_sold_are_oversold() -> None:
+    assert oversold(books([sale(1, 6)], [sale(2, 6)])) == 2
+    assert oversold(books([sale(1, 6), sale(3, -6)], [sale(2, 4), sale(4, 6)])) == 0
+
+
+def test_a_lag_lasts_until_a_write_whose_number_explains_the_sale() -> None:
+    made = books([sale(1, 3, order="1"), sale(2, 1, order="2")], [])
+    writes = {"B": [Shown(at(1.5), "mug", 10), Shown(at(3), "mug", 7), Shown(at(5), "mug", 6)]}
+    assert lags_s(made, writes) == [2.0, 3.0]
+
+
+def test_a_sale_undone_before_anything_was_written_has_no_lag() -> None:
+    made = books([sale(1, 3), sale(2, -3), sale(3, 1, order="2")], [])
+    assert lags_s(made, {"B": [Shown(at(4), "mug", 9)]}) == [1.0]
+
+
+def test_what_a_shop_sold_itself_explains_its_number_without_a_write() -> None:
+    made = books([sale(1, 3)], [sale(2, 2, order="9")])
+    assert lags_s(made, {"B": [Shown(at(4), "mug", 5)]}) == [3.0]
+
+
+def test_percentiles_of_nothing_are_zero() -> None:
+    assert percentiles([]) == {"p50": 0.0, "p95": 0.0, "p99": 0.0, "max": 0.0}
