@@ -69,6 +69,12 @@ CASES = {
     "order_deleted": "An order was deleted",
     "order_trashed": "An order is in the trash",
     "goods_to_check": "Goods to check",
+    "currency_changed": "The currency of an order changed",
+    "restock_unclear": "A refund does not say what came back",
+    "refund_exceeds_order": "More was refunded than ordered",
+    "refund_of_no_line": "A refund names a line that is not there",
+    "duplicate_line": "An order names a line twice",
+    "unknown_status": "An order has a status of the shop's own",
 }
 # What happened, by (from, to).
 HAPPENED = {
