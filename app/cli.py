@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.accounts.merchants import get_merchant, list_merchants
+from app.accounts.merchants import create_merchant, get_merchant, list_merchants
+from app.catalog.locations import create_location
 from app.core.backup import backup, restore
 from app.core.config import Settings, load_settings
 from app.core.embedded import Embedded
@@ -71,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     importing = _add_merchant(_add(items, "import", run_items_import, "items with opening stock and cost from a CSV"))
     importing.add_argument("file", type=Path)
     importing.add_argument("--preview", action="store_true", help="say what would happen and write nothing")
+    _add_setup(commands)
     for name, run in (("backup", run_backup), ("restore", run_restore)):
         _add(commands, name, run, f"{name} the embedded database").add_argument("file", type=Path)
     config = commands.add_parser("config", help="configuration").add_subparsers(required=True, metavar="WHAT")
@@ -95,6 +97,22 @@ def _add(commands: Any, name: str, run: Command, help_text: str) -> argparse.Arg
 def _add_merchant(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--merchant", help="which merchant, where there are several")
     return parser
+
+
+def _add_setup(commands: Any) -> None:
+    merchant = commands.add_parser("merchant", help="merchants").add_subparsers(required=True, metavar="WHAT")
+    create = _add(merchant, "create", run_merchant_create, "a new merchant")
+    create.add_argument("name")
+    create.add_argument("--currency", default="USD", help="ISO 4217 code (default USD)")
+    create.add_argument("--cost-method", default="fifo", choices=("fifo", "average"))
+    create.add_argument("--time-zone", default="UTC", help="IANA name; it decides the accounting day (default UTC)")
+    _add(merchant, "list", run_merchant_list, "all merchants")
+    location = commands.add_parser("location", help="the merchant's places").add_subparsers(
+        required=True, metavar="WHAT"
+    )
+    place = _add_merchant(_add(location, "create", run_location_create, "a new location"))
+    place.add_argument("name")
+    place.add_argument("--priority", type=int, default=100, help="lower serves orders first that say no place")
 
 
 def _add_demo(commands: Any) -> None:
@@ -220,6 +238,43 @@ def run_why(arguments: argparse.Namespace, settings: Settings) -> int:
         return 0
 
     return _with_runtime(settings, explain)
+
+
+def run_merchant_create(arguments: argparse.Namespace, settings: Settings) -> int:
+    """A merchant; everything else belongs to one."""
+
+    def create(runtime: Runtime) -> int:
+        how = {"currency": arguments.currency, "cost_method": arguments.cost_method, "time_zone": arguments.time_zone}
+        create_merchant(runtime.database, runtime.clock(), name=arguments.name, **how)
+        print(f"{arguments.name} is there.")
+        return 0
+
+    return _with_runtime(settings, create)
+
+
+def run_merchant_list(arguments: argparse.Namespace, settings: Settings) -> int:
+    """One line each."""
+
+    def show(runtime: Runtime) -> int:
+        for merchant in list_merchants(runtime.database, runtime.clock()):
+            print(f"{merchant.name}\t{merchant.currency}\t{merchant.cost_method}\t{merchant.time_zone}")
+        return 0
+
+    return _with_runtime(settings, show)
+
+
+def run_location_create(arguments: argparse.Namespace, settings: Settings) -> int:
+    """A place of the merchant's own."""
+
+    def create(runtime: Runtime) -> int:
+        now = runtime.clock()
+        merchant = get_merchant(runtime.database, now, arguments.merchant)
+        with runtime.begin(merchant.merchant_id, now) as session:
+            create_location(session, arguments.name, arguments.priority)
+        print(f"{arguments.name} is there.")
+        return 0
+
+    return _with_runtime(settings, create)
 
 
 def run_items_import(arguments: argparse.Namespace, settings: Settings) -> int:

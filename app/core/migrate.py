@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import sqlalchemy
@@ -9,6 +10,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+
+logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells every start that nothing had to be done
 
 FOLDER = Path(__file__).resolve().parents[2] / "migrations"
 _LOCK = 7_201_964  # any constant: two processes must not migrate at once

@@ -64,6 +64,10 @@ class Flusher:
         assert waiting.receipt is not None  # noqa: S101  set before `done`
         return waiting.receipt
 
+    def waiting(self) -> int:
+        """Deliveries that nobody is writing yet."""
+        return self._queue.qsize()
+
     def _ensure_thread(self) -> None:
         if self._thread is None or not self._thread.is_alive():
             with self._starting:

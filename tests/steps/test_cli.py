@@ -1,0 +1,108 @@
+"""The command line as a person uses it, each command a process of its own on one embedded database."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.cli import build_parser
+from app.core.embedded import Embedded
+
+ROOT = Path(__file__).parents[2]
+CSV = b"sku,name,location,on_hand,unit_cost\nmug,A mug,Main,5,2.50\ncup,A cup,Main,3,1\n"
+
+
+@pytest.fixture(scope="module")
+def data() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="perpetual-cli-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        assert app(path, "migrate").returncode == 0
+        assert app(path, "merchant", "create", "shop", "--currency", "EUR").returncode == 0
+        assert app(path, "location", "create", "Main").returncode == 0
+        Embedded(path).ensure()
+        yield path
+        Embedded(path).stop()
+
+
+def app(data: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """`python -m app …` on the data folder, as a stranger's shell would run it."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PERPETUAL_")}
+    return subprocess.run(
+        [sys.executable, "-m", "app", *arguments, "--data", str(data)],
+        cwd=ROOT, env=environment, input=stdin, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+
+
+def test_items_come_in_from_a_csv_once_and_are_explained_and_verified(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "items.csv"
+    file.write_bytes(CSV)
+    assert "nothing was written" in app(data, "items", "import", str(file), "--preview").stdout
+    assert "2 new items" in app(data, "items", "import", str(file)).stdout
+    assert "0 new items" in app(data, "items", "import", str(file)).stdout
+    assert app(data, "verify").stdout == "shop: ok\n"
+    assert json.loads(app(data, "why", "mug", "--json").stdout)["sku"] == "mug"
+    assert "mug" in app(data, "why", "mug").stdout
+
+
+def test_a_faulty_csv_exits_1_with_every_place(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "bad.csv"
+    file.write_bytes(b"sku,name,location,on_hand,unit_cost\npan,A pan,Main,1e3,2\n,B,Main,1,x\n")
+    result = app(data, "items", "import", str(file))
+    assert result.returncode == 1
+    assert "line 2" in result.stdout
+    assert "line 3" in result.stdout
+
+
+def test_a_merchant_of_a_taken_name_or_an_unknown_currency_is_refused_by_field(data: Path) -> None:
+    assert "name_taken" in app(data, "merchant", "create", "shop").stderr
+    assert "bad_currency" in app(data, "merchant", "create", "other", "--currency", "euro").stderr
+    assert app(data, "merchant", "list").stdout == "shop\tEUR\tfifo\tUTC\n"
+
+
+def test_an_unknown_sku_or_merchant_exits_2_with_its_reason(data: Path) -> None:
+    result = app(data, "why", "nothing-like-it")
+    assert (result.returncode, "unknown_sku" in result.stderr) == (2, True)
+    result = app(data, "verify", "--merchant", "nobody")
+    assert (result.returncode, "unknown_merchant" in result.stderr) == (2, True)
+
+
+def test_a_backup_is_restored_into_an_empty_place(data: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "all.backup"
+    assert app(data, "backup", str(copy)).returncode == 0
+    refused = app(data, "restore", str(copy))
+    assert (refused.returncode, "database_not_empty" in refused.stderr) == (2, True)
+    with tempfile.TemporaryDirectory(prefix="perpetual-cli-", ignore_cleanup_errors=True) as folder:
+        other = Path(folder)
+        other.chmod(0o755)
+        assert app(other, "restore", str(copy)).returncode == 0
+        Embedded(other).stop()
+
+
+def test_the_owners_password_is_stored_as_a_hash_only(data: Path) -> None:
+    assert app(data, "owner", "set-password", stdin="a long enough password\n").returncode == 0
+    assert app(data, "owner", "set-password", stdin="short\n").returncode == 2
+    stored = (data / "owner.toml").read_text()
+    assert "$argon2id$" in stored
+    assert "long enough" not in stored
+
+
+def test_a_faulty_configuration_stops_the_start_with_path_and_key(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("[server]\nprot = 1\n")
+    result = app(data, "config", "check", "--config", str(file))
+    assert result.returncode == 2
+    assert "server.prot" in result.stderr
+    assert str(file) in result.stderr
+    assert app(data, "config", "check").returncode == 0
+
+
+def test_every_command_has_a_help_text() -> None:
+    assert "serve" in build_parser().format_help()

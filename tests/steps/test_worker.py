@@ -1,0 +1,126 @@
+"""The worker as a process runs it: woken by the doorbell, ended when asked, alive through errors and a lost database."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.core.db import connect, psycopg_url
+from app.core.embedded import APP_ROLE, Embedded
+from app.wiring import Doorbell
+from app.worker import ACTS, Worker, housekeeping
+from tests.street import Street
+
+
+@pytest.fixture
+def ringing(street: Street, server: Embedded, monkeypatch: pytest.MonkeyPatch) -> Street:
+    """A street whose runtime has a real doorbell."""
+    url = server.url(APP_ROLE)
+    monkeypatch.setattr("app.worker.app_url", lambda settings: url)
+    street.runtime = replace(street.runtime, ring=Doorbell(psycopg_url(url)).ring)
+    return street
+
+
+def run(worker: Worker) -> threading.Thread:
+    thread = threading.Thread(target=worker.run, daemon=True)
+    thread.start()
+    return thread
+
+
+def until(event: threading.Event) -> None:
+    assert event.wait(30), "it did not happen"
+
+
+def test_a_delivery_wakes_a_resting_worker_and_is_posted_and_pushed(ringing: Street) -> None:
+    ringing.world.move("mug", 10, "opening > available@A", "50")
+    shopify, woo = ringing.open_shopify({"mug": 10}), ringing.open_woo({"mug": 10})
+    ringing.settle()
+    worker = Worker(ringing.runtime, only_merchant=ringing.world.merchant_id)
+    thread = run(worker)
+    shown = threading.Event()
+    handle = woo.handle
+
+    def watched(request: object) -> object:
+        answer = handle(request)  # type: ignore[arg-type]
+        if woo.shown()["mug"] == 7:
+            shown.set()
+        return answer
+
+    woo.handle = watched  # type: ignore[method-assign, assignment]
+    shopify.place_order([("mug", 3)])
+    ringing.deliver()
+    until(shown)
+    worker.stop()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_a_step_that_crashes_is_tried_again_and_the_worker_goes_on(
+    ringing: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ringing.world.move("mug", 10, "opening > available@A", "50")
+    shopify = ringing.open_shopify({"mug": 10})
+    ringing.settle()
+    crashes, done = [True, True], threading.Event()
+    process = ACTS["process"]
+
+    def sometimes(runtime: object, merchant_id: int, channel_id: int) -> bool:
+        if crashes:
+            crashes.pop()
+            raise ZeroDivisionError
+        did = process(runtime, merchant_id, channel_id)  # type: ignore[arg-type]
+        done.set()
+        return did
+
+    monkeypatch.setitem(ACTS, "process", sometimes)  # type: ignore[arg-type]
+    worker = Worker(ringing.runtime, only_merchant=ringing.world.merchant_id)
+    thread = run(worker)
+    shopify.place_order([("mug", 3)])
+    ringing.deliver()
+    until(done)
+    worker.stop()
+    thread.join(30)
+    assert ringing.world.available("mug") == 7
+
+
+def test_a_worker_without_database_waits_and_asks_for_the_embedded_server(street: Street, tmp_path: Path) -> None:
+    asked = threading.Event()
+
+    class Revived(Embedded):
+        def ensure(self) -> bool:
+            asked.set()
+            return False
+
+    away = connect(f"postgresql+psycopg://nobody@/nothing?host={tmp_path}")
+    worker = Worker(replace(street.runtime, database=away), Revived(tmp_path))
+    thread = run(worker)
+    until(asked)
+    worker.stop()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_housekeeping_is_done_by_one_worker_at_a_time(street: Street) -> None:
+    assert housekeeping(street.runtime)
+    with street.world.database.across(street.world.now) as session:
+        session.value("select pg_try_advisory_xact_lock(7201965)")
+        assert not housekeeping(street.runtime)
+
+
+def test_what_could_not_be_read_is_gone_after_a_week(street: Street) -> None:
+    with street.world.session() as session:
+        session.run(
+            """insert into inbox (merchant_id, received_on, inbox_id, channel_id, kind, origin, topic, resource,
+                                  resource_key, body, observed_at, state, reason, received_at)
+               values (%(merchant_id)s, %(now)s::date - 8, nextval('inbox_seq'), 1, 'document', 'webhook', 'unreadable',
+                       'unknown', '', 'sealed', %(now)s, 'parked', 'not_json', %(now)s)""",
+            now=street.world.now,
+        )
+    housekeeping(street.runtime)
+    with street.world.session() as session:
+        row = session.row("select state, body from inbox where merchant_id = %(merchant_id)s")
+    assert row is not None
+    assert (row.state, row.body) == ("done", None)
