@@ -29,7 +29,7 @@ from app.ledger import opening
 from app.ledger.verify import verify
 from app.listings.catalogue import reopen_unknown
 from app.supervisor import Child, Supervisor
-from app.wiring import build, embedded_of, prepare, quiet_third_parties
+from app.wiring import build, embedded_of, prepare
 from app.worker import Worker
 
 Command = Callable[[argparse.Namespace, Settings], int]
@@ -37,7 +37,6 @@ Command = Callable[[argparse.Namespace, Settings], int]
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
-    quiet_third_parties()
     arguments = build_parser().parse_args(argv)
     try:
         settings = load_settings(config=arguments.config, data_dir=_data_dir(arguments), environ=os.environ)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import threading
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -127,11 +126,6 @@ class Doorbell:
                 self._connection.execute(f"notify {DOORBELL}")
             except psycopg.OperationalError:
                 self._connection = None
-
-
-def quiet_third_parties() -> None:
-    """The embedded server's package warns about a folder that we do not use."""
-    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR", category=RuntimeWarning)
 
 
 def data_dir_of(settings: Settings) -> Path:

@@ -8,9 +8,8 @@ import os
 from app.core.config import load_settings
 from app.core.log import configure
 from app.web import create_app
-from app.wiring import build, quiet_third_parties
+from app.wiring import build
 
-quiet_third_parties()
 _settings = load_settings(config=None, data_dir=None, environ=os.environ)
 configure(_settings.log.format, _settings.log.level)
 application = create_app(build(_settings))

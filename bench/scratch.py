@@ -20,7 +20,7 @@ import requests
 from app.core.clock import monotonic_s
 from app.core.config import Settings, load_settings
 from app.core.runtime import Runtime
-from app.wiring import build, embedded_of, prepare, quiet_third_parties
+from app.wiring import build, embedded_of, prepare
 from bench import process
 
 HOST = "127.0.0.1"
@@ -88,7 +88,6 @@ class Scratch:
 @contextmanager
 def scratch(**sync: int) -> Iterator[Scratch]:
     """A running database with the schema, nothing else yet. `sync` changes settings of that section."""
-    quiet_third_parties()
     with tempfile.TemporaryDirectory(prefix="perpetual-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)  # as root, the server runs as another user

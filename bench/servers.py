@@ -15,7 +15,7 @@ from app.core.config import load_settings
 from app.core.runtime import Runtime
 from app.inbox.receive import Delivery, Receipt, receive
 from app.web import create_app
-from app.wiring import build, quiet_third_parties
+from app.wiring import build
 
 
 def nothing() -> Flask:
@@ -46,7 +46,6 @@ class _Alone:
 
 def alone() -> Flask:
     """The real application without group commit."""
-    quiet_third_parties()
     runtime = build(load_settings(config=None, data_dir=None, environ=os.environ))
     app = create_app(runtime)
     app.extensions["flusher"] = _Alone(runtime)
