@@ -97,5 +97,5 @@ def _clean(value: Any, depth: int) -> Any:
 
 def _renderer(kind: str) -> structlog.typing.Processor:
     if kind == "console":
-        return structlog.dev.ConsoleRenderer(colors=False)
+        return structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     return structlog.processors.JSONRenderer(default=str, ensure_ascii=False)

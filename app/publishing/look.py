@@ -22,7 +22,7 @@ from connectors.errors import ChannelError
 LOOK_DELAY_S = 3  # a hint mostly explains itself by the order that is right behind it
 
 _CONTRADICTED = """
-select o.owner_id, o.stock_key, o.location_key, o.believed, o.observed, o.observed_at, o.belief_revision,
+select o.owner_id, o.item_id, o.stock_key, o.location_key, o.believed, o.observed, o.observed_at, o.belief_revision,
     o.observed_revision,
        o.unclear_attempt_id, p.target - p.expected as unclear_delta
 from stock_owner o left join push_row p on p.merchant_id = o.merchant_id and p.attempt_id = o.unclear_attempt_id and
@@ -141,5 +141,6 @@ def _open_drift(session: Session, channel_id: int, rows: Sequence[Row]) -> None:
             },
         )
         for row in rows
+        if row.item_id is not None  # of what is mapped to no item we write nothing, so nothing can drift
     ]
     open_cases(session, channel_id, cases)
