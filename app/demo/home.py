@@ -21,11 +21,12 @@ select to_regclass('public.instance_setting') is not null as ours,
 """
 
 
-def prepare_home(settings: Settings, *, empty: bool) -> bool:
+def prepare_home(settings: Settings, *, empty: bool) -> None:
     """Start the embedded server if that is what we use, check that the database is the demo's (or nobody's yet), empty
-    it if asked, and bring its schema up to date. True when the server was started here. Raises Conflict."""
+    it if asked, and bring its schema up to date. Raises Conflict."""
     embedded = embedded_of(settings)
-    started = embedded.ensure() if embedded else False
+    if embedded is not None:
+        embedded.ensure()
     engine = sqlalchemy.create_engine(owner_url(settings), poolclass=sqlalchemy.NullPool)
     with engine.begin() as connection:
         _check_whose(connection)
@@ -35,7 +36,6 @@ def prepare_home(settings: Settings, *, empty: bool) -> bool:
     migrate(owner_url(settings))
     with engine.begin() as connection:
         connection.exec_driver_sql("select put_setting(%(name)s, 'yes')", {"name": MARKER})
-    return started
 
 
 def _check_whose(connection: sqlalchemy.Connection) -> None:

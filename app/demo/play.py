@@ -27,7 +27,7 @@ from app.demo.report import as_json, as_text
 from app.demo.seller import Seller
 from app.demo.settle import wait_until_quiet
 from app.demo.shops import Street, dice
-from app.demo.supervisor import Household, paced
+from app.demo.supervisor import Household, end_orphans, paced
 from app.wiring import build, embedded_of
 from sandbox.faults import NAMED
 
@@ -185,10 +185,11 @@ def play(args: argparse.Namespace, settings: Settings) -> int:
     settings = paced(settings, args.port or shops.free_port())
     folder = settings.data.dir.resolve()
     with only_one(folder):
+        end_orphans(folder / LOG_FILE)
         if args.port and shops.port_is_taken(args.port):
             raise Conflict("port_taken", f"port {args.port} is in use: choose another with --port")
         configure(settings.log.format, "ERROR" if settings.log.level == "INFO" else settings.log.level)
-        started = prepare_home(settings, empty=args.for_s is not None)
+        prepare_home(settings, empty=args.for_s is not None)
         runtime = build(settings, name="demo")
         demo = Demo(args, runtime, folder)
         for name in (signal.SIGINT, signal.SIGTERM):
@@ -201,5 +202,5 @@ def play(args: argparse.Namespace, settings: Settings) -> int:
         finally:
             runtime.database.close()
             embedded = embedded_of(settings)
-            if embedded is not None and started:
+            if embedded is not None:
                 embedded.stop()

@@ -139,7 +139,7 @@ def replay(args: argparse.Namespace, settings: Settings) -> int:
     with only_one(settings.data.dir.resolve()):
         configure(settings.log.format, "ERROR" if settings.log.level == "INFO" else settings.log.level)
         catalogue = read_catalogue(args.replay)
-        started = prepare_home(settings, empty=True)
+        prepare_home(settings, empty=True)
         runtime = build(settings, name="replay")
         try:
             began = monotonic_s()
@@ -152,8 +152,11 @@ def replay(args: argparse.Namespace, settings: Settings) -> int:
             report = mall.report(stockroom, played.orders, played.lines, monotonic_s() - began)
             print(as_json(report) if args.json else as_text(report), flush=True)
             return 0 if report.is_good else 1
+        except KeyboardInterrupt:
+            say("Stopped before the end; nothing was compared.")
+            return 1
         finally:
             runtime.database.close()
             embedded = embedded_of(settings)
-            if embedded is not None and started:
+            if embedded is not None:
                 embedded.stop()

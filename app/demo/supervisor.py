@@ -72,10 +72,27 @@ class DemoSupervisor(Supervisor):
             self.died(f"{socket.gethostname()}:{child.process.pid}")
         command = [sys.executable, "-m", "app", *child.arguments]
         with self.log_file.open("ab") as log:
-            return subprocess.Popen(  # noqa: S603
+            started = subprocess.Popen(  # noqa: S603
                 command, env={**os.environ, **self.environment}, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )  # fmt: skip
+        with _pids_file(self.log_file).open("a") as file:
+            file.write(f"{started.pid}\n")
+        return started
+
+
+def end_orphans(log_file: Path) -> None:
+    """End the processes of an earlier demo that was killed and could not end them (Linux)."""
+    noted = _pids_file(log_file)
+    for line in noted.read_text().split() if noted.exists() else ():
+        with suppress(OSError):
+            if b"\0-m\0app\0" in Path(f"/proc/{line}/cmdline").read_bytes():
+                _end_group(int(line))
+    noted.unlink(missing_ok=True)
+
+
+def _pids_file(log_file: Path) -> Path:
+    return log_file.with_suffix(".pids")
 
 
 def _end_group(leader: int) -> None:
