@@ -7,7 +7,7 @@ between places goes back to available there and is taken here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.ledger.models import State
@@ -26,7 +26,10 @@ class Counts:
     held: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(*(a + b for a, b in zip(self.as_tuple(), other.as_tuple(), strict=True)))
+        return Counts(
+            self.committed + other.committed, self.shipped + other.shipped, self.restocked + other.restocked,
+            self.damaged + other.damaged, self.held + other.held,
+        )  # fmt: skip
 
     def as_tuple(self) -> tuple[int, int, int, int, int]:
         """In the order of the fields."""
@@ -95,6 +98,18 @@ def _item_steps(item: int, before: Mapping[int, Counts], after: Mapping[int, Cou
                 surplus[bucket, place] = had - has
             elif has > had:
                 deficit[bucket, place] = has - had
+    if surplus and deficit:  # a new order has nothing to give back
+        yield from _pairs(item, surplus, deficit, places)
+    for (bucket, place), units in list(surplus.items()):
+        yield from _steps(item, units, (bucket, place), ("none", place))
+    for (bucket, place), units in list(deficit.items()):
+        yield from _steps(item, units, ("none", place), (bucket, place))
+
+
+def _pairs(
+    item: int, surplus: dict[tuple[str, int], int], deficit: dict[tuple[str, int], int], places: Sequence[int]
+) -> Iterable[Step]:
+    """What goes from bucket to bucket at one place, then what comes back elsewhere."""
     for place in places:
         for source, target in _HERE:
             yield from _take(item, surplus, deficit, (source, place), (target, place))
@@ -102,10 +117,6 @@ def _item_steps(item: int, before: Mapping[int, Counts], after: Mapping[int, Cou
         for there in places:
             for here in places:
                 yield from _take(item, surplus, deficit, ("shipped", there), (back, here))
-    for (bucket, place), units in list(surplus.items()):
-        yield from _steps(item, units, (bucket, place), ("none", place))
-    for (bucket, place), units in list(deficit.items()):
-        yield from _steps(item, units, ("none", place), (bucket, place))
 
 
 def _take(

@@ -12,25 +12,30 @@ from app.core.db import Session
 from app.inbox.difference import Counts, Place
 from connectors.base import OrderSnapshot
 
+# `offset 0` keeps the planner from joining: each key is looked up, in order, however little it knows of the table. Left
+# to itself it reads all of a merchant's orders while statistics lag, and with many merchants always.
 _INSERT_ORDERS = """
 insert into sales_order (merchant_id, order_id, channel_id, order_key, recorded_at)
 select %(merchant_id)s, nextval('sales_order_seq'), %(channel)s, k, %(now)s from unnest(%(keys)s::text[]) k
-where not exists (select from sales_order o where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and
-    o.order_key = k)
-order by k on conflict do nothing
+where not exists (select from sales_order o where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
+                  and o.order_key = k offset 0)
+order by k collate "C" on conflict do nothing
 """
 _LOCK_ORDERS = """
-select order_id, order_key, version, digest, observed_at, posting_no, complete, located, frozen, currency from sales_order
-where merchant_id = %(merchant_id)s and channel_id = %(channel)s and order_key = any(%(keys)s)
-order by order_key for update
+select o.* from unnest(%(keys)s::text[]) k cross join lateral (
+    select order_id, order_key, version, digest, observed_at, posting_no, complete, located, frozen, currency
+    from sales_order
+    where merchant_id = %(merchant_id)s and channel_id = %(channel)s and order_key = k offset 0 for update) o
 """
 _POSITIONS = """
-select order_id, line_key, item_id, location_id, owner_id, committed, shipped, restocked, damaged, held, taken
-from order_position where merchant_id = %(merchant_id)s and order_id = any(%(orders)s)
+select p.* from unnest(%(orders)s::bigint[]) k cross join lateral (
+    select order_id, line_key, item_id, location_id, owner_id, committed, shipped, restocked, damaged, held, taken
+    from order_position where merchant_id = %(merchant_id)s and order_id = k offset 0) p
 """
 _LINES = """
-select order_id, line_key, listing_key, item_id from order_line
-where merchant_id = %(merchant_id)s and order_id = any(%(orders)s)
+select l.* from unnest(%(orders)s::bigint[]) k cross join lateral (
+    select order_id, line_key, listing_key, item_id from order_line
+    where merchant_id = %(merchant_id)s and order_id = k offset 0) l
 """
 _WRITE_POSITIONS = """
 insert into order_position (merchant_id, order_id, line_key, item_id, location_id, owner_id, committed, shipped,
@@ -56,18 +61,25 @@ set listing_key = coalesce(excluded.listing_key, order_line.listing_key), item_i
     sku = coalesce(excluded.sku, order_line.sku), quantity = excluded.quantity,
     unit_price = coalesce(excluded.unit_price, order_line.unit_price)
 """
+# An upsert that never inserts, for the same reason.
 _WRITE_ORDERS = """
-update sales_order o
-set number = u.number, status = u.status, version = u.version, digest = u.digest, read_digest = u.read_digest,
-    observed_at = u.observed_at, posting_no = o.posting_no + 1, complete = u.complete, located = u.located,
-    frozen = u.frozen, placed_at = u.placed_at, currency = coalesce(o.currency, u.currency)
+insert into sales_order as o (merchant_id, order_id, channel_id, order_key, recorded_at, posting_no, number, status,
+                              version, digest, read_digest, observed_at, complete, located, frozen, placed_at, currency)
+select %(merchant_id)s, u.order_id, there.channel_id, there.order_key, there.recorded_at, there.posting_no, u.number,
+       u.status, u.version, u.digest, u.read_digest, u.observed_at, u.complete, u.located, u.frozen, u.placed_at,
+       u.currency
 from unnest(%(orders)s::bigint[], %(numbers)s::text[], %(statuses)s::text[], %(versions)s::timestamptz[],
-    %(digests)s::bytea[],
-            %(read_digests)s::bytea[], %(observed)s::timestamptz[], %(complete)s::boolean[], %(located)s::boolean[],
-            %(frozen)s::boolean[], %(placed)s::timestamptz[], %(currencies)s::text[])
+            %(digests)s::bytea[], %(read_digests)s::bytea[], %(observed)s::timestamptz[], %(complete)s::boolean[],
+            %(located)s::boolean[], %(frozen)s::boolean[], %(placed)s::timestamptz[], %(currencies)s::text[])
      u(order_id, number, status, version, digest, read_digest, observed_at, complete, located, frozen, placed_at,
-     currency)
-where o.merchant_id = %(merchant_id)s and o.order_id = u.order_id
+       currency)
+cross join lateral (select channel_id, order_key, recorded_at, posting_no from sales_order k
+                    where k.merchant_id = %(merchant_id)s and k.order_id = u.order_id offset 0) there
+on conflict (merchant_id, order_id) do update
+set number = excluded.number, status = excluded.status, version = excluded.version, digest = excluded.digest,
+    read_digest = excluded.read_digest, observed_at = excluded.observed_at, posting_no = o.posting_no + 1,
+    complete = excluded.complete, located = excluded.located, frozen = excluded.frozen, placed_at = excluded.placed_at,
+    currency = coalesce(o.currency, excluded.currency)
 """
 
 
@@ -131,7 +143,7 @@ def lock_orders(session: Session, channel_id: int, keys: Collection[str]) -> dic
 def read_positions(session: Session, orders: Sequence[int]) -> Positions:
     """The posted vectors of the orders' lines."""
     positions: Positions = defaultdict(dict)
-    for row in session.rows(_POSITIONS, orders=list(orders)):
+    for row in session.rows(_POSITIONS, orders=list(orders)) if orders else ():
         counts = Counts(row.committed, row.shipped, row.restocked, row.damaged, row.held)
         positions[row.order_id, row.line_key][row.item_id, row.location_id] = Held(counts, row.owner_id, row.taken)
     return positions
@@ -139,7 +151,7 @@ def read_positions(session: Session, orders: Sequence[int]) -> Positions:
 
 def read_lines(session: Session, orders: Sequence[int]) -> dict[Line, LineMemory]:
     """What is remembered of the orders' lines."""
-    rows = session.rows(_LINES, orders=list(orders))
+    rows = session.rows(_LINES, orders=list(orders)) if orders else ()
     return {(row.order_id, row.line_key): LineMemory(row.listing_key, row.item_id) for row in rows}
 
 

@@ -45,11 +45,19 @@ where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind in ('d
     'open'
 order by inbox_id limit %(limit)s for update skip locked
 """
+# An upsert that never inserts: rows are looked up by key, however little the planner knows of today's partition.
 _FINISH = """
-update inbox i set state = d.state, reason = d.reason, detail = d.detail, done_at = %(now)s, attempts = i.attempts + 1
+insert into inbox as i (merchant_id, received_on, inbox_id, channel_id, kind, origin, topic, resource, resource_key,
+                        observed_at, received_at, state, reason, detail, done_at)
+select %(merchant_id)s, d.received_on, d.inbox_id, k.channel_id, k.kind, k.origin, k.topic, k.resource, k.resource_key,
+       k.observed_at, k.received_at, d.state, d.reason, d.detail, %(now)s
 from unnest(%(ids)s::bigint[], %(days)s::date[], %(states)s::text[], %(reasons)s::text[], %(details)s::text[])
      d(inbox_id, received_on, state, reason, detail)
-where i.merchant_id = %(merchant_id)s and i.received_on = d.received_on and i.inbox_id = d.inbox_id
+cross join lateral (select * from inbox k where k.merchant_id = %(merchant_id)s and k.received_on = d.received_on
+                    and k.inbox_id = d.inbox_id offset 0) k
+on conflict (merchant_id, received_on, inbox_id) do update
+set state = excluded.state, reason = excluded.reason, detail = excluded.detail, done_at = excluded.done_at,
+    attempts = i.attempts + 1
 """
 _RING = """
 insert into inbox (merchant_id, received_on, inbox_id, channel_id, kind, origin, topic, resource, resource_key,
@@ -267,8 +275,8 @@ def _verdict(order: OrderRow, seen: Seen) -> str:
 
 def _post_orders(session: Session, channel_id: int, batch: _Batch, chosen: Sequence[tuple[OrderRow, Seen]]) -> int:
     live = [(order, seen) for order, seen in chosen if not seen.snapshot.frozen]
-    ids = [order.order_id for order, _ in live]
-    positions, memory = read_positions(session, ids), read_lines(session, ids)
+    known = [order.order_id for order, _ in live if order.version is not None]
+    positions, memory = read_positions(session, known), read_lines(session, known)
     resolved = resolve(session, channel_id, [(order.order_id, seen) for order, seen in live], memory, positions)
     changed = _changed(positions, resolved.targets)
     movements = movements_of(session, live, positions, changed)
@@ -276,7 +284,8 @@ def _post_orders(session: Session, channel_id: int, batch: _Batch, chosen: Seque
     write_positions(session, changed)
     belief.move(session, _belief_changes(positions, changed))
     write_lines(session, [(order.order_id, seen) for order, seen in live], resolved.items)
-    write_orders(session, [(o.order_id, replace(s, complete=o.order_id not in resolved.waiting)) for o, s in chosen])
+    done = [(o.order_id, replace(s, complete=False) if o.order_id in resolved.waiting else s) for o, s in chosen]
+    write_orders(session, done)
     cases.of_orders(session, channel_id, chosen, changed)
     _supersede(session, channel_id, chosen)
     for order, seen in chosen:

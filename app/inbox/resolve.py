@@ -136,8 +136,9 @@ def _place_units(known: Known, resolved: Resolved, at: Line, item: int, units: U
         return counts == NOTHING and not units.taken
     target = resolved.targets[at]
     for component, quantity in parts.items():
-        _add(target, (component, place), Held(_times(counts, quantity)))
-    _add(target, (item, place), Held(NOTHING, owner, units.taken))
+        if component != item:
+            _add(target, (component, place), Held(_times(counts, quantity)))
+    _add(target, (item, place), Held(counts if item in parts else NOTHING, owner, units.taken))
     return True
 
 
