@@ -21,9 +21,10 @@ select to_regclass('public.instance_setting') is not null as ours,
 """
 
 
-def prepare_home(settings: Settings, *, empty: bool) -> None:
+def prepare_home(settings: Settings, *, empty: bool, durable: bool = True) -> None:
     """Start the embedded server if that is what we use, check that the database is the demo's (or nobody's yet), empty
-    it if asked, and bring its schema up to date. Raises Conflict."""
+    it if asked, and bring its schema up to date. Not `durable`: what is committed may be lost when
+    the machine stops, which a replay can bear. Raises Conflict."""
     embedded = embedded_of(settings)
     if embedded is not None:
         embedded.ensure()
@@ -35,6 +36,8 @@ def prepare_home(settings: Settings, *, empty: bool) -> None:
             connection.exec_driver_sql("create schema public")
     migrate(owner_url(settings))
     with engine.begin() as connection:
+        name = connection.exec_driver_sql("select quote_ident(current_database())").scalar_one()
+        connection.exec_driver_sql(f"alter database {name} set synchronous_commit = {'on' if durable else 'off'}")
         connection.exec_driver_sql("select put_setting(%(name)s, 'yes')", {"name": MARKER})
 
 

@@ -186,7 +186,7 @@ def play(args: argparse.Namespace, settings: Settings) -> int:
     folder = settings.data.dir.resolve()
     with only_one(folder):
         end_orphans(folder / LOG_FILE)
-        if args.port and shops.port_is_taken(args.port):
+        if args.port and not shops.port_becomes_free(args.port):
             raise Conflict("port_taken", f"port {args.port} is in use: choose another with --port")
         configure(settings.log.format, "ERROR" if settings.log.level == "INFO" else settings.log.level)
         prepare_home(settings, empty=args.for_s is not None)

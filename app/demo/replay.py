@@ -139,7 +139,7 @@ def replay(args: argparse.Namespace, settings: Settings) -> int:
     with only_one(settings.data.dir.resolve()):
         configure(settings.log.format, "ERROR" if settings.log.level == "INFO" else settings.log.level)
         catalogue = read_catalogue(args.replay)
-        prepare_home(settings, empty=True)
+        prepare_home(settings, empty=True, durable=False)
         runtime = build(settings, name="replay")
         try:
             began = monotonic_s()

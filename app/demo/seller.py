@@ -23,7 +23,7 @@ SHOPIFY_SHARE = 0.55
 QUANTITIES = (1, 1, 1, 1, 1, 1, 2, 2, 3)
 LINES = (1, 1, 1, 2, 2, 3)
 KIT_WEIGHT = 0.25  # the hottest item has 1
-RESTOCK_EVERY_S = 2.0
+ORDERS_PER_DELIVERY = 5  # a supplier comes so often, if something runs low
 LOW = 4  # units shown; below it a supplier may deliver
 
 # What becomes of an order, and how often: steps and the seconds before each.
@@ -83,14 +83,14 @@ class Seller:
 
     def _run(self) -> None:
         """Orders come as a Poisson stream would; a late one is made up for, so that the rate holds."""
-        next_order, next_delivery = monotonic_s(), monotonic_s() + RESTOCK_EVERY_S
+        next_order, next_delivery = monotonic_s(), monotonic_s() + ORDERS_PER_DELIVERY / self.rate
         while not self.stopping.is_set():
             now = monotonic_s()
             if self._later and self._later[0][0] <= now:
                 heapq.heappop(self._later)[2]()
             elif next_delivery <= now:
                 self._restock()
-                next_delivery = now + RESTOCK_EVERY_S
+                next_delivery = now + ORDERS_PER_DELIVERY / self.rate
             elif next_order <= now:
                 self._sell()
                 next_order += self.rng.expovariate(self.rate)

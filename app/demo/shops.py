@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import socket
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ WOO_SECRET = "demowebhooksecret"  # noqa: S105  a pretend shop's
 LATENCY_S = {SHOPIFY: 0.06, WOO: 0.08}
 KEPT = timedelta(hours=2)  # of finished orders while serving; no poll reaches further back
 BOOK_MAX = 50_000
+PORT_TRIES, PORT_PAUSE_S = 15, 0.2
 # A shop with orders every second is on Plus: 1,000 points a second (limits page, 2026-11), ten times a Standard plan's.
 PLUS_POINTS = (20_000, 1_000)
 
@@ -213,9 +215,13 @@ def free_port() -> int:
     return _port(None)
 
 
-def port_is_taken(port: int) -> bool:
-    """Whether somebody listens there."""
-    return _port(port) != port
+def port_becomes_free(port: int) -> bool:
+    """Whether nobody listens there, waiting a little for somebody who is just leaving."""
+    for _ in range(PORT_TRIES):
+        if _port(port) == port:
+            return True
+        threading.Event().wait(PORT_PAUSE_S)
+    return False
 
 
 def _port(wanted: int | None) -> int:
