@@ -1,1 +1,50 @@
-"""Measurements that anybody can repeat: each prints its figures beside a limit measured in the same run."""
+"""Measurements that anybody can repeat: each prints its figures beside a limit measured in the same run.
+
+`python -m app bench ledger|ingest|sync`. Each has a database of its own, made for it and removed afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def run(what: str, *, quick: bool, woo: str) -> dict[str, Any]:
+    """Run one benchmark; its figures by name. `woo`: how WooCommerce delivers, for `sync`."""
+    if what == "ledger":
+        return _ledger(quick=quick)
+    if what == "ingest":
+        from bench import ingest
+
+        return ingest.run(quick=quick)
+    from bench import sync
+
+    return sync.run(quick=quick, woo="cron" if woo == "cron" else "instant")
+
+
+def _ledger(*, quick: bool) -> dict[str, Any]:
+    from app.wiring import embedded_of
+    from bench import ledger
+    from bench.scratch import scratch
+
+    with scratch() as home:
+        server = embedded_of(home.settings)
+        assert server is not None
+        return ledger.run(server, quick=quick)
+
+
+def as_text(result: Mapping[str, Any]) -> str:
+    """One figure a line, groups indented."""
+    return "\n".join(_lines(result, 0))
+
+
+def _lines(values: Mapping[str, Any], depth: int) -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and any(isinstance(inner, Mapping) for inner in value.values()):
+            yield f"{'  ' * depth}{name}:"
+            yield from _lines(value, depth + 1)
+        elif isinstance(value, Mapping):
+            told = ", ".join(f"{inner} {figure}" for inner, figure in value.items())
+            yield f"{'  ' * depth}{name}: {told}"
+        else:
+            yield f"{'  ' * depth}{name}: {value}"

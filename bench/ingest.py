@@ -126,7 +126,9 @@ def run(*, quick: bool = False) -> dict[str, Any]:
             home.start(f"worker {number + 1}", "app", "worker")
         home.start_web()
         bench.round(2_000, 32)
-        by_connections = {str(c): _medians([bench.round(size.orders, c) for _ in range(size.rounds)]) for c in size.connections}
+        by_connections = {
+            str(c): _medians([bench.round(size.orders, c) for _ in range(size.rounds)]) for c in size.connections
+        }
         single = bench.send(size.alone, 1)
         bench.wait_until_posted()
         memory = home.memory_mb()
@@ -180,7 +182,17 @@ def open_bench(home: Scratch) -> Bench:
         import_entries(session, channel_id, [_entry(n) for n in range(ITEMS)])
         set_state(session, channel_id, "paused")
         receipts = [
-            Movement(item, STOCK, State.SUPPLIER, State.AVAILABLE, "receipt", sku, now, to_location_id=place, value=Decimal(STOCK))
+            Movement(
+                item,
+                STOCK,
+                State.SUPPLIER,
+                State.AVAILABLE,
+                "receipt",
+                sku,
+                now,
+                to_location_id=place,
+                value=Decimal(STOCK),
+            )
             for sku, item in items.items()
         ]
         for start in range(0, ITEMS, BATCH_MAX):

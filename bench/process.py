@@ -50,3 +50,11 @@ def rest(seconds: float) -> None:
 def _stat(pid: int) -> list[str]:
     """The fields of /proc/PID/stat after the name: state, parent …"""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def command(pid: int) -> list[str]:
+    """The words of its command line; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+    except OSError:
+        return []

@@ -108,7 +108,9 @@ def scratch(**sync: int) -> Iterator[Scratch]:
 
 def _environment(folder: Path, sync: Mapping[str, int]) -> dict[str, str]:
     """Nothing of ours from outside: a database that is configured here must not be written to."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PERPETUAL_") and k not in ("DATABASE_URL", "PORT")}
+    inherited = {
+        k: v for k, v in os.environ.items() if not k.startswith("PERPETUAL_") and k not in ("DATABASE_URL", "PORT")
+    }
     config = folder / "empty.toml"
     config.write_text("")
     return {
