@@ -10,8 +10,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -121,6 +122,30 @@ def test_a_demo_goes_on_where_it_was_stopped(start: Start, home: Path) -> None:
         assert process.returncode == 0, out + err
         sold.append(movements(home))
     assert sold[1] > sold[0] > 40
+
+
+def test_a_replayed_file_ends_with_books_ledger_and_both_shops_equal(start: Start, tmp_path: Path) -> None:
+    rows = retail_rows(Random(3))
+    file = tmp_path / "orders.csv"
+    file.write_text("order_id,occurred_at,sku,quantity,unit_price\n" + "".join(rows))
+    report = report_of(start("--replay", str(file), "--json"))
+    judge(report)
+    assert (report["lines"], report["parked"]) == (len(rows), 0)
+    assert [month["month"] for month in report["months"]] == ["2010-12", "2011-01"]
+    assert sum(float(month["cogs"]) for month in report["months"]) > 0
+
+
+def retail_rows(rng: Random) -> list[str]:
+    """Eighty orders over two months, some given back again, one more than was ever sold."""
+    rows, at = [], datetime(2010, 12, 1, 8, 0, tzinfo=UTC)
+    for number in range(80):
+        at += timedelta(hours=rng.uniform(1, 30))
+        back = number % 9 == 8
+        for sku in rng.sample("ABCDEFGH", rng.randint(1, 5)):
+            quantity = -rng.randint(1, 4) if back else rng.choice((1, 2, 6, 12, 400))
+            rows.append(f"{'C' if back else ''}{500 + number},{at:%Y-%m-%dT%H:%M:%SZ},{sku},{quantity},2.95\n")
+    rows.append(f"C999,{at:%Y-%m-%dT%H:%M:%SZ},A,-5000,2.95\n")
+    return rows
 
 
 @pytest.mark.parametrize("holds", ["create table theirs (x int)", "merchant"])
