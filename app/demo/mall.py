@@ -4,8 +4,10 @@ same; nobody waits for anybody.
 
 from __future__ import annotations
 
+import threading
 from array import array
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
@@ -66,6 +68,9 @@ class Mall:
     left: dict[str, int] = field(default_factory=dict)  # by the shops' books
     oversold: int = 0
     written: int = 0
+    adapters: Mapping[str, ShopAdapter] = field(init=False)
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2))
+    _local: threading.local = field(default_factory=threading.local)
     lags: array[float] = field(default_factory=lambda: array("d"))
 
     def __post_init__(self) -> None:
@@ -74,6 +79,7 @@ class Mall:
         options = Options(base_url=WOO_BASE, tls=True, currency="GBP", timezone="Europe/London", sells_below_zero=False)
         self.woo = WooShop(contexts[1], replace(options, oauth_window_s=None))
         self.shops: dict[str, PretendShopify | WooShop] = {SHOPIFY: self.shopify, WOO: self.woo}
+        self.adapters = {SHOPIFY_BASE: ShopAdapter(self.shopify), WOO_BASE: ShopAdapter(self.woo)}
 
     # What buyers and staff do.
 
@@ -154,11 +160,25 @@ class Mall:
         number is written. False when nothing is due."""
         with self.runtime.database.across(self.now) as session:
             due = session.rows("select channel_id, act from list_work(%(now)s)", now=self.now)
-        act = min((row.act for row in due), key=TURNS.index, default=None)
-        done = [ACTS[act](self.runtime, self.merchant_id, row.channel_id) for row in due if row.act == act]
+        if not due:
+            return False
+        act = ACTS[min((row.act for row in due), key=TURNS.index)]
+        channels = [row.channel_id for row in due if ACTS[row.act] is act]
+        done = list(self._pool.map(lambda channel_id: act(self.runtime, self.merchant_id, channel_id), channels))
         if not any(done):
             self.now += PATIENCE
-        return bool(due)
+        return True
+
+    def open_http(self) -> Http:
+        """This thread's way to both shops."""
+        if not hasattr(self._local, "http"):
+            session = requests.Session()
+            session.trust_env = False
+            for base, adapter in self.adapters.items():
+                session.mount(base, adapter)
+            self._local.http = Http(session=session, sleep=lambda seconds: None)
+        http: Http = self._local.http
+        return http
 
     def _deliver(self) -> int:
         count = 0
@@ -188,7 +208,9 @@ class Mall:
             writes[name].clear()
 
     def forget(self, before: datetime) -> None:
-        """Orders that nobody will ask for again leave the shops."""
+        """Orders that nobody will ask for again leave the shops, and what was noted of calls is thrown away."""
+        for adapter in self.adapters.values():
+            adapter.calls.clear()
         for key in [key for key, order in self.shopify.orders.items() if order.updated_at < before]:
             del self.shopify.orders[key]
         for order in [order for order in self.woo.state.orders.values() if order.modified_at < before]:
@@ -241,12 +263,9 @@ class Mall:
 def open_mall(runtime: Runtime, stockroom: Stockroom, opened_at: datetime, seed: int) -> Mall:
     """The merchant with the whole catalogue in both shops, connected and at rest."""
     mall = Mall(opened_at, dice(seed))
-    session = requests.Session()
-    session.trust_env = False
-    session.mount(SHOPIFY_BASE, ShopAdapter(mall.shopify))
-    session.mount(WOO_BASE, ShopAdapter(mall.woo))
-    http = Http(session=session, sleep=lambda seconds: None)
-    mall.runtime = replace(runtime, clock=lambda: mall.now, rng=mall.rng, open_http=lambda: http, ring=lambda: None)
+    mall.runtime = replace(
+        runtime, clock=lambda: mall.now, rng=dice(seed + 1), open_http=mall.open_http, ring=lambda: None
+    )
     _fill(mall, stockroom)
     bases = {SHOPIFY: SHOPIFY_BASE, WOO: WOO_BASE}
     for new in channel_drafts(bases):

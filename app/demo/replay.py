@@ -27,7 +27,7 @@ from app.demo.shops import SHOPIFY, WOO, dice
 from app.demo.stockroom import Stockroom
 from app.wiring import build, embedded_of
 
-REST_EVERY = timedelta(hours=2)
+REST_EVERY = timedelta(hours=3)
 SHIP_AFTER_H = (2.0, 96.0)
 RECEIVE_EVERY = timedelta(days=7)
 SALES_KEPT = 40  # of an item in a shop, for returns to find
