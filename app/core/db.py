@@ -110,9 +110,12 @@ class Database:
     engine: sqlalchemy.Engine
 
     @contextmanager
-    def begin(self, merchant_id: int, now: datetime) -> Iterator[Session]:
-        """One transaction of one merchant; committed on leaving, rolled back on any error."""
+    def begin(self, merchant_id: int, now: datetime, *, snapshot: bool = False) -> Iterator[Session]:
+        """One transaction of one merchant; committed on leaving, rolled back on any error. `snapshot`: all of its
+        statements see the same moment."""
         with self._transaction() as connection:
+            if snapshot:
+                connection.exec_driver_sql("set transaction isolation level repeatable read")
             connection.exec_driver_sql(
                 "select set_config('app.merchant_id', %(m)s, true), set_config('app.now', %(n)s, true)",
                 {"m": str(merchant_id), "n": now.isoformat()},

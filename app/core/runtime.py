@@ -46,6 +46,6 @@ class Runtime:
     ring: Callable[[], None]
     new_key: Callable[[], str] = make_key
 
-    def begin(self, merchant_id: int, now: datetime) -> AbstractContextManager[Session]:
-        """One transaction of one merchant."""
-        return self.database.begin(merchant_id, now)
+    def begin(self, merchant_id: int, now: datetime, *, snapshot: bool = False) -> AbstractContextManager[Session]:
+        """One transaction of one merchant; see `Database.begin`."""
+        return self.database.begin(merchant_id, now, snapshot=snapshot)

@@ -25,7 +25,7 @@ WINDOW_MAX = timedelta(days=7)
 _CLAIM_POLL = """
 update channel_poll set attempt = attempt + 1, owner = %(owner)s, deadline = %(deadline)s, started_at = %(now)s
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = %(kind)s
-  and due_at <= %(now)s and (deadline is null or deadline < %(now)s)
+  and (due_at <= %(now)s or asked_at >= started_at) and (deadline is null or deadline < %(now)s)
 returning attempt, read_through
 """
 _END_POLL = """

@@ -153,10 +153,10 @@ def set_state(session: Session, channel_id: int, state: str) -> None:
 
 
 def ask_for_orders(session: Session, channel_id: int, when: datetime) -> None:
-    """Make the channel's orders poll due at once."""
+    """Have the channel's orders read, by a reading that begins after `when`: one that is under way does not count."""
     session.run(
-        """update channel_poll set due_at = least(due_at, %(when)s)
-           where merchant_id = %(merchant_id)s and channel_id = %(id)s and kind = 'orders' and due_at > %(when)s""",
+        """update channel_poll set asked_at = greatest(asked_at, %(when)s), started_at = coalesce(started_at, %(when)s)
+           where merchant_id = %(merchant_id)s and channel_id = %(id)s and kind = 'orders'""",
         id=channel_id, when=when,
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ What was sent, under which key and with which expectations, is known whatever ha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import orjson
@@ -86,12 +86,13 @@ def to_write(due: Due, mode: WriteMode) -> StockWrite | None:
     return StockWrite(due.key, due.believed, due.plan.target, relative=pressing or mode is WriteMode.RELATIVE)
 
 
-def store(
-    runtime: Runtime, session: Session, channel_id: int, rows: Sequence[tuple[Due, StockWrite]]
-) -> Attempt | None:
-    """Store an attempt for (due, row); None when another one is open on the channel."""
+def claim(runtime: Runtime, session: Session, channel_id: int) -> Attempt | None:
+    """Take the channel's one open attempt, still without rows; None when somebody has it.
+
+    It is taken before anything is planned: a plan made while another's write is being recorded would write the same
+    difference twice.
+    """
     attempt_id: int = session.value("select nextval('push_attempt_seq')")
-    rows = sorted(rows, key=lambda pair: pair[0].owner_id)  # as `take_over` reads them: the same again, to the letter
     key = runtime.new_key()
     owner = f"{runtime.worker}/{key}"
     deadline = session.now + timedelta(seconds=runtime.settings.sync.attempt_deadline_s)
@@ -99,15 +100,21 @@ def store(
         with session.savepoint():
             session.run(
                 """insert into push_attempt (merchant_id, attempt_id, channel_id, key, owner, state, opened_at,
-                deadline)
+                                             deadline)
                    values (%(merchant_id)s, %(id)s, %(channel)s, %(key)s, %(owner)s, 'open', %(now)s, %(deadline)s)""",
                 id=attempt_id, channel=channel_id, key=key, owner=owner, now=session.now, deadline=deadline,
             )  # fmt: skip
     except ConstraintViolated:
         return None
+    return Attempt(attempt_id, key, owner, {}, session.now)
+
+
+def fill(session: Session, attempt: Attempt, rows: Sequence[tuple[Due, StockWrite]]) -> Attempt:
+    """Store what a claimed attempt will send, before it is sent."""
+    rows = sorted(rows, key=lambda pair: pair[0].owner_id)  # as `take_over` reads them: the same again, to the letter
     session.run(
         _INSERT_ROWS,
-        attempt=attempt_id,
+        attempt=attempt.attempt_id,
         owners=[due.owner_id for due, _ in rows],
         expected=[row.expected for _, row in rows],
         targets=[row.target for _, row in rows],
@@ -116,7 +123,16 @@ def store(
         due=["{" + ",".join(map(str, due.due_ids)) + "}" for due, _ in rows],
         reasons=[orjson.dumps(due.plan.reasons if due.plan else []).decode() for due, _ in rows],
     )
-    return Attempt(attempt_id, key, owner, {due.owner_id: row for due, row in rows}, session.now)
+    return replace(attempt, rows={due.owner_id: row for due, row in rows})
+
+
+def drop(session: Session, attempt: Attempt) -> None:
+    """Give a claimed attempt back: there is nothing to write after all."""
+    session.run(
+        """delete from push_attempt where merchant_id = %(merchant_id)s and attempt_id = %(id)s
+           and owner = %(owner)s and state = 'open'""",
+        id=attempt.attempt_id, owner=attempt.owner,
+    )  # fmt: skip
 
 
 def take_over(runtime: Runtime, session: Session, channel_id: int) -> Attempt | None:

@@ -1,6 +1,6 @@
 """PUSH: plan what each due listing should show, write it, record what the channel said.
 
-Three short transactions with the network between them. The attempt is stored before it is sent; a conflict waits for
+Short transactions with the network between them. The attempt is claimed, planned and stored before it is sent; a conflict waits for
 the channel's orders; an unclear outcome is read back or, where the vendor remembers keys, sent again under the same
 key. One bad row never holds up the others.
 """
@@ -49,52 +49,51 @@ def push(runtime: Runtime, merchant_id: int, channel_id: int) -> Pushed:
         return _finish_left(runtime, merchant_id, channel, left)
     connector = runtime.connectors[channel.platform]
     limit = min(runtime.settings.sync.push_batch_max, connector.abilities.write_rows_max)
-    owners: list[int] | None = None
-    settled = 0
+    candidates, settled = _candidates(runtime, merchant_id, channel, limit)
+    if not candidates:
+        return Pushed(settled=settled)
     if connector.abilities.write_mode is WriteMode.RELATIVE:
+        # What it shows now is compared with the belief first; numbers that contradict it wait for its orders.
         try:
-            owners, settled = _read_first(runtime, merchant_id, channel, limit)
+            read_numbers(runtime, merchant_id, channel, [d.key for d in candidates])
         except ChannelError as error:
             return _paused(runtime, merchant_id, channel_id, error)
-        if not owners:
-            return Pushed(settled=settled)
-    attempt, more = _store(runtime, merchant_id, channel, limit, owners)
+    attempt = _plan(runtime, merchant_id, channel, [d.owner_id for d in candidates])
     if attempt is None:
-        return Pushed(settled=settled + more)
+        return Pushed(settled=settled)
     return _send(runtime, merchant_id, channel, attempt)
 
 
-def _read_first(runtime: Runtime, merchant_id: int, channel: Channel, limit: int) -> tuple[list[int], int]:
-    """For a channel that only takes differences: what it shows now is compared with the belief before anything is
-    written; numbers that contradict it wait for its orders. Returns the owners to write and how many needed nothing."""
-    now = runtime.clock()
+def _candidates(runtime: Runtime, merchant_id: int, channel: Channel, limit: int) -> tuple[list[Due], int]:
+    """What seems to need a write, and how many due owners needed none. A look only: others may be looking too."""
+    now, mode = runtime.clock(), runtime.connectors[channel.platform].abilities.write_mode
     with runtime.begin(merchant_id, now) as session:
         due = list_due(session, channel.channel_id, limit)
         settled = _settle_equal(session, channel.channel_id, due)
         _ask_for_first_number(session, channel.channel_id, due)
-    candidates = [d for d in due if to_write(d, WriteMode.RELATIVE) is not None]
-    if candidates:
-        read_numbers(runtime, merchant_id, channel, [d.key for d in candidates])
-    return [d.owner_id for d in candidates], settled
+    return [d for d in due if to_write(d, mode) is not None], settled
 
 
-def _store(
-    runtime: Runtime, merchant_id: int, channel: Channel, limit: int, owners: list[int] | None
-) -> tuple[Attempt | None, int]:
-    now, channel_id = runtime.clock(), channel.channel_id
-    mode = runtime.connectors[channel.platform].abilities.write_mode
+def _plan(runtime: Runtime, merchant_id: int, channel: Channel, owners: Sequence[int]) -> Attempt | None:
+    """Claim the channel, then plan these owners as of one moment and store what will be sent; None when somebody else
+    is writing there or nothing is left to write."""
+    now, mode = runtime.clock(), runtime.connectors[channel.platform].abilities.write_mode
     with runtime.begin(merchant_id, now) as session:
-        due = list_due(session, channel_id, limit, owners)
-        settled = _settle_equal(session, channel_id, due)
-        _ask_for_first_number(session, channel_id, due)
-        rows = [(d, row) for d in due if (row := to_write(d, mode)) is not None]
-        rows = _one_kind(rows)
-        return (attempts.store(runtime, session, channel_id, rows) if rows else None), settled
+        claimed = attempts.claim(runtime, session, channel.channel_id)
+    if claimed is None:
+        return None
+    with runtime.begin(merchant_id, now, snapshot=True) as session:
+        due = list_due(session, channel.channel_id, len(owners), owners)
+        rows = _one_kind([(d, row) for d in due if (row := to_write(d, mode)) is not None])
+        if rows:
+            return attempts.fill(session, claimed, rows)
+        attempts.drop(session, claimed)
+    return None
 
 
 def _one_kind(rows: Sequence[tuple[Due, StockWrite]]) -> list[tuple[Due, StockWrite]]:
     """Absolute and relative rows go in different calls; the first due decides, the others are next."""
-    return [pair for pair in rows if pair[1].relative == rows[0][1].relative]
+    return [pair for pair in rows if pair[1].relative == rows[0][1].relative] if rows else []
 
 
 def _settle_equal(session: Session, channel_id: int, due: Sequence[Due]) -> int:

@@ -34,7 +34,7 @@ left join channel_poll p on p.merchant_id = o.merchant_id and p.channel_id = o.c
 left join lateral (
     select r.attempt_id, a.key, a.closed_at, r.expected, r.target, r.relative, r.quantity_after
     from push_row r join push_attempt a using (merchant_id, attempt_id)
-    where r.merchant_id = o.merchant_id and r.owner_id = o.owner_id 
+    where r.merchant_id = o.merchant_id and r.owner_id = o.owner_id and r.outcome = 'written'
     order by r.attempt_id desc limit 1) w on true
 left join lateral (
     select a.opened_at from push_attempt a join push_row r using (merchant_id, attempt_id)

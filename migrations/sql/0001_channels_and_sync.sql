@@ -150,6 +150,7 @@ create table channel_poll (
     owner        text,
     deadline     timestamptz,
     started_at   timestamptz,
+    asked_at     timestamptz,  -- somebody waits for a reading begun after this
     completed_at timestamptz,
     failures     integer not null default 0,
     last_error   text,

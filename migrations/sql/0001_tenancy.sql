@@ -55,7 +55,7 @@ create function list_work(p_now timestamptz) returns table (merchant_id bigint, 
         and i.kind = 'doorbell' and (i.state = 'open' or i.state = 'reading' and i.deadline < p_now))
     union all
     select c.merchant_id, c.channel_id, 'poll_' || p.kind from channel c join channel_poll p using (merchant_id, channel_id)
-    where c.state in ('active', 'shadow') and p.kind <> 'push' and p.due_at <= p_now
+    where c.state in ('active', 'shadow') and p.kind <> 'push' and (p.due_at <= p_now or p.asked_at >= p.started_at)
       and (p.deadline is null or p.deadline < p_now)
     union all
     select c.merchant_id, c.channel_id, 'look' from channel c

@@ -61,8 +61,8 @@ class MortalDatabase(Database):
     fuse: Fuse | None = None
 
     @contextmanager
-    def begin(self, merchant_id: int, now: datetime) -> Iterator[Session]:
-        with Database.begin(self, merchant_id, now) as session:
+    def begin(self, merchant_id: int, now: datetime, *, snapshot: bool = False) -> Iterator[Session]:
+        with Database.begin(self, merchant_id, now, snapshot=snapshot) as session:
             yield MortalSession(session.connection, session.merchant_id, session.now, self.fuse)
 
 

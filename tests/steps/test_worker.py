@@ -1,4 +1,4 @@
-"""The worker as a process runs it: woken by the doorbell, ended when asked, alive through errors and a lost database."""
+"""The worker as a process runs it: woken by the doorbell, ended when asked, alive through errors and a lost server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Group commit: everybody is answered after their own delivery is durable, many in one transaction, errors to all of it."""
+"""Group commit: each is answered after their own delivery is durable, many in one transaction, errors to all of it."""
 
 from __future__ import annotations
 

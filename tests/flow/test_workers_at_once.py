@@ -1,0 +1,99 @@
+"""Several workers at the same work at the same moment: a claim is one worker's, a posting happens once, one write is open."""
+
+from __future__ import annotations
+
+from threading import RLock
+from typing import Any
+
+import pytest
+import requests
+
+from app.inbox.process import process
+from app.inbox.read import poll_orders
+from app.publishing.push import push
+from app.worker import Worker
+from sandbox.inprocess import ShopAdapter
+from tests.steps.test_ledger_races import together
+from tests.street import Street
+
+
+class OneAtATime(ShopAdapter):
+    """A pretend shop is no thread-safe thing; a real one has its own locks."""
+
+    lock: RLock
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        with self.lock:
+            return super().send(request, *args, **kwargs)
+
+
+@pytest.fixture
+def busy(street: Street) -> Street:
+    street.world.move("mug", 100, "opening > available@A", "500")
+    street.world.move("cup", 100, "opening > available@A", "500")
+    street.open_shopify({"mug": 100, "cup": 100})
+    street.open_woo({"mug": 100, "cup": 100})
+    street.settle(3)
+    lock = RLock()
+    for prefix, adapter in list(street.session.adapters.items()):
+        if isinstance(adapter, ShopAdapter):
+            safe = OneAtATime(adapter.shop)
+            safe.lock = lock
+            street.session.mount(prefix, safe)
+    return street
+
+
+def test_documents_are_processed_once_by_whichever_worker_claims_them(busy: Street) -> None:
+    shopify = next(iter(busy.shops.values()))
+    for _ in range(20):
+        shopify.place_order([("mug", 1), ("cup", 1)])
+    busy.deliver()
+    channel = busy.channel_of(shopify)
+    runtime = busy.runtime
+    together(4, lambda _: process(runtime, busy.world.merchant_id, channel) and None)
+    assert (busy.world.available("mug"), busy.world.available("cup")) == (80, 80)
+    assert busy.world.verify() == []
+
+
+def test_a_due_poll_is_read_by_one_worker(busy: Street) -> None:
+    shopify = next(iter(busy.shops.values()))
+    channel = busy.channel_of(shopify)
+    shopify.place_order([("mug", 1)])
+    with busy.world.session() as session:
+        session.run("update channel_poll set due_at = %(now)s where merchant_id = %(merchant_id)s", now=busy.world.now)
+    before = busy.calls(shopify)
+    stored: list[int] = []
+    together(4, lambda _: stored.append(poll_orders(busy.runtime, busy.world.merchant_id, channel).documents))
+    assert sorted(stored) == [0, 0, 0, 1]
+    assert busy.calls(shopify) - before <= 1
+
+
+def test_one_write_is_open_on_a_channel_and_the_same_number_is_not_sent_twice(busy: Street) -> None:
+    shopify, woo = busy.shops.values()
+    shopify.place_order([("mug", 5)])
+    busy.deliver()
+    process(busy.runtime, busy.world.merchant_id, busy.channel_of(shopify))
+    sent: list[int] = []
+    together(
+        4, lambda _: sent.append(push(busy.runtime, busy.world.merchant_id, busy.channel_of(woo)).recorded.written)
+    )
+    busy.settle(5)
+    assert sum(sent) == 1
+    assert woo.shown()["mug"] == 95
+    assert busy.cases() == []
+
+
+def test_four_workers_in_a_rush_end_where_one_would(busy: Street) -> None:
+    workers = [Worker(busy.runtime, only_merchant=busy.world.merchant_id) for _ in range(4)]
+    for round_ in range(5):
+        for shop in busy.shops.values():
+            for _ in range(3):
+                shop.place_order([("mug", 1), ("cup", 2)])
+        busy.deliver()
+        busy.world.move("mug", 1, "supplier > available@A", "5")
+        together(4, lambda number: workers[number].step() and None)
+        assert round_ >= 0
+    busy.settle(10)
+    assert (busy.world.available("mug"), busy.world.available("cup")) == (75, 40)
+    assert [shop.shown() for shop in busy.shops.values()] == [{"mug": 75, "cup": 40}] * 2
+    assert busy.world.verify() == []
