@@ -1,7 +1,7 @@
-"""A load generator that leaves the processor to what it measures: one process, one thread, raw sockets, prepared bytes.
+"""A load generator that leaves the processor to what it measures: one thread, raw sockets, prepared bytes.
 
-`python -m bench.load FILE PORT CONNECTIONS` sends every request of the file, as many at a time as there are connections,
-each connection waiting for its answer, and prints one JSON object.
+`python -m bench.load FILE PORT CONNECTIONS` sends every request of the file, as many at a time as there are
+connections, each connection waiting for its answer, and prints one JSON object.
 """
 
 from __future__ import annotations

@@ -28,19 +28,18 @@ def variant_key(item: int) -> str:
     return f"gid://shopify/ProductVariant/{FIRST_ID + item}"
 
 
-def requests(
-    first: int, number: int, *, items: int, domain: str, secret: str, at: datetime, path: str = "/webhooks/shopify"
-) -> Iterator[bytes]:
+def requests(first: int, number: int, *, items: int, domain: str, secret: str, at: datetime) -> Iterator[bytes]:
     """Whole HTTP requests for orders `first` … `first + number - 1`, of items drawn evenly from 0 … items - 1."""
     dice = Random(first)
     for order in range(first, first + number):
         body = orjson.dumps(_order(order, dice.sample(range(items), 2), at))
         signature = base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
         head = (
-            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: Shopify-Captain-Hook\r\nAccept: */*\r\n"
+            f"POST /webhooks/shopify HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: Shopify-Captain-Hook\r\nAccept: */*\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nX-Shopify-Topic: orders/create\r\n"
-            f"X-Shopify-Hmac-Sha256: {signature}\r\nX-Shopify-Shop-Domain: {domain}\r\nX-Shopify-API-Version: 2026-10\r\n"
-            f"X-Shopify-Webhook-Id: {order:032x}\r\nX-Shopify-Event-Id: {order + 1:032x}\r\n"
+            f"X-Shopify-Hmac-Sha256: {signature}\r\nX-Shopify-Shop-Domain: {domain}\r\n"
+            f"X-Shopify-API-Version: 2026-10\r\nX-Shopify-Webhook-Id: {order:032x}\r\n"
+            f"X-Shopify-Event-Id: {order + 1:032x}\r\n"
             f"X-Shopify-Triggered-At: {at.isoformat()}\r\n\r\n"
         )
         yield head.encode() + body
@@ -49,7 +48,8 @@ def requests(
 def _order(order: int, items: list[int], at: datetime) -> dict[str, Any]:
     number, when = FIRST_ID + order, at.isoformat(timespec="seconds")
     return {
-        "id": number, "admin_graphql_api_id": f"gid://shopify/Order/{number}", "app_id": 580111, "browser_ip": "203.0.113.7",
+        "id": number, "admin_graphql_api_id": f"gid://shopify/Order/{number}", "app_id": 580111,
+        "browser_ip": "203.0.113.7",
         "buyer_accepts_marketing": False, "cancel_reason": None, "cancelled_at": None, "cart_token": _token(number),
         "checkout_id": number + 7, "checkout_token": _token(number + 7), "closed_at": None, "confirmed": True,
         "client_details": {"accept_language": "en-CA", "browser_ip": "203.0.113.7", "user_agent": "Mozilla/5.0 (X11)"},

@@ -1,4 +1,4 @@
-"""The web process with other insides, to say what its parts cost: it answers nothing, or it commits each delivery alone.
+"""The web process with other insides, to say what its parts cost: it answers nothing, or commits each delivery alone.
 
 `python -m bench.servers nothing|alone`, settings from the environment, on the same server with the same settings.
 """

@@ -1,9 +1,9 @@
-"""How long until the other shop shows a sale, and what it takes: two pretend shops over HTTP, as slow as real ones, sell from
-one stock while the real service (`serve`) keeps them equal.
+"""How long until the other shop shows a sale, and what it takes: two pretend shops over HTTP, as slow as real ones,
+sell from one stock while the real service (`serve`) keeps them equal.
 
-Lags come from the shops' own books: a write shows how many of the other shop's units it knows of, since with enough stock a
-number can be nothing but opening − sold here − sold there as far as known. The shops run in this process and share the two
-processors with the service. Latencies are those measured on real shops: a Shopify write 0.3 s, WooCommerce's batch 1.3 s
+Lags come from the shops' own books: a write shows how many of the other shop's units it knows of, since with enough
+stock a number can be nothing but opening − sold here − sold there as far as known. The shops run in this process, on
+the machine of the service. Latencies are those measured on real shops: a Shopify write 0.3 s, WooCommerce's batch 1.3 s
 for 50 rows, reads 0.1 to 0.3 s.
 """
 
@@ -169,7 +169,8 @@ def _connect(home: Scratch, shops: Shops, items: int) -> int:
         place = create_location(session, PLACE)
         ids = create_items(session, [NewItem(f"{n}", f"Item {n}") for n in range(items)])
         receipts = [
-            Movement(item, STOCK, State.SUPPLIER, State.AVAILABLE, "receipt", sku, now, to_location_id=place, value=Decimal(STOCK))
+            Movement(item, STOCK, State.SUPPLIER, State.AVAILABLE, "receipt", sku, now, to_location_id=place,
+                     value=Decimal(STOCK))
             for sku, item in ids.items()
         ]  # fmt: skip
         for start in range(0, items, BATCH_MAX):
@@ -210,7 +211,8 @@ def _wait_until_equal(home: Scratch, merchant_id: int) -> float:
     while (took := perf_counter() - began) < QUIET_S:
         with home.runtime.begin(merchant_id, system_clock()) as session:
             busy = session.value(
-                """select exists (select from inbox where merchant_id = %(merchant_id)s and state in ('open', 'reading'))
+                """select exists (select from inbox where merchant_id = %(merchant_id)s
+                                  and state in ('open', 'reading'))
                    or exists (select from due_listing where merchant_id = %(merchant_id)s)
                    or exists (select from push_attempt where merchant_id = %(merchant_id)s and state <> 'done')"""
             )
@@ -258,7 +260,8 @@ def _known_at(home: Scratch, merchant_id: int) -> Mapping[tuple[str, str], datet
     """When the first row about each order was stored, by shop and the last part of its key."""
     with home.runtime.begin(merchant_id, system_clock()) as session:
         rows = session.rows(
-            """select c.name, i.resource_key, min(i.received_at) as at from inbox i join channel c using (merchant_id, channel_id)
+            """select c.name, i.resource_key, min(i.received_at) as at
+               from inbox i join channel c using (merchant_id, channel_id)
                where i.merchant_id = %(merchant_id)s and i.resource = 'order' group by 1, 2"""
         )
     return {(row.name, row.resource_key.rpartition("/")[2]): row.at for row in rows}
