@@ -1,8 +1,8 @@
 """What every pretend shop has in common: a clock and dice from outside, an order book, and deliveries that fall due.
 
-The state machine is plain Python without threads, sockets or sleeping, so that the same code runs behind HTTP in the demo
-and in virtual time in the simulator. The order book is the truth that audits use: it is written by the shop's own sales
-and never by anything Perpetual sends.
+The state machine is plain Python without threads, sockets or sleeping, so that the same code runs behind HTTP in the
+demo and in virtual time in the simulator. The order book is the truth that audits use: it is written by the shop's own
+sales and never by anything Perpetual sends.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What can go wrong between us and a shop, as rates between 0 and 1, and the one place that rolls the dice.
 
-`mild` is a normal week; `wild` is worse than any day on record: at least 5 % of webhooks lost, 10 % doubled, delays up to
-30 s, 5 % of calls throttled, 3 % answered 5xx, 3 % timed out before and 3 % after their effect.
+`mild` is a normal week; `wild` is worse than any day on record: at least 5 % of webhooks lost, 10 % doubled, delays
+up to 30 s, 5 % of calls throttled, 3 % answered 5xx, 3 % timed out before and 3 % after their effect.
 """
 
 from __future__ import annotations

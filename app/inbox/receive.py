@@ -10,29 +10,23 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from app.core.db import Session
 from app.core.runtime import Runtime
-from app.listings.channels import COLUMNS, WEBHOOK_SECRETS, Channel, shop_of
+from app.listings.channels import WEBHOOK_SECRETS, Channel, shop_of
 from connectors.base import Connector, Notice, NoticeKind, Platform, Shop
 from connectors.errors import InvalidSignature, Malformed
 
 DUPLICATE_DAYS = 2  # a vendor repeats a delivery for hours, at most about a day
-KNOWN_FOR = timedelta(seconds=1)
 _REFUSALS = ("missing_signature", "invalid_signature")
 _REFUSED_STATUS = {Platform.SHOPIFY: 401, Platform.WOOCOMMERCE: 202}
 _GONE_STATUS = {Platform.SHOPIFY: 200, Platform.WOOCOMMERCE: 410}
 
 Address = tuple[str, str]  # platform, and the shop's address on it
 
-_FIND = """
-select n::int as n, f.merchant_id, f.channel_id
-from unnest(%(platforms)s::text[], %(addresses)s::text[]) with ordinality d(platform, address, n)
-cross join lateral find_channel(d.platform, d.address) f
-"""
-_CHANNELS = f"select {COLUMNS} from channel c where merchant_id = %(merchant_id)s and channel_id = any(%(ids)s)"  # noqa: S608
+_FIND = "select * from find_shops(%(platforms)s::text[], %(addresses)s::text[])"
 # The unique index knows today's; the days before are looked through.
 _INSERT = """
 insert into inbox (merchant_id, received_on, inbox_id, channel_id, kind, origin, topic, resource, resource_key,
@@ -79,38 +73,19 @@ class Known:
     shop: Shop
 
 
-class KnownShops:
-    """Shops as they were looked up: in a rush once a second instead of with every batch. A shop that is disconnected is
-    told so within that second; a new secret counts at once, since a signature that fails is judged again."""
-
-    def __init__(self) -> None:
-        self._known: dict[Address, Known] = {}
-        self._since: datetime | None = None
-
-    def forget(self) -> None:
-        """Look up every shop again."""
-        self._since = None
-
-    def look_up(self, runtime: Runtime, addresses: Sequence[Address | None], now: datetime) -> list[Known | None]:
-        """The shop at each address, None for nobody's."""
-        if self._since is None or not timedelta() <= now - self._since < KNOWN_FOR:
-            self._known, self._since = {}, now
-        wanted = {address for address in addresses if address is not None} - self._known.keys()
-        if wanted:
-            self._known |= _find_shops(runtime, sorted(wanted), now)
-        return [self._known.get(address) if address is not None else None for address in addresses]
-
-
-def _find_shops(runtime: Runtime, addresses: Sequence[Address], now: datetime) -> dict[Address, Known]:
+def _find_shops(runtime: Runtime, addresses: Sequence[Address | None], now: datetime) -> list[Known | None]:
+    """The shop at each address, None for nobody's. Looked up with every batch: what was true a second ago may have been
+    disconnected since."""
+    wanted = sorted({address for address in addresses if address is not None})
+    if not wanted:
+        return [None] * len(addresses)
     with runtime.database.across(now) as session:
-        rows = session.rows(_FIND, platforms=[p for p, _ in addresses], addresses=[a for _, a in addresses])
+        rows = session.rows(_FIND, platforms=[p for p, _ in wanted], addresses=[a for _, a in wanted])
     found: dict[Address, Known] = {}
-    for merchant_id in {row.merchant_id for row in rows}:
-        at = {row.channel_id: addresses[row.n - 1] for row in rows if row.merchant_id == merchant_id}
-        with runtime.begin(merchant_id, now) as session:
-            for channel in [Channel(*row) for row in session.rows(_CHANNELS, ids=list(at))]:
-                found[at[channel.channel_id]] = Known(merchant_id, channel, shop_of(runtime, merchant_id, channel))
-    return found
+    for row in rows:
+        channel = Channel(*row[2:])
+        found[wanted[row.n - 1]] = Known(row.merchant_id, channel, shop_of(runtime, row.merchant_id, channel))
+    return [found.get(address) if address is not None else None for address in addresses]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +102,11 @@ class _Row:
     detail: str | None = None
 
 
-def receive(runtime: Runtime, deliveries: Sequence[Delivery], shops: KnownShops | None = None) -> list[Receipt]:
-    """Store a batch of deliveries and say what to answer each; rings the doorbell when something new came.
-
-    `shops` remembers, for a second, the shops that deliveries came from; without it they are looked up."""
+def receive(runtime: Runtime, deliveries: Sequence[Delivery]) -> list[Receipt]:
+    """Store a batch of deliveries and say what to answer each; rings the doorbell when something new came."""
     now = runtime.clock()
-    found = (shops or KnownShops()).look_up(runtime, [_address(runtime, d) for d in deliveries], now)
+    found = _find_shops(runtime, [_address(runtime, d) for d in deliveries], now)
     judged = [_judge(runtime, known, d) for known, d in zip(found, deliveries, strict=True)]
-    if shops and any(receipt.reason == "invalid_signature" for receipt, _ in judged):
-        shops.forget()  # the secret may be a new one
-        return receive(runtime, deliveries)
     by_merchant: defaultdict[int, list[int]] = defaultdict(list)
     for number, (known, (_, row)) in enumerate(zip(found, judged, strict=True)):
         if known is not None and (row is not None or judged[number][0].reason in _REFUSALS):

@@ -15,7 +15,7 @@ from flask import Blueprint, Flask, Response, current_app, request
 
 from app.core.errors import PerpetualError, TooLarge
 from app.core.runtime import Runtime
-from app.inbox.receive import Delivery, KnownShops, receive
+from app.inbox.receive import Delivery, receive
 from app.web.flusher import Flusher
 from app.web.headers import HEADERS
 
@@ -32,8 +32,7 @@ blueprint = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 
 def make_flusher(runtime: Runtime) -> Flusher:
     """The process's flusher for its runtime."""
-    shops = KnownShops()
-    return Flusher(lambda deliveries: receive(runtime, deliveries, shops))
+    return Flusher(lambda deliveries: receive(runtime, deliveries))
 
 
 @blueprint.post("/<platform>")

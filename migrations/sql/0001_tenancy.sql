@@ -24,9 +24,18 @@ grant usage on schema public to perpetual_app;
 create function list_merchants() returns setof merchant
     language sql stable security definer set search_path = public as $$ select * from merchant order by merchant_id $$;
 
-create function find_channel(p_platform text, p_address text) returns table (merchant_id bigint, channel_id bigint)
+-- Whose deliveries these are: `n` counts the addresses from 1. Credentials are sealed and bound to their row.
+create function find_shops(p_platforms text[], p_addresses text[])
+    returns table (n integer, merchant_id bigint, channel_id bigint, platform text, name text, address text, base_url text,
+                   sealed_credentials bytea, state text, drift_policy text, facts jsonb, location_keys text[])
     language sql stable security definer set search_path = public as $$
-    select a.merchant_id, a.channel_id from channel_address a where a.platform = p_platform and a.address = p_address
+    select d.n::integer, c.merchant_id, c.channel_id, c.platform, c.name, c.address, c.base_url, c.sealed_credentials,
+           c.state, c.drift_policy, c.facts,
+           array(select distinct p.location_key from channel_location p where p.merchant_id = c.merchant_id
+                 and p.channel_id = c.channel_id and p.location_key <> '' order by 1)
+    from unnest(p_platforms, p_addresses) with ordinality d(platform, address, n)
+    join channel_address a on a.platform = d.platform and a.address = d.address
+    join channel c on c.merchant_id = a.merchant_id and c.channel_id = a.channel_id
 $$;
 
 create function register_channel(p_platform text, p_address text, p_merchant_id bigint, p_channel_id bigint) returns void
