@@ -155,7 +155,11 @@ class _Handler(BaseHTTPRequestHandler):
         if size > BODY_MAX:
             self.close_connection = True
             return self._send(Response(413, {}, b""))
-        response = self.server.front.answer(self._request(self.rfile.read(size)))
+        body = self.rfile.read(size)
+        if len(body) < size:  # the caller died while it was sending
+            self.close_connection = True
+            return None
+        response = self.server.front.answer(self._request(body))
         if response is None:
             self.close_connection = True
         else:

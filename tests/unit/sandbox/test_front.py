@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -132,3 +133,15 @@ def test_a_stopped_front_can_not_be_reached() -> None:
         pass
     with pytest.raises(requests.ConnectionError):
         requests.get(front.base_url, timeout=5)
+
+
+def test_a_call_whose_sender_died_half_way_never_reaches_the_shop() -> None:
+    shop = Counter()
+    with (
+        Front(shop) as front,
+        socket.create_connection(("127.0.0.1", int(front.base_url.rpartition(":")[2]))) as caller,
+    ):
+        caller.sendall(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
+        caller.shutdown(socket.SHUT_WR)
+        assert caller.recv(1) == b""
+    assert shop.seen == []
