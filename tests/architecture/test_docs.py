@@ -89,6 +89,8 @@ def test_every_command_that_is_named_anywhere_is_one_that_the_command_line_accep
     parser = importlib.import_module("app.cli").build_parser()
     refused = []
     for path, arguments in commands():
+        if plain(arguments) in ([], ["1"]):
+            continue  # the program's own name in a sentence, or COMMAND
         try:
             parser.parse_args(plain(arguments))
         except SystemExit as stop:
