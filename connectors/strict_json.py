@@ -13,8 +13,8 @@ import orjson
 
 from connectors.errors import Malformed
 
-# A NUL can only be written as an escape, and an integer beyond 64 bits has at least 19 digits. Looked for as plain bytes,
-# with every digit made a 0: a tenth of what a regular expression takes.
+# A NUL can only be written as an escape, and an integer beyond 64 bits has at least 19 digits. Looked for as plain
+# bytes, with every digit made a 0: a tenth of what a regular expression takes.
 _NUL = b"\\u0000"
 _ANY_DIGIT = bytes.maketrans(b"123456789", b"0" * 9)
 _LONG = b"0" * 19

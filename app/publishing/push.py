@@ -1,8 +1,8 @@
 """PUSH: plan what each due listing should show, write it, record what the channel said.
 
-Short transactions with the network between them. The attempt is claimed, planned and stored before it is sent; a conflict waits for
-the channel's orders; an unclear outcome is read back or, where the vendor remembers keys, sent again under the same
-key. One bad row never holds up the others.
+Short transactions with the network between them. The attempt is claimed, planned and stored before it is sent; a
+conflict waits for the channel's orders; an unclear outcome is read back or, where the vendor remembers keys, sent again
+under the same key. One bad row never holds up the others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Several workers at the same work at the same moment: a claim is one worker's, a posting happens once, one write is open."""
+"""Several workers at the same work at once: a claim is one worker's, a posting happens once, one write is open."""
 
 from __future__ import annotations
 
