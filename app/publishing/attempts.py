@@ -76,14 +76,15 @@ class Recorded:
 
 
 def to_write(due: Due, mode: WriteMode) -> StockWrite | None:
-    """The row for an owner, None when its number needs no change or has to wait. After conflicts a reduction goes
-    relative: it commutes with sales that we have not seen; an increase keeps waiting for them."""
+    """The row for an owner, None when its number needs no change or has to wait. A reduction goes relative: it commutes
+    with sales that we have not seen, so it need not wait for them (docs/decisions/007). An increase compares, and waits.
+    """
     if due.plan is None or due.believed is None or due.plan.target == due.believed:
         return None
-    pressing = due.conflicts >= CONFLICTS_MAX and due.plan.target < due.believed
-    if due.contradicted and not pressing:
+    reduces = due.plan.target < due.believed
+    if due.contradicted and not (reduces and due.conflicts >= CONFLICTS_MAX):
         return None
-    return StockWrite(due.key, due.believed, due.plan.target, relative=pressing or mode is WriteMode.RELATIVE)
+    return StockWrite(due.key, due.believed, due.plan.target, relative=reduces or mode is WriteMode.RELATIVE)
 
 
 def claim(runtime: Runtime, session: Session, channel_id: int) -> Attempt | None:

@@ -130,11 +130,11 @@ def test_while_the_database_is_down_streams_go_on_and_tell_what_changed_when_it_
         def __init__(self) -> None:
             self.looks = 0
 
-        def begin(self, *arguments: object) -> object:
+        def begin(self, *arguments: object, **options: object) -> object:
             self.looks += 1
             if self.looks < 3:
                 raise Unavailable("database_unavailable")
-            return street.world.database.begin(*arguments)  # type: ignore[arg-type]
+            return street.world.database.begin(*arguments, **options)  # type: ignore[arg-type]
 
     flaky = Flaky()
     watch = Live(replace(street.runtime, database=flaky), look_every_s=0.01, heartbeat_s=0.05)  # type: ignore[arg-type]
