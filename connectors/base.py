@@ -45,6 +45,7 @@ class Abilities:
     write_rows_max: int
     read_rows_max: int
     read_orders_max: int
+    reads_in_order: bool = False  # a window's orders come oldest update first, so a reading that breaks off can go on
 
 
 @dataclass(frozen=True, slots=True)

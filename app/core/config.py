@@ -133,7 +133,7 @@ class Sync(_Section):
     """The pace of polls, pushes and audits."""
 
     poll_interval_s: Seconds = 300
-    poll_overlap_s: Seconds = 30
+    poll_overlap_s: Seconds = 10
     sweep_interval_s: Seconds = 900
     sweep_overlap_s: Seconds = 900
     process_batch_max: int = Field(500, ge=1, le=5_000)

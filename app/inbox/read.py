@@ -16,25 +16,27 @@ from app.core.runtime import Runtime
 from app.listings import belief
 from app.listings.channels import get_channel, shop_of
 from connectors.base import Connector, OrderDocument, Shop, Window
-from connectors.errors import ChannelError
+from connectors.errors import ChannelError, Throttled
 
 BACKOFF_S = (1, 2, 5, 15, 60, 300)  # after the first, second … failure in a row
 RINGS_MAX = 100  # doorbells answered in one call
 WINDOW_MAX = timedelta(days=7)
+STAMP = timedelta(seconds=1)  # of a channel's "updated at": others of the same second may lie behind
 
 _CLAIM_POLL = """
 update channel_poll set attempt = attempt + 1, owner = %(owner)s, deadline = %(deadline)s, started_at = %(now)s
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = %(kind)s
   and (due_at <= %(now)s or asked_at >= started_at) and (deadline is null or deadline < %(now)s)
-returning attempt, read_through
+returning attempt, read_through, resume_from
 """
 _END_POLL = """
 update channel_poll set deadline = null, owner = null, failures = 0, last_error = null, read_through = %(through)s,
-                        completed_at = started_at, due_at = %(due)s
+                        resume_from = null, completed_at = started_at, due_at = %(due)s
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = %(kind)s and attempt = %(attempt)s
 """
 _FAIL_POLL = """
 update channel_poll set deadline = null, owner = null, failures = failures + 1, last_error = %(error)s,
+    resume_from = greatest(resume_from, %(got_to)s),
     due_at = %(now)s + make_interval(secs => greatest(%(after)s, (%(backoff)s::int[])[least(failures + 1, %(steps)s)]))
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = %(kind)s and attempt = %(attempt)s
 """
@@ -89,7 +91,9 @@ class _Reading:
 
 def poll_orders(runtime: Runtime, merchant_id: int, channel_id: int, kind: str = "orders") -> Read:
     """Read all orders updated in the window since the last poll (with overlap), page by page; move on only when all of
-    them are stored. `kind` "sweep" reaches further back than "orders". Nothing when another process is at it."""
+    them are stored. A reading that a channel broke off (throttled, mostly) goes on where it was, or a rush would have
+        it
+    begin for ever. `kind` "sweep" reaches further back than "orders". Nothing when another process is at it."""
     now = runtime.clock()
     with runtime.begin(merchant_id, now) as session:
         reading = _claim_poll(runtime, session, channel_id, kind)
@@ -97,13 +101,15 @@ def poll_orders(runtime: Runtime, merchant_id: int, channel_id: int, kind: str =
             return Read()
         channel = get_channel(session, channel_id)
         connector, shop = runtime.connectors[channel.platform], shop_of(runtime, merchant_id, channel)
-    stored = 0
+    stored, got_to = 0, None
     try:
         for page in connector.read_orders(runtime.open_http(), shop, reading.window):
             with runtime.begin(merchant_id, runtime.clock()) as session:
                 stored += store_documents(session, channel_id, page, reading.started_at)
+            if connector.abilities.reads_in_order:
+                got_to = max((d.version for d in page if d.version is not None), default=got_to)
     except ChannelError as error:
-        fail_poll(runtime, merchant_id, channel_id, (kind, reading.attempt), error)
+        fail_poll(runtime, merchant_id, channel_id, (kind, reading.attempt), error, got_to=got_to)
         return Read(stored, error.reason)
     _end_poll(runtime, merchant_id, channel_id, reading)
     return Read(stored)
@@ -116,6 +122,8 @@ def _claim_poll(runtime: Runtime, session: Session, channel_id: int, kind: str) 
     sync = runtime.settings.sync
     overlap = timedelta(seconds=sync.sweep_overlap_s if kind == "sweep" else sync.poll_overlap_s)
     since = max(claimed.read_through - overlap, session.now - WINDOW_MAX)
+    if claimed.resume_from is not None:
+        since = max(since, claimed.resume_from - STAMP)
     return _Reading(kind, claimed.attempt, Window(since, session.now), session.now)
 
 
@@ -147,15 +155,27 @@ def end_poll(
 
 
 def fail_poll(
-    runtime: Runtime, merchant_id: int, channel_id: int, claimed: tuple[str, int], error: ChannelError
+    runtime: Runtime,
+    merchant_id: int,
+    channel_id: int,
+    claimed: tuple[str, int],
+    error: ChannelError,
+    *,
+    got_to: datetime | None = None,
 ) -> None:
-    """A poll failed: it is due again after the channel's own wish or ours, whichever is later."""
-    now = runtime.clock()
+    """A poll failed: it is due again after the channel's own wish or ours, whichever is later. `got_to`: everything
+    that was updated before is stored."""
+    now, steps = runtime.clock(), _backoff(error)
     with runtime.begin(merchant_id, now) as session:
         session.run(
             _FAIL_POLL, channel=channel_id, kind=claimed[0], attempt=claimed[1], now=now, error=error.reason,
-            after=error.retry_after_s or 0, backoff=list(BACKOFF_S), steps=len(BACKOFF_S),
+            got_to=got_to, after=error.retry_after_s or 0, backoff=list(steps), steps=len(steps),
         )  # fmt: skip
+
+
+def _backoff(error: ChannelError) -> tuple[int, ...]:
+    """A channel that throttles says when to come back; only where nobody knows is the pause made longer each time."""
+    return BACKOFF_S[:1] if isinstance(error, Throttled) else BACKOFF_S
 
 
 def store_documents(session: Session, channel_id: int, documents: Sequence[OrderDocument], at: datetime) -> int:
@@ -227,7 +247,8 @@ def _reopen_rings(session: Session, rings: Sequence[Row], error: ChannelError) -
     """Not answered: they stay claimed until the pause is over and are then answered again; nothing is lost with
     them."""
     worst = max(ring.attempts for ring in rings)
-    pause = max(error.retry_after_s or 0, BACKOFF_S[min(worst, len(BACKOFF_S)) - 1])
+    steps = _backoff(error)
+    pause = max(error.retry_after_s or 0, steps[min(worst, len(steps)) - 1])
     session.run(
         """update inbox i set deadline = %(deadline)s, reason = %(reason)s
            from unnest(%(ids)s::bigint[], %(days)s::date[]) d(inbox_id, received_on)

@@ -8,7 +8,6 @@ confirmed or contradicted by observations; it is never set from our own target. 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 from app.core.db import Session
 from connectors.base import StockKey, StockReading
@@ -36,8 +35,13 @@ with d as materialized (
     where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s order by o.owner_id for update of o
 )
 update stock_owner o
-set observed = k.quantity, observed_at = %(at)s, look_since = null,
-    observed_revision = case when k.quantity <> o.believed or o.unclear_attempt_id is not null then k.revision end,
+set observed = k.quantity, observed_at = %(at)s, hinted = null,
+    doubts = case when k.quantity <> o.believed then least(o.doubts + 1, 100) else 0 end,
+    look_since = case when k.quantity <> o.believed and o.unclear_attempt_id is null and o.awaiting_since is null
+                       and o.doubts = 0 and %(patient)s then %(at)s::timestamptz end,
+    observed_revision = case when o.unclear_attempt_id is not null
+                               or k.quantity <> o.believed and (o.doubts > 0 or o.awaiting_since is not null
+                                                                or not %(patient)s) then k.revision end,
     believed = case when o.believed is null then k.quantity else o.believed end,
     believed_at = case when o.believed is null then %(at)s else o.believed_at end,
     state = case when k.quantity is not null then 'managed' when k.reason = '' then o.state else k.reason end,
@@ -67,9 +71,15 @@ def read_revisions(session: Session, channel_id: int, keys: Sequence[StockKey]) 
 
 
 def observe(
-    session: Session, channel_id: int, readings: Sequence[StockReading], at: datetime, revisions: Mapping[StockKey, int]
+    session: Session,
+    channel_id: int,
+    readings: Sequence[StockReading],
+    revisions: Mapping[StockKey, int],
+    *,
+    patient: bool = False,
 ) -> int:
-    """Numbers the channel was seen to show in a reading begun at `at`; returns how many contradict the belief.
+    """Numbers the channel was seen to show in a reading that has just ended; returns how many contradict the belief.
+    `patient`: a first contradiction is only looked at again, since it mostly is a sale that is on its way to us.
 
     `revisions` are those of `read_revisions`, taken before the reading. The first number of an owner without a belief
     becomes it.
@@ -85,7 +95,8 @@ def observe(
         quantities=[r.quantity for r in known],
         reasons=[_STATES.get(r.reason, "") for r in known],
         revisions=[revisions[r.key] for r in known],
-        at=at,
+        at=session.now,
+        patient=patient,
     )
     return sum(row.observed_revision is not None for row in rows)
 
@@ -102,6 +113,11 @@ def ask_to_look(session: Session, channel_id: int, hints: Sequence[StockReading]
             places=[h.key.location_key for h in hints],
             quantities=[h.quantity for h in hints],
         )
+
+
+def forget_hints(session: Session, channel_id: int) -> None:
+    """What a delivery spoke of is believed by now: an order or the answer to a write came right behind it."""
+    session.run(_FORGET_HINTS, channel=channel_id)
 
 
 def end_wait(session: Session, owners: Sequence[int]) -> None:
@@ -127,14 +143,25 @@ from k where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id
 """
 _HINTS = """
 with k as materialized (
-    select o.owner_id from stock_owner o
+    select o.owner_id, d.quantity from stock_owner o
     join unnest(%(keys)s::text[], %(places)s::text[], %(quantities)s::bigint[]) d(stock_key, location_key, quantity)
          using (stock_key, location_key)
     where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and o.state = 'managed'
       and o.believed is distinct from d.quantity
     order by o.owner_id for update of o
 )
-update stock_owner o set look_since = coalesce(o.look_since, %(now)s)
+update stock_owner o
+set look_since = coalesce(o.look_since, %(now)s),
+    hinted = case when o.look_since is null or o.hinted is not null then k.quantity end
+from k where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id
+"""
+_FORGET_HINTS = """
+with k as materialized (
+    select owner_id from stock_owner
+    where merchant_id = %(merchant_id)s and channel_id = %(channel)s and look_since is not null and hinted = believed
+    order by owner_id for update
+)
+update stock_owner o set look_since = null, hinted = null
 from k where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id
 """
 _LOOK = """
@@ -144,6 +171,6 @@ with k as materialized (
         any(%(keys)s)
     order by o.owner_id for update
 )
-update stock_owner o set look_since = coalesce(o.look_since, %(now)s)
+update stock_owner o set look_since = coalesce(o.look_since, %(now)s), hinted = null
 from k where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id
 """

@@ -77,7 +77,8 @@ class Recorded:
 
 def to_write(due: Due, mode: WriteMode) -> StockWrite | None:
     """The row for an owner, None when its number needs no change or has to wait. A reduction goes relative: it commutes
-    with sales that we have not seen, so it need not wait for them (docs/decisions/007). An increase compares, and waits.
+    with sales that we have not seen, so it need not wait for them (docs/decisions/007). An increase compares, and
+        waits.
     """
     if due.plan is None or due.believed is None or due.plan.target == due.believed:
         return None

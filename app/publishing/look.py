@@ -70,6 +70,7 @@ def look(runtime: Runtime, merchant_id: int, channel_id: int) -> Looked:
     now = runtime.clock()
     with runtime.begin(merchant_id, now) as session:
         settled = settle(session, channel_id)
+        belief.forget_hints(session, channel_id)
         channel = get_channel(session, channel_id)
         limit = runtime.connectors[channel.platform].abilities.read_rows_max
         before = now - timedelta(seconds=LOOK_DELAY_S)
@@ -78,14 +79,16 @@ def look(runtime: Runtime, merchant_id: int, channel_id: int) -> Looked:
     if not keys:
         return Looked(settled=settled)
     try:
-        return Looked(len(keys), read_numbers(runtime, merchant_id, channel, keys), settled)
+        return Looked(len(keys), read_numbers(runtime, merchant_id, channel, keys, patient=True), settled)
     except ChannelError as error:
         return Looked(settled=settled, error=error.reason)
 
 
-def read_numbers(runtime: Runtime, merchant_id: int, channel: Channel, keys: Sequence[StockKey]) -> int:
-    """Read what the channel shows and compare it with the belief; asks for its orders when something contradicts it.
-    Returns how many do. Raises ChannelError."""
+def read_numbers(
+    runtime: Runtime, merchant_id: int, channel: Channel, keys: Sequence[StockKey], *, patient: bool = False
+) -> int:
+    """Read what the channel shows and compare it with the belief; asks for its orders when something contradicts it
+    (`patient`: twice in a row). Returns how many do. Raises ChannelError."""
     now = runtime.clock()
     with runtime.begin(merchant_id, now) as session:
         revisions = belief.read_revisions(session, channel.channel_id, keys)
@@ -93,7 +96,7 @@ def read_numbers(runtime: Runtime, merchant_id: int, channel: Channel, keys: Seq
     readings = connector.read_stock(runtime.open_http(), shop_of(runtime, merchant_id, channel), keys)
     after = runtime.clock()
     with runtime.begin(merchant_id, after) as session:
-        contradicted = belief.observe(session, channel.channel_id, readings, after, revisions)
+        contradicted = belief.observe(session, channel.channel_id, readings, revisions, patient=patient)
         if contradicted:
             ask_for_orders(session, channel.channel_id, after)
     return contradicted

@@ -47,7 +47,7 @@ def audit(runtime: Runtime, merchant_id: int, channel_id: int) -> Audited:
                 after, keys = _page(session, channel_id, after, size)
             if not keys:
                 break
-            contradicted += read_numbers(runtime, merchant_id, channel, keys)
+            contradicted += read_numbers(runtime, merchant_id, channel, keys, patient=True)
             numbers += len(keys)
     except ChannelError as error:
         fail_poll(runtime, merchant_id, channel_id, ("stock", claimed.attempt), error)

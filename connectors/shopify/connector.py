@@ -36,6 +36,7 @@ class Shopify:
         write_rows_max=stock.ROWS_MAX,
         read_rows_max=stock.ROWS_MAX,
         read_orders_max=orders.READ_ORDERS_MAX,
+        reads_in_order=True,
     )
 
     def address(self, headers: Mapping[str, str], path_key: str | None) -> str | None:

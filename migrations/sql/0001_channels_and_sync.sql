@@ -79,6 +79,8 @@ create table stock_owner (
     observed_at     timestamptz,
     observed_revision bigint,
     look_since      timestamptz,
+    hinted          bigint,  -- the number that a delivery spoke of, if that is why it is to be looked at
+    doubts          smallint not null default 0,  -- looks in a row that contradicted the belief
     awaiting_since  timestamptz,
     unclear_attempt_id bigint,
     conflicts       integer not null default 0,
@@ -146,6 +148,7 @@ create table channel_poll (
     kind         text not null check (kind in ('orders', 'sweep', 'stock', 'push')),
     due_at       timestamptz not null,
     read_through timestamptz not null,
+    resume_from  timestamptz,  -- how far a reading got that broke off
     attempt      bigint not null default 0,
     owner        text,
     deadline     timestamptz,

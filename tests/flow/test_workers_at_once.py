@@ -93,7 +93,7 @@ def test_four_workers_in_a_rush_end_where_one_would(busy: Street) -> None:
         busy.world.move("mug", 1, "supplier > available@A", "5")
         together(4, lambda number: workers[number].step() and None)
         assert round_ >= 0
-    busy.settle(10)
+    busy.settle(20)
     assert (busy.world.available("mug"), busy.world.available("cup")) == (75, 40)
     assert [shop.shown() for shop in busy.shops.values()] == [{"mug": 75, "cup": 40}] * 2
     assert busy.world.verify() == []

@@ -1,0 +1,76 @@
+"""Polls: what fails is tried again when it makes sense, a throttled channel when it says so."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from app.inbox.read import fail_poll, poll_orders
+from connectors.errors import ChannelError, Throttled, Transient
+from sandbox.shopify.cost import Bucket
+from tests.street import Street
+
+
+def due_in_s(street: Street, channel: int) -> float:
+    with street.world.session() as session:
+        row = session.row(
+            """select due_at, failures from channel_poll
+               where merchant_id = %(merchant_id)s and channel_id = %(c)s and kind = 'orders'""",
+            c=channel,
+        )
+    assert row is not None
+    return float((row.due_at - street.world.now).total_seconds())
+
+
+@pytest.mark.parametrize(
+    ("error", "pauses"),
+    [
+        (Throttled("throttled", retry_after_s=3.0), [3, 3, 3, 3]),
+        (Transient("unavailable"), [1, 2, 5, 15]),
+        (Transient("unavailable", retry_after_s=4.0), [4, 4, 5, 15]),
+    ],
+)
+def test_the_pause_after_a_failure_grows_only_where_nobody_says_when_to_come_back(
+    street: Street, error: ChannelError, pauses: list[int]
+) -> None:
+    channel = street.channel_of(street.open_shopify({"mug": 1}))
+    seen = []
+    for attempt in range(len(pauses)):
+        fail_poll(street.runtime, street.world.merchant_id, channel, ("orders", attempt), error)
+        with street.world.session() as session:
+            session.run("update channel_poll set attempt = attempt + 1 where merchant_id = %(merchant_id)s")
+        seen.append(round(due_in_s(street, channel)))
+    assert seen == pauses
+
+
+def test_a_reading_that_is_throttled_again_and_again_goes_on_where_it_was_and_ends(street: Street) -> None:
+    street.world.move("mug", 500, "opening > available@A", "500")
+    shop = street.open_shopify({"mug": 500})
+    street.settle(1)
+    street.heard = lambda posted: False
+    for _ in range(60):
+        shop.place_order([("mug", 1)])
+        street.world.now += timedelta(seconds=1)
+    street.deliver()
+    shop.endpoint.bucket = Bucket(1_000, 100)
+    street.settle(120, rounds_max=2_000)
+    assert street.world.level("mug")["committed"] == 60
+
+
+def test_a_poll_that_died_is_taken_over_after_its_deadline_and_its_late_answer_is_ignored(street: Street) -> None:
+    shop = street.open_shopify({"mug": 5})
+    street.settle(1)
+    channel, merchant = street.channel_of(shop), street.world.merchant_id
+    with street.world.session() as session:
+        session.run(
+            """update channel_poll set due_at = %(now)s, deadline = %(now)s + interval '3 minutes', attempt = 7
+               where merchant_id = %(merchant_id)s and kind = 'orders'""",
+            now=street.world.now,
+        )
+    shop.place_order([("mug", 1)])
+    assert poll_orders(street.runtime, merchant, channel).documents == 0
+    street.world.now += timedelta(minutes=4)
+    assert poll_orders(street.runtime, merchant, channel).documents == 1
+    fail_poll(street.runtime, merchant, channel, ("orders", 7), Transient("unavailable"))
+    assert due_in_s(street, channel) > 5
