@@ -7,6 +7,7 @@ noisy, so both sides take turns and the ratio is the median of the rounds' ratio
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import re
 import tempfile
@@ -131,6 +132,7 @@ class Trade:
 
 def run(server: Embedded, *, quick: bool = False) -> dict[str, Any]:
     """Measure on a running server, in a database of its own that is dropped afterwards; needs minutes unless quick."""
+    gc.freeze()  # as a worker does at its start
     size = QUICK if quick else FULL
     with _bench_database(server) as database:
         _make_limit(server)

@@ -95,12 +95,42 @@ class Session:
         with self.connection.begin_nested():
             yield
 
+    @contextmanager
+    def unanswered(self) -> Iterator[Unanswered]:
+        """Statements that are sent one behind the other without waiting: the server works on one while the next is
+        being put together. What went wrong with any of them is raised at the end."""
+        driver = self.connection.connection.driver_connection
+        assert driver is not None  # noqa: S101  a session has a live connection
+        try:
+            with driver.pipeline():
+                yield Unanswered(self, driver)
+        except psycopg.Error as error:
+            raise _typed(error) or error from error
+
+    def bound(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters as they travel: lists as array literals, the merchant's id with them."""
+        return {
+            "merchant_id": self.merchant_id,
+            **{name: array(v) if isinstance(v, list) else v for name, v in params.items()},
+        }
+
     def _execute(self, sql: str, params: Mapping[str, Any]) -> sqlalchemy.CursorResult[Any]:
         try:
-            bound = {name: array(v) if isinstance(v, list) else v for name, v in params.items()}
-            return self.connection.exec_driver_sql(sql, {"merchant_id": self.merchant_id, **bound})
+            return self.connection.exec_driver_sql(sql, self.bound(params))
         except DBAPIError as error:
             _raise_typed(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Where statements without an answer go; see `Session.unanswered`."""
+
+    session: Session
+    driver: Any
+
+    def run(self, sql: str, **params: Any) -> Any:
+        """Send; the cursor tells `rowcount` when the block has ended."""
+        return self.driver.execute(sql, self.session.bound(params))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +185,16 @@ def connect(url: str, *, pool_max: int = POOL_MAX) -> Database:
 
 
 def _raise_typed(error: DBAPIError) -> NoReturn:
-    """A driver error as ours: a violated constraint by its name, a lost or full server as Unavailable."""
-    cause = error.orig
+    raise _typed(error.orig) or error from error
+
+
+def _typed(cause: BaseException | None) -> PerpetualError | None:
+    """A driver error as ours: a violated constraint by its name, a lost or full server as Unavailable; else None."""
     if isinstance(cause, psycopg.errors.IntegrityError) and cause.diag.constraint_name:
-        raise ConstraintViolated(cause.diag.constraint_name) from error
+        return ConstraintViolated(cause.diag.constraint_name)
     if isinstance(cause, (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)):
-        raise Unavailable("database_unavailable", "the database can't be reached or can't write now") from error
-    raise error
+        return Unavailable("database_unavailable", "the database can't be reached or can't write now")
+    return None
 
 
 def psycopg_url(url: str) -> str:

@@ -78,7 +78,7 @@ def _adjust_new(session: Session, adjustments: Sequence[Adjustment]) -> None:
         receipt = receipts[a.movement_id]
         books.by_item[receipt.item_id].adjust(posting_id, a.movement_id, receipt.quantity, a.amount, a.account)
     _insert(session, ids, adjustments, receipts, posted_on)
-    booking.write(session, books, dict(zip(ids, posted_on, strict=True)))
+    booking.write(session, session.now, books, dict(zip(ids, posted_on, strict=True)))
 
 
 def _open(session: Session, receipts: dict[int, Row], method: CostMethod) -> booking.OpenBooks:

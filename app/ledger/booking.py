@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import count
 
-from app.core.db import Session
+from app.core.db import Session, Unanswered
 from app.core.errors import InvalidInput
 from app.ledger.cost import OUTSIDE, ZERO, Books, Issue, Layer
 from app.ledger.models import OWNED_SET, Account, CostMethod, Movement, State
@@ -176,7 +176,7 @@ def _book_in(books: OpenBooks, movement_id: int, movement: Movement) -> None:
         item.receive(movement_id, quantity, movement.value, OUTSIDE[movement.from_state], at)
 
 
-def write(session: Session, books: OpenBooks, posted_on: Mapping[int, date]) -> None:
+def write(session: Session | Unanswered, now: datetime, books: OpenBooks, posted_on: Mapping[int, date]) -> None:
     """Write sums, layers and journal of all the books; `posted_on` is the accounting day by posting id."""
     items = list(books.by_item.values())
     if not items:
@@ -190,10 +190,10 @@ def write(session: Session, books: OpenBooks, posted_on: Mapping[int, date]) -> 
         last_values=[b.last_value for b in items],
     )
     write_layers(session, [(b.item_id, layer) for b in items for layer in b.layers()])
-    _insert_journal(session, items, posted_on)
+    _insert_journal(session, now, items, posted_on)
 
 
-def write_layers(session: Session, layers: Sequence[tuple[int, Layer]]) -> None:
+def write_layers(session: Session | Unanswered, layers: Sequence[tuple[int, Layer]]) -> None:
     """Layers by item, new ones and changed ones."""
     if layers:
         session.run(
@@ -210,12 +210,14 @@ def write_layers(session: Session, layers: Sequence[tuple[int, Layer]]) -> None:
         )
 
 
-def _insert_journal(session: Session, items: Sequence[Books], posted_on: Mapping[int, date]) -> None:
+def _insert_journal(
+    session: Session | Unanswered, now: datetime, items: Sequence[Books], posted_on: Mapping[int, date]
+) -> None:
     entries = [entry for b in items for entry in b.entries]
     lines: defaultdict[int, count[int]] = defaultdict(count)
     session.run(
         _INSERT_JOURNAL,
-        now=session.now,
+        now=now,
         postings=[e.posting_id for e in entries],
         lines=[next(lines[e.posting_id]) for e in entries],
         items=[e.item_id for e in entries],

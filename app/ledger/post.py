@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
-from app.core.db import ConstraintViolated, Session
+from app.core.db import ConstraintViolated, Session, Unanswered
 from app.core.errors import InvalidInput, NotFound, Unavailable
 from app.ledger import booking, period
 from app.ledger.booking import MissingRows
@@ -129,10 +129,16 @@ def _post_new(session: Session, movements: Sequence[Movement], *, forbid_negativ
     books = booking.open_books(session, movements, merchant.cost_method)
     ids = take_ids(session, len(movements))
     numbered = list(zip(ids, _name_issues(movements, ids), strict=True))
-    _change_levels(session, movements, forbid_negative=forbid_negative)
-    _insert_movements(session, numbered, posted_on)
-    booking.book(books, numbered)
-    booking.write(session, books, dict(zip(ids, posted_on, strict=True)))
+    deltas = _deltas(movements)
+    with session.unanswered() as later:
+        levels = _change_levels(later, deltas)
+        _insert_movements(later, session.now, numbered, posted_on)
+        booking.book(books, numbered)
+        booking.write(later, session.now, books, dict(zip(ids, posted_on, strict=True)))
+    if levels.rowcount < len(deltas):
+        raise MissingRows
+    if forbid_negative:
+        _refuse_negative(session, [key for key, delta in deltas.items() if delta[0] < 0], deltas)
     return {(m.source, m.source_key): movement_id for movement_id, m in numbered}
 
 
@@ -150,11 +156,13 @@ def _name_issues(movements: Sequence[Movement], ids: Sequence[int]) -> list[Move
     return [m if m.reverses_key is None else replace(m, reverses_movement_id=by_key[m.reverses_key]) for m in movements]
 
 
-def _insert_movements(session: Session, numbered: Sequence[tuple[int, Movement]], posted_on: Sequence[date]) -> None:
+def _insert_movements(
+    later: Unanswered, now: datetime, numbered: Sequence[tuple[int, Movement]], posted_on: Sequence[date]
+) -> None:
     rows = [m for _, m in numbered]
-    session.run(
+    later.run(
         _INSERT_MOVEMENTS,
-        now=session.now,
+        now=now,
         ids=[movement_id for movement_id, _ in numbered],
         items=[m.item_id for m in rows],
         quantities=[m.quantity for m in rows],
@@ -192,14 +200,10 @@ def _insert_rows(session: Session, movements: Sequence[Movement]) -> None:
         raise _typed(error) from error
 
 
-def _change_levels(session: Session, movements: Sequence[Movement], *, forbid_negative: bool) -> None:
-    deltas = _deltas(movements)
+def _change_levels(later: Unanswered, deltas: _Deltas) -> Any:
     changes = dict(zip(OWNED, map(list, zip(*deltas.values(), strict=True)), strict=True))
     keys = {"items": [item for item, _ in deltas], "places": [place for _, place in deltas]}
-    if session.run(_ADD_TO_LEVELS, **keys, **changes) < len(deltas):
-        raise MissingRows
-    if forbid_negative:
-        _refuse_negative(session, [key for key, delta in deltas.items() if delta[0] < 0], deltas)
+    return later.run(_ADD_TO_LEVELS, **keys, **changes)
 
 
 def _refuse_negative(session: Session, lowered: Sequence[tuple[int, int]], deltas: _Deltas) -> None:

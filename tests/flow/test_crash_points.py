@@ -50,10 +50,10 @@ class Fuse:
 class MortalSession(Session):
     fuse: Fuse | None = None
 
-    def _execute(self, sql: str, params: Any) -> Any:
+    def bound(self, params: Any) -> Any:
         assert self.fuse is not None
-        self.fuse.burn()
-        return Session._execute(self, sql, params)
+        self.fuse.burn()  # every statement's parameters pass here, whether it is waited for or not
+        return Session.bound(self, params)
 
 
 @dataclass(frozen=True, slots=True)
