@@ -6,7 +6,6 @@ import os
 import socket
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 
 import psycopg
 
@@ -126,11 +125,6 @@ class Doorbell:
                 self._connection.execute(f"notify {DOORBELL}")
             except psycopg.OperationalError:
                 self._connection = None
-
-
-def data_dir_of(settings: Settings) -> Path:
-    """The data folder, absolute."""
-    return settings.data.dir.resolve()
 
 
 __all__ = ["CONNECTORS", "DOORBELL", "app_url", "build", "make_key", "open_http", "owner_url", "prepare"]
