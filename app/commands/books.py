@@ -1,0 +1,58 @@
+"""Looking at the books: whether the ledger keeps its promises, and where a shown number comes from."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from app.accounts.merchants import get_merchant, list_merchants
+from app.commands.frame import add_command, add_merchant, with_merchant, with_runtime
+from app.core.config import Settings
+from app.core.db import Session
+from app.core.runtime import Runtime
+from app.ledger.verify import verify
+
+
+def add(commands: Any) -> None:
+    """verify, why."""
+    add_merchant(add_command(commands, "verify", run_verify, "check the ledger's promises on the live data"))
+    why = add_merchant(
+        add_command(commands, "why", run_why, "say where a shown number comes from, down to the movements")
+    )
+    why.add_argument("sku")
+    why.add_argument("--channel", help="only this channel, by name")
+    why.add_argument("--json", action="store_true")
+
+
+def run_verify(arguments: argparse.Namespace, settings: Settings) -> int:
+    """0 when every promise holds for the merchant, or for all of them."""
+
+    def check(runtime: Runtime) -> int:
+        now = runtime.clock()
+        merchants = list_merchants(runtime.database, now)
+        if arguments.merchant is not None:
+            merchants = [get_merchant(runtime.database, now, arguments.merchant)]
+        faults = 0
+        for merchant in merchants:
+            with runtime.begin(merchant.merchant_id, now) as session:
+                findings = verify(session)
+            faults += len(findings)
+            for finding in findings:
+                print(f"{merchant.name}: {finding.check}: item {finding.item_id} {finding.place}")
+            if not findings:
+                print(f"{merchant.name}: ok")
+        return 1 if faults else 0
+
+    return with_runtime(settings, check)
+
+
+def run_why(arguments: argparse.Namespace, settings: Settings) -> int:
+    """The tree behind a shown number."""
+    from app.publishing import why, why_text
+
+    def explain(session: Session) -> int:
+        answer = why.run(session, arguments.sku, arguments.channel)
+        print(why_text.as_json(answer) if arguments.json else why_text.as_text(answer))
+        return 0
+
+    return with_merchant(arguments, settings, explain)

@@ -1,0 +1,63 @@
+"""Setting up: merchants, and their places."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from app.accounts.merchants import create_merchant, list_merchants
+from app.catalog.locations import create_location
+from app.commands.frame import add_command, add_group, add_merchant, with_merchant, with_runtime
+from app.core.config import Settings
+from app.core.db import Session
+from app.core.runtime import Runtime
+
+
+def add(commands: Any) -> None:
+    """merchant create and list, location create."""
+    merchant = add_group(commands, "merchant", "merchants")
+    create = add_command(merchant, "create", run_merchant_create, "a new merchant")
+    create.add_argument("name")
+    create.add_argument("--currency", default="USD", help="ISO 4217 code (default USD)")
+    create.add_argument("--cost-method", default="fifo", choices=("fifo", "average"))
+    create.add_argument("--time-zone", default="UTC", help="IANA name; it decides the accounting day (default UTC)")
+    add_command(merchant, "list", run_merchant_list, "all merchants")
+    location = add_group(commands, "location", "the merchant's places")
+    place = add_merchant(add_command(location, "create", run_location_create, "a new location"))
+    place.add_argument("name")
+    place.add_argument("--priority", type=int, default=100, help="lower serves orders first that say no place")
+
+
+def run_merchant_create(arguments: argparse.Namespace, settings: Settings) -> int:
+    """A merchant; everything else belongs to one."""
+
+    def create(runtime: Runtime) -> int:
+        how = {"currency": arguments.currency, "cost_method": arguments.cost_method, "time_zone": arguments.time_zone}
+        create_merchant(runtime.database, runtime.clock(), name=arguments.name, **how)
+        print(f"{arguments.name} is there.")
+        return 0
+
+    return with_runtime(settings, create)
+
+
+def run_merchant_list(arguments: argparse.Namespace, settings: Settings) -> int:
+    """One line each."""
+
+    def show(runtime: Runtime) -> int:
+        for merchant in list_merchants(runtime.database, runtime.clock()):
+            print(f"{merchant.name}\t{merchant.currency}\t{merchant.cost_method}\t{merchant.time_zone}")
+        return 0
+
+    return with_runtime(settings, show)
+
+
+def run_location_create(arguments: argparse.Namespace, settings: Settings) -> int:
+    """A place of the merchant's own."""
+
+    def create(session: Session) -> int:
+        create_location(session, arguments.name, arguments.priority)
+        return 0
+
+    code = with_merchant(arguments, settings, create)
+    print(f"{arguments.name} is there.")
+    return code
