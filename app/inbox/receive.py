@@ -125,7 +125,8 @@ def _address(runtime: Runtime, delivery: Delivery) -> Address | None:
     """Which shop a delivery says it is from."""
     connector = runtime.connectors.get(delivery.platform)
     address = connector.address(delivery.headers, delivery.path_key) if connector else None
-    return None if address is None else (delivery.platform, address)
+    # A path may hold a NUL, the database's text can't, and the others of the batch would fail with it.
+    return None if address is None or "\0" in address else (delivery.platform, address)
 
 
 def _judge(runtime: Runtime, known: Known | None, delivery: Delivery) -> tuple[Receipt, _Row | None]:

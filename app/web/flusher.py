@@ -37,7 +37,7 @@ class _Waiting:
     delivery: Delivery
     done: threading.Lock = field(default_factory=_taken)
     receipt: Receipt | None = None
-    error: Exception | None = None
+    error: PerpetualError | None = None
 
 
 class Flusher:
@@ -87,19 +87,22 @@ class Flusher:
             self._flush(batch)
 
     def _flush(self, batch: Sequence[_Waiting]) -> None:
-        """Store a batch; the guard stands in for Flask's own, since an error here would leave the threads waiting."""
+        """Store a batch. A database that is away fails all of it; what one delivery breaks fails that one alone. The
+        guard stands in for Flask's own, since an error here would leave the threads waiting."""
+        failed: PerpetualError | None = None
         try:
             for waiting, receipt in zip(batch, self._receive([w.delivery for w in batch]), strict=True):
                 waiting.receipt = receipt
-        except PerpetualError as error:
-            self._fail(batch, error)
-        except Exception:
-            log.exception("flush_crashed", reason="internal_error")
-            self._fail(batch, Unavailable("internal_error", "the delivery was not stored; send it again"))
+        except Unavailable as error:
+            failed = error
+        except Exception as error:
+            log.exception("flush_crashed", reason="internal_error", deliveries=len(batch))
+            if len(batch) > 1:
+                for waiting in batch:
+                    self._flush([waiting])
+                return
+            again = Unavailable("internal_error", "the delivery was not stored; send it again")
+            failed = error if isinstance(error, PerpetualError) else again
         for waiting in batch:
+            waiting.error = failed
             waiting.done.release()
-
-    @staticmethod
-    def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
-        for waiting in batch:
-            waiting.error = error

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 BODY_MAX = 10_000_000  # a webhook; larger ones are refused before they are read
+LENGTH_DIGITS_MAX = 12  # of a Content-Length; a number of thousands of digits is none
 _ERROR = "perpetual.delivery_error"  # what came of a delivery that was taken before Flask
 _STATUS = {200: "200 OK", 202: "202 Accepted", 401: "401 Unauthorized", 404: "404 Not Found", 410: "410 Gone"}
 _HEADERS = [("Content-Length", "0"), *HEADERS.items()]
@@ -42,14 +43,22 @@ def deliver(platform: str, key: str | None = None) -> Response:
     error: PerpetualError | None = request.environ.get(_ERROR)
     if error is not None:
         raise error
-    if (request.content_length or 0) > BODY_MAX:
-        raise TooLarge("body_too_large", f"a delivery has at most {BODY_MAX} bytes")
+    length_max = min(BODY_MAX, current_app.config["MAX_CONTENT_LENGTH"])
+    if (request.content_length or 0) > length_max:
+        raise _too_large(length_max)
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise TooLarge("compressed_body", "no shop compresses its deliveries, and nothing is inflated here")
     headers = {name.lower(): value for name, value in request.headers.items()}
+    body = request.get_data(cache=False)
+    if request.content_length is None and len(body) >= length_max:  # cut off there
+        raise _too_large(length_max)
     flusher: Flusher = current_app.extensions["flusher"]
-    receipt = flusher.submit(Delivery(platform, key, headers, request.get_data(cache=False)))
+    receipt = flusher.submit(Delivery(platform, key, headers, body))
     return Response(status=receipt.status)
+
+
+def _too_large(length_max: int) -> TooLarge:
+    return TooLarge("body_too_large", f"a delivery has at most {length_max} bytes")
 
 
 def before_flask(app: Flask, inner: WSGIApplication) -> WSGIApplication:
@@ -83,9 +92,9 @@ def _address(environ: WSGIEnvironment, length_max: int) -> tuple[str, str | None
     if not path.startswith("/webhooks/") or environ["REQUEST_METHOD"] != "POST" or not path.isascii():
         return None
     length = environ.get("CONTENT_LENGTH") or ""
-    if not length.isdecimal() or int(length) > length_max or "HTTP_CONTENT_ENCODING" in environ:
+    if not length.isdecimal() or len(length) > LENGTH_DIGITS_MAX or int(length) > length_max:
         return None
-    if "HTTP_TRANSFER_ENCODING" in environ:
+    if "HTTP_CONTENT_ENCODING" in environ or "HTTP_TRANSFER_ENCODING" in environ:
         return None
     platform, *more = path.split("/")[2:]
     return (platform, more[0] if more else None) if platform and len(more) <= 1 and all(more) else None
