@@ -79,7 +79,7 @@ def build(settings: Settings, *, name: str = "") -> Runtime:
         connectors=CONNECTORS,
         sealer=sealer,
         open_http=open_http,
-        worker=name or f"{socket.gethostname()}:{os.getpid()}",
+        worker=name or f"{socket.gethostname()}:{os.getpid()}:{make_key()[:8]}",
         ring=Doorbell(psycopg_url(app_url(settings))).ring,
     )
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import psycopg
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -29,13 +30,21 @@ from app.reconcile.audit import audit
 from app.wiring import DOORBELL, app_url
 
 THREADS = 6
+LANES_MAX = 4  # of a channel, as the database knows
 LOOK_EVERY_S = 1.0  # without a doorbell
+FREE_EVERY_S = 1.0
 REST_MIN_S, REST_MAX_S = 0.05, 2.0  # of an act that found nothing to do
 HOUSEKEEPING_S = 600
 _LEADER = 7_201_965  # advisory lock: one housekeeper among any number of workers
 
 log = get_logger("worker")
 Key = tuple[int, int, str]  # merchant, channel, act
+
+
+def _push(runtime: Runtime, merchant_id: int, channel_id: int, *, lane: int) -> bool:
+    pushed = push(runtime, merchant_id, channel_id, lane)
+    return bool(pushed.rows or pushed.settled)
+
 
 # What each act does; True when it did something, so that it is worth asking again at once.
 ACTS: Mapping[str, Callable[[Runtime, int, int], bool]] = {
@@ -45,7 +54,7 @@ ACTS: Mapping[str, Callable[[Runtime, int, int], bool]] = {
     "poll_sweep": lambda runtime, m, c: bool(poll_orders(runtime, m, c, "sweep")),
     "poll_stock": lambda runtime, m, c: bool(audit(runtime, m, c)),
     "look": lambda runtime, m, c: bool((looked := look(runtime, m, c)).read or looked.settled),
-    "push": lambda runtime, m, c: bool((pushed := push(runtime, m, c)).rows or pushed.settled),
+    **{f"push_{lane}": partial(_push, lane=lane) for lane in range(LANES_MAX)},
 }
 
 
@@ -66,6 +75,8 @@ class Worker:
     only_merchant: int | None = None  # work for this one alone
     stopping: threading.Event = field(default_factory=threading.Event)
     bell: threading.Event = field(default_factory=threading.Event)
+    present: threading.Event = field(default_factory=threading.Event)  # others can see that we live
+    _free_at: float = 0.0
     _busy: set[Key] = field(default_factory=set)
     _rests: dict[Key, _Rest] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -97,8 +108,10 @@ class Worker:
         return sum(self._act(key) for key in self._due())
 
     def _start_due(self, pool: ThreadPoolExecutor) -> int:
+        self._free()
         started = 0
-        for key in self._due():
+        due = self._due()  # also where it is noticed that the server is gone
+        for key in due if self.present.is_set() else ():
             with self._lock:
                 if key in self._busy or len(self._busy) >= THREADS or self._resting(key):
                     continue
@@ -107,6 +120,16 @@ class Worker:
             future.add_done_callback(lambda done, key=key: self._done(key, done))  # type: ignore[misc]
             started += 1
         return started
+
+    def _free(self) -> None:
+        """What a worker left behind when it died is anybody's again."""
+        if monotonic_s() < self._free_at:
+            return
+        self._free_at = monotonic_s() + FREE_EVERY_S
+        try:
+            free_abandoned(self.runtime)
+        except Unavailable as error:
+            log.warning("database_unavailable", reason=error.reason)
 
     def _due(self) -> list[Key]:
         try:
@@ -156,18 +179,22 @@ class Worker:
         while not self.stopping.is_set():
             try:
                 with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+                    connection.execute("select pg_advisory_lock(presence_key(%s))", (self.runtime.worker,))
                     connection.execute(f"listen {DOORBELL}")
+                    self.present.set()
+                    self.bell.set()
                     while not self.stopping.is_set():
                         for _ in connection.notifies(timeout=1.0, stop_after=1):
                             self._wake()
             except psycopg.OperationalError:
+                self.present.clear()
                 self.stopping.wait(1.0)
 
     def _wake(self) -> None:
         """Something came: what rested for want of work need not."""
         with self._lock:
             for key, rest in self._rests.items():
-                if key[2] in ("process", "ring", "push"):
+                if key[2].startswith(("process", "ring", "push")):
                     rest.until = 0.0
         self.bell.set()
 
@@ -186,6 +213,17 @@ class Worker:
             housekeeping(self.runtime)
         except Exception:
             log.exception("housekeeping_failed", reason="internal_error")
+
+
+def free_abandoned(runtime: Runtime) -> int:
+    """Free what workers had claimed that live no longer; how much. A worker lives as long as it holds the lock named
+    after it, so nobody has to wait for the deadline of what a killed one was at."""
+    now = runtime.clock()
+    with runtime.database.across(now) as session:
+        freed: int = session.value("select free_abandoned(%(now)s)", now=now)
+    if freed:
+        log.warning("abandoned_work_freed", claims=freed)
+    return freed
 
 
 def housekeeping(runtime: Runtime) -> bool:

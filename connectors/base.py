@@ -46,6 +46,7 @@ class Abilities:
     read_rows_max: int
     read_orders_max: int
     reads_in_order: bool = False  # a window's orders come oldest update first, so a reading that breaks off can go on
+    write_lanes: int = 1  # writes under way side by side, each for stock owners of its own
 
 
 @dataclass(frozen=True, slots=True)

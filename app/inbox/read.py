@@ -47,7 +47,7 @@ with taken as (
       and (state = 'open' or state = 'reading' and deadline < %(now)s)
     order by inbox_id limit %(limit)s for update skip locked
 )
-update inbox i set state = 'reading', deadline = %(deadline)s, attempts = i.attempts + 1
+update inbox i set state = 'reading', owner = %(owner)s, deadline = %(deadline)s, attempts = i.attempts + 1
 from taken where i.merchant_id = %(merchant_id)s and i.received_on = taken.received_on and i.inbox_id = taken.inbox_id
 returning i.inbox_id, i.received_on, i.resource, i.resource_key, i.attempts
 """
@@ -232,7 +232,9 @@ def _fetch(
 
 def _claim_rings(runtime: Runtime, session: Session, channel_id: int, limit: int) -> Sequence[Row]:
     deadline = session.now + timedelta(seconds=runtime.settings.sync.attempt_deadline_s)
-    return session.rows(_CLAIM_RINGS, channel=channel_id, now=session.now, deadline=deadline, limit=limit)
+    return session.rows(
+        _CLAIM_RINGS, channel=channel_id, owner=runtime.worker, now=session.now, deadline=deadline, limit=limit
+    )
 
 
 def _end_rings(session: Session, rings: Sequence[Row], state: str, reason: str | None) -> None:
@@ -250,7 +252,7 @@ def _reopen_rings(session: Session, rings: Sequence[Row], error: ChannelError) -
     steps = _backoff(error)
     pause = max(error.retry_after_s or 0, steps[min(worst, len(steps)) - 1])
     session.run(
-        """update inbox i set deadline = %(deadline)s, reason = %(reason)s
+        """update inbox i set deadline = %(deadline)s, owner = null, reason = %(reason)s
            from unnest(%(ids)s::bigint[], %(days)s::date[]) d(inbox_id, received_on)
            where i.merchant_id = %(merchant_id)s and i.received_on = d.received_on and i.inbox_id = d.inbox_id
              and i.state = 'reading'""",

@@ -58,13 +58,12 @@ def create_channel(runtime: Runtime, session: Session, new: NewChannel) -> int:
     try:
         session.run(
             """insert into channel (merchant_id, channel_id, platform, name, address, base_url, sealed_credentials,
-            facts,
-                                    created_at)
+                                    facts, created_at, write_lanes)
                values (%(merchant_id)s, %(id)s, %(platform)s, %(name)s, %(address)s, %(base_url)s, %(sealed)s,
-               %(facts)s,
-                       %(now)s)""",
+                       %(facts)s, %(now)s, %(lanes)s)""",
             id=channel_id, platform=new.platform, name=new.name, address=new.address, base_url=new.base_url,
             sealed=sealed, facts=orjson.dumps(dict(new.facts)).decode(), now=session.now,
+            lanes=runtime.connectors[new.platform].abilities.write_lanes,
         )  # fmt: skip
         session.run(
             "select register_channel(%(platform)s, %(address)s, %(merchant_id)s, %(id)s)",

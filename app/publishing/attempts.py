@@ -1,4 +1,5 @@
-"""Attempts to write: stored before anything is sent, one open per channel, taken over after their deadline.
+"""Attempts to write: stored before anything is sent, one open per lane of a channel, taken over when their worker
+died or their deadline passed.
 
 What was sent, under which key and with which expectations, is known whatever happens to the process that sent it.
 """
@@ -35,8 +36,8 @@ where p.merchant_id = %(merchant_id)s and p.attempt_id = %(attempt)s and p.owner
 """
 _OWNERS = """
 with d as materialized (
-    select * from unnest(%(owners)s::bigint[], %(outcomes)s::text[], %(details)s::text[], %(look)s::boolean[])
-        d(owner_id, outcome, detail, look)
+    select * from unnest(%(owners)s::bigint[], %(outcomes)s::text[], %(quantities)s::bigint[], %(details)s::text[],
+                         %(look)s::boolean[]) d(owner_id, outcome, quantity, detail, look)
 ), k as materialized (
     select o.owner_id from stock_owner o join d using (owner_id)
     where o.merchant_id = %(merchant_id)s order by o.owner_id for update of o
@@ -45,6 +46,8 @@ update stock_owner o
 set conflicts = case d.outcome when 'written' then 0 when 'conflict' then o.conflicts + 1 else o.conflicts end,
     awaiting_since = case d.outcome when 'conflict' then %(now)s when 'written' then null else o.awaiting_since end,
     look_since = case when d.look then coalesce(o.look_since, %(now)s) else o.look_since end,
+    hinted = case when d.look and (o.look_since is null or o.hinted is not null) then d.quantity
+                  when d.look then null else o.hinted end,
     unclear_attempt_id = case d.outcome when 'unknown' then %(attempt)s else o.unclear_attempt_id end,
     state = case d.outcome when 'rejected' then 'refused' else o.state end,
     reason = case d.outcome when 'rejected' then d.detail else o.reason end
@@ -60,6 +63,7 @@ class Attempt:
     attempt_id: int
     key: str
     owner: str
+    lane: int
     rows: Mapping[int, StockWrite]  # by owner id
     opened_at: datetime
 
@@ -88,8 +92,8 @@ def to_write(due: Due, mode: WriteMode) -> StockWrite | None:
     return StockWrite(due.key, due.believed, due.plan.target, relative=reduces or mode is WriteMode.RELATIVE)
 
 
-def claim(runtime: Runtime, session: Session, channel_id: int) -> Attempt | None:
-    """Take the channel's one open attempt, still without rows; None when somebody has it.
+def claim(runtime: Runtime, session: Session, channel_id: int, lane: int) -> Attempt | None:
+    """Take the lane's one open attempt, still without rows; None when somebody has it.
 
     It is taken before anything is planned: a plan made while another's write is being recorded would write the same
     difference twice.
@@ -101,14 +105,15 @@ def claim(runtime: Runtime, session: Session, channel_id: int) -> Attempt | None
     try:
         with session.savepoint():
             session.run(
-                """insert into push_attempt (merchant_id, attempt_id, channel_id, key, owner, state, opened_at,
+                """insert into push_attempt (merchant_id, attempt_id, channel_id, lane, key, owner, state, opened_at,
                                              deadline)
-                   values (%(merchant_id)s, %(id)s, %(channel)s, %(key)s, %(owner)s, 'open', %(now)s, %(deadline)s)""",
-                id=attempt_id, channel=channel_id, key=key, owner=owner, now=session.now, deadline=deadline,
+                   values (%(merchant_id)s, %(id)s, %(channel)s, %(lane)s, %(key)s, %(owner)s, 'open', %(now)s,
+                           %(deadline)s)""",
+                id=attempt_id, channel=channel_id, lane=lane, key=key, owner=owner, now=session.now, deadline=deadline,
             )  # fmt: skip
     except ConstraintViolated:
         return None
-    return Attempt(attempt_id, key, owner, {}, session.now)
+    return Attempt(attempt_id, key, owner, lane, {}, session.now)
 
 
 def fill(session: Session, attempt: Attempt, rows: Sequence[tuple[Due, StockWrite]]) -> Attempt:
@@ -137,14 +142,15 @@ def drop(session: Session, attempt: Attempt) -> None:
     )  # fmt: skip
 
 
-def take_over(runtime: Runtime, session: Session, channel_id: int) -> Attempt | None:
-    """An attempt whose deadline has passed, now ours; None when there is none."""
+def take_over(runtime: Runtime, session: Session, channel_id: int, lane: int) -> Attempt | None:
+    """The lane's attempt if its deadline has passed, now ours; None when there is none."""
     fence = f"{runtime.worker}/{runtime.new_key()}"
     row = session.row(
         """update push_attempt set owner = %(owner)s, deadline = %(deadline)s, state = 'open'
-           where merchant_id = %(merchant_id)s and channel_id = %(channel)s and state <> 'done' and deadline < %(now)s
+           where merchant_id = %(merchant_id)s and channel_id = %(channel)s and lane = %(lane)s and state <> 'done'
+             and deadline < %(now)s
            returning attempt_id, key, opened_at""",
-        channel=channel_id, owner=fence, now=session.now,
+        channel=channel_id, lane=lane, owner=fence, now=session.now,
         deadline=session.now + timedelta(seconds=runtime.settings.sync.attempt_deadline_s),
     )  # fmt: skip
     if row is None:
@@ -158,7 +164,7 @@ def take_over(runtime: Runtime, session: Session, channel_id: int) -> Attempt | 
     writes = {
         r.owner_id: StockWrite(StockKey(r.stock_key, r.location_key), r.expected, r.target, r.relative) for r in rows
     }
-    return Attempt(row.attempt_id, row.key, fence, writes, row.opened_at)
+    return Attempt(row.attempt_id, row.key, fence, lane, writes, row.opened_at)
 
 
 def leave_unclear(session: Session, attempt: Attempt, retry_at: datetime, error: str) -> None:
@@ -225,9 +231,10 @@ def _write_outcomes(session: Session, attempt: Attempt, told: Mapping[int, _Told
     shared = {
         "owners": list(told),
         "outcomes": [t.outcome for t in told.values()],
+        "quantities": [t.quantity for t in told.values()],
         "details": [t.detail for t in told.values()],
     }
-    session.run(_OUTCOMES, attempt=attempt.attempt_id, quantities=[t.quantity for t in told.values()], **shared)
+    session.run(_OUTCOMES, attempt=attempt.attempt_id, **shared)
     session.run(_OWNERS, attempt=attempt.attempt_id, now=session.now, look=[t.look for t in told.values()], **shared)
 
 

@@ -34,7 +34,9 @@ select o.owner_id, o.stock_key, o.location_key, o.item_id, o.believed, o.buffer,
 from (select owner_id, array_agg(due_id) as due_ids, min(marked_at) as since, min(due_id) as first
       from (select owner_id, due_id, marked_at from due_listing
             where merchant_id = %(merchant_id)s and channel_id = %(channel)s order by due_id limit {SCAN_MAX}) s
-      where %(owners)s::bigint[] is null or owner_id = any(%(owners)s::bigint[])
+      where owner_id %% (select write_lanes from channel
+                         where merchant_id = %(merchant_id)s and channel_id = %(channel)s) = %(lane)s
+        and (%(owners)s::bigint[] is null or owner_id = any(%(owners)s::bigint[]))
       group by owner_id) d
 join stock_owner o on o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
 where o.state <> 'managed' or o.item_id is null or ({_READY})
@@ -75,10 +77,12 @@ class Due:
     plan: Plan | None
 
 
-def list_due(session: Session, channel_id: int, limit: int, owners: Collection[int] | None = None) -> list[Due]:
-    """Up to `limit` due owners, longest due first; only those of `owners` if given."""
+def list_due(
+    session: Session, channel_id: int, lane: int, limit: int, owners: Collection[int] | None = None
+) -> list[Due]:
+    """Up to `limit` due owners of a lane, longest due first; only those of `owners` if given."""
     only = None if owners is None else list(owners)
-    rows = session.rows(_DUE, channel=channel_id, limit=limit, owners=only, conflicts_max=CONFLICTS_MAX)
+    rows = session.rows(_DUE, channel=channel_id, lane=lane, limit=limit, owners=only, conflicts_max=CONFLICTS_MAX)
     plans = read_plans(session, [row for row in rows if row.state == "managed" and row.item_id is not None])
     return [
         Due(

@@ -20,13 +20,16 @@ from connectors.base import StockKey
 from connectors.errors import ChannelError
 
 LOOK_DELAY_S = 3  # a hint mostly explains itself by the order that is right behind it
+LATE = timedelta(seconds=20)  # how long a shop may go on with a write after the connection to it was lost
 
 _CONTRADICTED = """
 select o.owner_id, o.item_id, o.stock_key, o.location_key, o.believed, o.observed, o.observed_at, o.belief_revision,
     o.observed_revision,
-       o.unclear_attempt_id, p.target - p.expected as unclear_delta
-from stock_owner o left join push_row p on p.merchant_id = o.merchant_id and p.attempt_id = o.unclear_attempt_id and
-    p.owner_id = o.owner_id
+       o.unclear_attempt_id, p.target - p.expected as unclear_delta, a.closed_at as unclear_at
+from stock_owner o
+left join push_row p on p.merchant_id = o.merchant_id and p.attempt_id = o.unclear_attempt_id
+                    and p.owner_id = o.owner_id
+left join push_attempt a on a.merchant_id = o.merchant_id and a.attempt_id = o.unclear_attempt_id
 where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
   and o.observed_revision is not null and (o.unclear_attempt_id is null or o.look_since is null)
   and exists (select from channel_poll c where c.merchant_id = o.merchant_id and c.channel_id = o.channel_id
@@ -38,7 +41,7 @@ order by o.owner_id limit %(limit)s for update of o
 _TO_LOOK = """
 select stock_key, location_key from stock_owner
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and look_since is not null
-  and (look_since <= %(before)s or unclear_attempt_id is not null)
+  and look_since <= case when unclear_attempt_id is null then %(before)s else %(now)s end
 order by look_since limit %(limit)s
 """
 _FOLLOW = """
@@ -51,6 +54,11 @@ where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
 _AGAIN = """
 update stock_owner set observed_revision = null, look_since = %(now)s, conflicts = conflicts + 1
 where merchant_id = %(merchant_id)s and owner_id = any(%(owners)s)
+"""
+_LATER = """
+update stock_owner o set observed_revision = null, look_since = d.until
+from unnest(%(owners)s::bigint[], %(until)s::timestamptz[]) d(owner_id, until)
+where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
 """
 SETTLE_MAX = 1_000
 
@@ -74,7 +82,7 @@ def look(runtime: Runtime, merchant_id: int, channel_id: int) -> Looked:
         channel = get_channel(session, channel_id)
         limit = runtime.connectors[channel.platform].abilities.read_rows_max
         before = now - timedelta(seconds=LOOK_DELAY_S)
-        rows = session.rows(_TO_LOOK, channel=channel_id, before=before, limit=limit)
+        rows = session.rows(_TO_LOOK, channel=channel_id, before=before, now=now, limit=limit)
     keys = [StockKey(row.stock_key, row.location_key) for row in rows]
     if not keys:
         return Looked(settled=settled)
@@ -105,14 +113,16 @@ def read_numbers(
 def settle(session: Session, channel_id: int) -> int:
     """Decide about contradicting numbers whose orders have been read since; how many were decided."""
     rows = session.rows(_CONTRADICTED, channel=channel_id, limit=SETTLE_MAX)
-    same, conclusive, again = [], [], []
+    same, conclusive, again, early = [], [], [], []
     for row in rows:
         if row.unclear_attempt_id is None and row.observed == row.believed:
             same.append(row)
-        elif row.observed is not None and row.belief_revision == row.observed_revision:
-            conclusive.append(row)
-        else:
+        elif row.observed is None or row.belief_revision != row.observed_revision:
             again.append(row)
+        elif _may_still_come(row):
+            early.append(row)
+        else:
+            conclusive.append(row)
     drifted = [row for row in conclusive if row.observed != row.believed and not _explained(row)]
     _open_drift(session, channel_id, drifted)
     decided = [*same, *conclusive]
@@ -122,7 +132,15 @@ def settle(session: Session, channel_id: int) -> int:
         )
     if again:
         session.run(_AGAIN, now=session.now, owners=[r.owner_id for r in again])
+    if early:
+        until = [r.unclear_at + LATE for r in early]
+        session.run(_LATER, owners=[r.owner_id for r in early], until=until)
     return len(decided)
+
+
+def _may_still_come(row: Row) -> bool:
+    """A write without an answer that is not seen yet may be applied a little after we stopped waiting for it."""
+    return row.unclear_at is not None and row.observed_at < row.unclear_at + LATE and not _explained(row)
 
 
 def _explained(row: Row) -> bool:

@@ -1,6 +1,7 @@
 """PUSH: plan what each due listing should show, write it, record what the channel said.
 
-Short transactions with the network between them. The attempt is claimed, planned and stored before it is sent; a
+Short transactions with the network between them. A channel's owners are spread over its lanes; a lane has one attempt
+under way. The attempt is claimed, planned and stored before it is sent; a
 conflict waits for the channel's orders; an unclear outcome is read back or, where the vendor remembers keys, sent again
 under the same key. One bad row never holds up the others.
 """
@@ -27,6 +28,7 @@ REPLAY_AFTER_S = 1.0
 PAUSE_S = 2.0
 PAUSE_REFUSED_S = 60.0
 NOTHING_RECORDED = Recorded()
+Row = tuple[Due, StockWrite]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,61 +41,69 @@ class Pushed:
     error: str = ""
 
 
-def push(runtime: Runtime, merchant_id: int, channel_id: int) -> Pushed:
-    """One round of a channel: finish an attempt that was left, else plan and write a batch of what is due."""
+def push(runtime: Runtime, merchant_id: int, channel_id: int, lane: int = 0) -> Pushed:
+    """One round of a channel's lane: finish an attempt that was left, else plan and write a batch of what is due."""
     now = runtime.clock()
     with runtime.begin(merchant_id, now) as session:
         channel = get_channel(session, channel_id)
-        left = attempts.take_over(runtime, session, channel_id)
+        left = attempts.take_over(runtime, session, channel_id, lane)
     if left is not None:
         return _finish_left(runtime, merchant_id, channel, left)
-    connector = runtime.connectors[channel.platform]
-    limit = min(runtime.settings.sync.push_batch_max, connector.abilities.write_rows_max)
-    candidates, settled = _candidates(runtime, merchant_id, channel, limit)
-    if not candidates:
+    batch, settled = _candidates(runtime, merchant_id, channel, lane)
+    if not batch:
         return Pushed(settled=settled)
-    if connector.abilities.write_mode is WriteMode.RELATIVE:
+    reduces = _reduces(batch[0][1])
+    if runtime.connectors[channel.platform].abilities.write_mode is WriteMode.RELATIVE and not reduces:
         # What it shows now is compared with the belief first; numbers that contradict it wait for its orders.
         try:
-            read_numbers(runtime, merchant_id, channel, [d.key for d in candidates])
+            read_numbers(runtime, merchant_id, channel, [row.key for _, row in batch])
         except ChannelError as error:
             return _paused(runtime, merchant_id, channel_id, error)
-    attempt = _plan(runtime, merchant_id, channel, [d.owner_id for d in candidates])
+    owners = [due.owner_id for due, _ in batch]
+    attempt = _plan(runtime, merchant_id, channel, lane, owners=owners, reduces=reduces)
     if attempt is None:
         return Pushed(settled=settled)
     return _send(runtime, merchant_id, channel, attempt)
 
 
-def _candidates(runtime: Runtime, merchant_id: int, channel: Channel, limit: int) -> tuple[list[Due], int]:
+def _candidates(runtime: Runtime, merchant_id: int, channel: Channel, lane: int) -> tuple[list[Row], int]:
     """What seems to need a write, and how many due owners needed none. A look only: others may be looking too."""
-    now, mode = runtime.clock(), runtime.connectors[channel.platform].abilities.write_mode
+    now, abilities = runtime.clock(), runtime.connectors[channel.platform].abilities
+    limit = min(runtime.settings.sync.push_batch_max, abilities.write_rows_max)
     with runtime.begin(merchant_id, now) as session:
-        due = list_due(session, channel.channel_id, limit)
+        due = list_due(session, channel.channel_id, lane, limit)
         settled = _settle_equal(session, channel.channel_id, due)
         _ask_for_first_number(session, channel.channel_id, due)
-    return [d for d in due if to_write(d, mode) is not None], settled
+    rows = _rows(due, abilities.write_mode)
+    # Reductions and increases go in different calls; the first due decides, the others are next.
+    return [row for row in rows if _reduces(row[1]) == _reduces(rows[0][1])], settled
 
 
-def _plan(runtime: Runtime, merchant_id: int, channel: Channel, owners: Sequence[int]) -> Attempt | None:
-    """Claim the channel, then plan these owners as of one moment and store what will be sent; None when somebody else
-    is writing there or nothing is left to write."""
+def _plan(
+    runtime: Runtime, merchant_id: int, channel: Channel, lane: int, *, owners: Sequence[int], reduces: bool
+) -> Attempt | None:
+    """Claim the lane, then plan these owners as of one moment and store what will be sent; None when somebody else is
+    writing there or nothing is left to write. What has turned round since it was looked at waits for the next round."""
     now, mode = runtime.clock(), runtime.connectors[channel.platform].abilities.write_mode
     with runtime.begin(merchant_id, now) as session:
-        claimed = attempts.claim(runtime, session, channel.channel_id)
+        claimed = attempts.claim(runtime, session, channel.channel_id, lane)
     if claimed is None:
         return None
     with runtime.begin(merchant_id, now, snapshot=True) as session:
-        due = list_due(session, channel.channel_id, len(owners), owners)
-        rows = _one_kind([(d, row) for d in due if (row := to_write(d, mode)) is not None])
+        due = list_due(session, channel.channel_id, lane, len(owners), owners)
+        rows = [row for row in _rows(due, mode) if _reduces(row[1]) == reduces]
         if rows:
             return attempts.fill(session, claimed, rows)
         attempts.drop(session, claimed)
     return None
 
 
-def _one_kind(rows: Sequence[tuple[Due, StockWrite]]) -> list[tuple[Due, StockWrite]]:
-    """Absolute and relative rows go in different calls; the first due decides, the others are next."""
-    return [pair for pair in rows if pair[1].relative == rows[0][1].relative] if rows else []
+def _rows(due: Sequence[Due], mode: WriteMode) -> list[Row]:
+    return [(d, row) for d in due if (row := to_write(d, mode)) is not None]
+
+
+def _reduces(row: StockWrite) -> bool:
+    return row.target < row.expected
 
 
 def _settle_equal(session: Session, channel_id: int, due: Sequence[Due]) -> int:

@@ -41,6 +41,7 @@ class WooCommerce:
         write_rows_max=stock.WRITE_ROWS_MAX,
         read_rows_max=100,
         read_orders_max=100,
+        write_lanes=2,
     )
 
     def address(self, headers: Mapping[str, str], path_key: str | None) -> str | None:

@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from app.core.db import Database, Session
-from app.worker import Worker
+from app.worker import Worker, free_abandoned
 from sandbox.inprocess import ShopAdapter
 from tests.conftest import NOW
 from tests.street import Street
@@ -92,8 +92,9 @@ def open_street(database: Database, data: Path, fuse: Fuse) -> Street:
     return street
 
 
-def play(street: Street, fuse: Fuse, kill_at: int) -> bool:
-    """Sell on both shops and let one mortal worker do what it can; True when it died. Then others go on."""
+def play(street: Street, fuse: Fuse, kill_at: int, *, noticed: bool = True) -> bool:
+    """Sell on both shops and let one mortal worker do what it can; True when it died. Then others go on: at once when
+    its death is noticed, else after the deadline of what it was at."""
     shopify, woo = street.shops.values()
     order = shopify.place_order([("mug", 2)])
     woo.place_order([("mug", 1)])
@@ -110,8 +111,11 @@ def play(street: Street, fuse: Fuse, kill_at: int) -> bool:
     except Killed:
         died = True
     fuse.left = -1
-    street.world.now += timedelta(seconds=street.settings.sync.attempt_deadline_s + 1)
-    street.settle(10)
+    if noticed:
+        free_abandoned(street.runtime)
+    else:
+        street.world.now += timedelta(seconds=street.settings.sync.attempt_deadline_s + 1)
+    street.settle(30)
     return died
 
 
@@ -126,7 +130,7 @@ def test_a_process_that_dies_at_any_point_of_the_acts_loses_and_doubles_nothing(
     assert points > 60
     for point in range(points):
         street = open_street(database, tmp_path, fuse)
-        assert play(street, fuse, point) or point > points - 10, point
+        assert play(street, fuse, point, noticed=point % 4 > 0) or point > points - 10, point
         assert street.world.verify() == [], point
         assert street.world.available("mug") == 7, point
         assert [shop.shown()["mug"] for shop in street.shops.values()] == [7, 7], point

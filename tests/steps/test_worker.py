@@ -6,12 +6,16 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from app.core.db import connect, psycopg_url
 from app.core.embedded import APP_ROLE, Embedded
+from app.inbox.read import claim_poll
+from app.listings.channels import ask_for_orders
+from app.publishing.attempts import claim as claim_attempt
 from app.wiring import Doorbell
-from app.worker import ACTS, Worker, housekeeping
+from app.worker import ACTS, Worker, free_abandoned, housekeeping
 from tests.street import Street
 
 
@@ -124,3 +128,34 @@ def test_what_could_not_be_read_is_gone_after_a_week(street: Street) -> None:
         row = session.row("select state, body from inbox where merchant_id = %(merchant_id)s")
     assert row is not None
     assert (row.state, row.body) == ("done", None)
+
+
+def test_what_a_killed_worker_was_at_is_free_at_once_and_what_a_living_one_is_at_is_not(
+    street: Street, server: Embedded
+) -> None:
+    shopify = street.open_shopify({"mug": 10})
+    street.settle()
+    channel, mine = street.channel_of(shopify), replace(street.runtime, worker="mine")
+    with street.world.session() as session:
+        ask_for_orders(session, channel, street.world.now)
+        assert claim_attempt(mine, session, channel, 0)
+        assert claim_poll(mine, session, channel, "orders")
+    watching = psycopg.connect(psycopg_url(server.url(APP_ROLE)), autocommit=True)
+    with psycopg.connect(psycopg_url(server.url(APP_ROLE)), autocommit=True) as presence:
+        presence.execute("select pg_advisory_lock(presence_key('mine'))")
+        assert free_abandoned(street.runtime) == 0
+        assert "push_0" not in due(street, channel)
+    watching.execute("select pg_advisory_lock(presence_key('mine'))")  # had only when the other's is gone
+    watching.close()
+    gone_by = 100
+    while free_abandoned(street.runtime) == 0 and gone_by:
+        gone_by -= 1
+    assert {"push_0", "poll_orders"} <= due(street, channel)
+
+
+def due(street: Street, channel_id: int) -> set[str]:
+    return {
+        act
+        for _, some, act in Worker(street.runtime, only_merchant=street.world.merchant_id)._due()
+        if some == channel_id
+    }
