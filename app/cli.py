@@ -11,13 +11,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.commands import books, catalogue, installation, processes, proofs, setup
+from app.commands import books, catalogue, installation, listings, processes, proofs, setup
 from app.commands.frame import Command
 from app.core.config import load_settings
 from app.core.errors import ConfigError, PerpetualError
 from app.core.log import configure
 
-SUBJECTS = (processes, books, catalogue, setup, installation, proofs)  # the order of the help
+SUBJECTS = (processes, books, catalogue, listings, setup, installation, proofs)  # the order of the help
 
 
 def main(argv: Sequence[str]) -> int:
@@ -27,7 +27,12 @@ def main(argv: Sequence[str]) -> int:
         settings = load_settings(config=arguments.config, data_dir=_data_dir(arguments), environ=os.environ)
         configure(settings.log.format, settings.log.level)
         command: Command = arguments.run
-        return command(arguments, settings)
+        code = command(arguments, settings)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read the lines has enough of them, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2

@@ -11,7 +11,7 @@ from app.commands.frame import add_command, add_group, add_merchant, with_runtim
 from app.core.config import Settings
 from app.core.runtime import Runtime
 from app.ledger import opening
-from app.listings.catalogue import reopen_unknown
+from app.listings.catalogue import match_by_sku
 
 
 def add(commands: Any) -> None:
@@ -38,7 +38,7 @@ def run_items_import(arguments: argparse.Namespace, settings: Settings) -> int:
                 print(f"{plan.items_new} new items, {plan.openings} opening stocks; nothing was written")
                 return 1 if plan.faults else 0
             result = opening.commit_import(session, data, name=arguments.file.name)
-            reopen_unknown(session)
+            match_by_sku(session)
         with runtime.database.across(now) as session:
             session.run("select refresh_statistics()")
         print(

@@ -110,12 +110,13 @@ def _resolve_line(known: Known, resolved: Resolved, at: Line, line: OrderLine) -
 
 
 def _item_of(known: Known, at: Line, line: OrderLine, listing: ListingRow | None) -> int | None:
-    """By the listing's mapping; else what the line was before; else the item of exactly that SKU."""
+    """By the listing's mapping; else what the line was before; else, for what is not listed, the item of exactly that
+    SKU: a listing without an item waits for somebody to say which it is."""
     if listing is not None and listing.item_id is not None:
         return listing.item_id
     if at in known.memory and known.memory[at].item_id is not None:
         return known.memory[at].item_id
-    return known.skus.get(line.sku) if line.sku else None
+    return known.skus.get(line.sku) if line.sku and listing is None else None
 
 
 def _owner_of(known: Known, listing: ListingRow | None, units: Units) -> int | None:

@@ -15,6 +15,7 @@ import orjson
 
 from app.core.db import Session
 from app.core.errors import InvalidInput
+from app.listings.lookup import contains
 
 PAGE_ROWS = 100
 SEARCH_MAX = 200
@@ -103,7 +104,7 @@ def list_items(session: Session, *, search: str = "", sort: str = "sku", cursor:
         wanted.append(f"({column}, i.item_id) {comparison} (%(value)s, %(id)s)")
     sql = f"""select {_COLUMNS} from item i {_LEVELS} where {" and ".join(wanted)}
               order by {column} {direction}, i.item_id {direction} limit %(limit)s"""  # noqa: S608  from SORTS
-    found = session.rows(sql, like=_contains(search.strip()), value=value, id=item_id, limit=PAGE_ROWS + 1)
+    found = session.rows(sql, like=contains(search.strip()), value=value, id=item_id, limit=PAGE_ROWS + 1)
     rows = [ItemRow(*row) for row in found[:PAGE_ROWS]]
     return ItemPage(rows, _cursor(rows[-1], sort) if len(found) > PAGE_ROWS else None)
 
@@ -129,11 +130,6 @@ def list_levels(session: Session, item_id: int) -> Sequence[LevelRow]:
         item=item_id,
     )
     return [LevelRow(*row) for row in rows]
-
-
-def _contains(search: str) -> str:
-    """The pattern for "contains exactly this text": its own %, _ and \\ mean themselves."""
-    return "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
 
 
 def _cursor(row: ItemRow, sort: str) -> str:

@@ -23,7 +23,7 @@ left join item i on i.merchant_id = %(merchant_id)s and i.sku = l.sku
 order by l.listing_key
 on conflict on constraint listing_key do update
 set stock_key = excluded.stock_key, sku = excluded.sku, title = excluded.title, tracked = excluded.tracked,
-    item_id = coalesce(listing.item_id, excluded.item_id)
+    item_id = case when not listing.left_out then coalesce(listing.item_id, excluded.item_id) end
 """
 # A stock owner is mapped only when all listings that share it are the same item.
 _OWNERS = """
@@ -48,10 +48,32 @@ from unnest(%(keys)s::text[], %(places)s::text[], %(quantities)s::bigint[]) r(st
 where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and o.stock_key = r.stock_key
   and o.location_key = r.location_key and o.believed is null and r.quantity is not null
 """
+# The same after a mapping has changed, for the owners of these (channel, stock key).
+_FOLLOW = """
+with s as materialized (
+    select l.channel_id, l.stock_key, case when count(distinct l.item_id) = 1 then min(l.item_id) end as item_id
+    from listing l
+    join (select distinct * from unnest(%(channels)s::bigint[], %(stock_keys)s::text[])) c(channel_id, stock_key)
+         using (channel_id, stock_key)
+    where l.merchant_id = %(merchant_id)s group by l.channel_id, l.stock_key
+), k as materialized (
+    select o.owner_id, s.item_id from stock_owner o join s using (channel_id, stock_key)
+    where o.merchant_id = %(merchant_id)s and o.item_id is distinct from s.item_id order by o.owner_id for update of o
+)
+update stock_owner o set item_id = k.item_id from k where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id
+"""
+_MATCH = """
+update listing l set item_id = i.item_id
+from item i
+where l.merchant_id = %(merchant_id)s and l.item_id is null and not l.left_out
+  and i.merchant_id = %(merchant_id)s and i.sku = l.sku
+returning l.channel_id, l.stock_key
+"""
 # Parked orders whose listing or SKU is known now.
 _REOPEN = """
 update inbox set state = 'open', reason = null, detail = null
-where merchant_id = %(merchant_id)s and channel_id = %(channel)s and state = 'parked' and reason = 'unknown_listing'
+where merchant_id = %(merchant_id)s and state = 'parked' and reason = 'unknown_listing'
+  and (%(channel)s::bigint is null or channel_id = %(channel)s)
 """
 
 
@@ -100,26 +122,44 @@ def _first_beliefs(session: Session, channel_id: int, readings: Sequence[StockRe
 
 
 def map_listing(session: Session, channel_id: int, listing_key: str, item_id: int) -> None:
-    """Say which item a listing is; its stock owner follows and waiting orders open again. Raises NotFound."""
-    stock_key = session.value(
-        """update listing set item_id = %(item)s
-           where merchant_id = %(merchant_id)s and channel_id = %(channel)s and listing_key = %(key)s returning
-               stock_key""",
-        channel=channel_id, key=listing_key, item=item_id,
-    )  # fmt: skip
-    if stock_key is None:
-        raise NotFound("unknown_listing", "the channel has no such listing")
-    session.run(
-        """update stock_owner set item_id = %(item)s
-           where merchant_id = %(merchant_id)s and channel_id = %(channel)s and stock_key = %(stock_key)s""",
-        channel=channel_id, stock_key=stock_key, item=item_id,
-    )  # fmt: skip
+    """Say which item a listing is; its stock owner follows and waiting orders open again. Raises NotFound. An owner
+    that listings of several items share belongs to none of them: its number can't be all of theirs."""
+    _set_item(session, channel_id, listing_key, item_id)
     session.run(_REOPEN, channel=channel_id)
 
 
-def reopen_unknown(session: Session) -> int:
-    """Orders of every channel that waited for a SKU are looked at again (new items came); how many."""
-    return session.run(
-        """update inbox set state = 'open', reason = null, detail = null
-           where merchant_id = %(merchant_id)s and state = 'parked' and reason = 'unknown_listing'"""
-    )
+def unmap_listing(session: Session, channel_id: int, listing_key: str) -> None:
+    """Say that a listing is none of our items: its number is written no more, new orders of it wait, and no import
+    matches it again. What is booked stays booked. Raises NotFound."""
+    _set_item(session, channel_id, listing_key, None)
+
+
+def _set_item(session: Session, channel_id: int, listing_key: str, item_id: int | None) -> None:
+    stock_key = session.value(
+        """select stock_key from listing
+           where merchant_id = %(merchant_id)s and channel_id = %(channel)s and listing_key = %(key)s""",
+        channel=channel_id, key=listing_key,
+    )  # fmt: skip
+    if stock_key is None:
+        raise NotFound("unknown_listing", "the channel has no such listing")
+    # Those that share the number are locked together: who maps another of them at the same time comes after.
+    session.rows(
+        """select from listing where merchant_id = %(merchant_id)s and channel_id = %(channel)s
+           and stock_key = %(stock_key)s order by listing_id for update""",
+        channel=channel_id, stock_key=stock_key,
+    )  # fmt: skip
+    session.run(
+        """update listing set item_id = %(item)s, left_out = %(item)s::bigint is null
+           where merchant_id = %(merchant_id)s and channel_id = %(channel)s and listing_key = %(key)s""",
+        channel=channel_id, key=listing_key, item=item_id,
+    )  # fmt: skip
+    session.run(_FOLLOW, channels=[channel_id], stock_keys=[stock_key])
+
+
+def match_by_sku(session: Session) -> int:
+    """New items came: listings of every channel that wait for one of exactly their SKU are mapped, and the orders that
+    waited for a SKU are looked at again; how many listings."""
+    found = session.rows(_MATCH)
+    session.run(_FOLLOW, channels=[row.channel_id for row in found], stock_keys=[row.stock_key for row in found])
+    session.run(_REOPEN, channel=None)
+    return len(found)

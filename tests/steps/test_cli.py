@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +11,8 @@ import pytest
 
 from app.cli import build_parser
 from app.core.embedded import Embedded
+from tests.shell import app
 
-ROOT = Path(__file__).parents[2]
 CSV = b"sku,name,location,on_hand,unit_cost\nmug,A mug,Main,5,2.50\ncup,A cup,Main,3,1\n"
 
 
@@ -30,15 +27,6 @@ def data() -> Iterator[Path]:
         Embedded(path).ensure()
         yield path
         Embedded(path).stop()
-
-
-def app(data: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """`python -m app …` on the data folder, as a stranger's shell would run it."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PERPETUAL_")}
-    return subprocess.run(
-        [sys.executable, "-m", "app", *arguments, "--data", str(data)],
-        cwd=ROOT, env=environment, input=stdin, capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
 
 
 def test_items_come_in_from_a_csv_once_and_are_explained_and_verified(data: Path, tmp_path: Path) -> None:
