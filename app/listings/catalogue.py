@@ -39,8 +39,7 @@ cross join (select distinct location_key from channel_location
 order by s.stock_key, p.location_key
 on conflict on constraint stock_owner_key do update
 set item_id = coalesce(stock_owner.item_id, excluded.item_id),
-    state = case when stock_owner.state in ('gone', 'refused') and excluded.state = 'managed' then 'managed' else
-        excluded.state end
+    state = excluded.state
 """
 _FIRST_BELIEF = """
 update stock_owner o set believed = r.quantity, believed_at = %(now)s
@@ -69,10 +68,10 @@ where l.merchant_id = %(merchant_id)s and l.item_id is null and not l.left_out
   and i.merchant_id = %(merchant_id)s and i.sku = l.sku
 returning l.channel_id, l.stock_key
 """
-# Parked orders whose listing or SKU is known now.
+# Parked orders whose listing, SKU or place is known now.
 _REOPEN = """
 update inbox set state = 'open', reason = null, detail = null
-where merchant_id = %(merchant_id)s and state = 'parked' and reason = 'unknown_listing'
+where merchant_id = %(merchant_id)s and state = 'parked' and reason in ('unknown_listing', 'unknown_location')
   and (%(channel)s::bigint is null or channel_id = %(channel)s)
 """
 
@@ -86,7 +85,9 @@ class Mapped:
 
 
 def import_entries(session: Session, channel_id: int, entries: Sequence[CatalogueEntry]) -> Mapped:
-    """One page of a channel's catalogue; opens again what waited for it."""
+    """One page of a channel's catalogue; opens again what waited for it. A listing that is named twice (a plugin's
+    translated products) counts as named last."""
+    entries = list({entry.listing_key: entry for entry in entries}.values())
     session.run(
         _LISTINGS,
         channel=channel_id,

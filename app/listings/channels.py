@@ -70,14 +70,46 @@ def create_channel(runtime: Runtime, session: Session, new: NewChannel) -> int:
             platform=new.platform, address=new.address, id=channel_id,
         )  # fmt: skip
     except ConstraintViolated as error:
-        taken = (
-            "this shop is connected already"
-            if error.name == "channel_address_taken"
-            else "a channel of that name exists"
-        )
-        raise Conflict("channel_taken", taken) from error
+        raise _taken(error) from error
     _schedule(runtime, session, channel_id)
     return channel_id
+
+
+def find_channel_of(session: Session, new: NewChannel) -> int | None:
+    """The merchant's own channel of this shop, if it is connected already. Raises Conflict when the same shop has
+    another webhook address: two channels of one shop would undo each other's numbers."""
+    row = session.row(
+        """select channel_id, address from channel
+           where merchant_id = %(merchant_id)s and platform = %(platform)s
+             and (address = %(address)s or base_url = %(base_url)s) order by address <> %(address)s limit 1""",
+        platform=new.platform, address=new.address, base_url=new.base_url,
+    )  # fmt: skip
+    if row is None:
+        return None
+    if row.address != new.address:
+        raise Conflict("channel_taken", "this shop is connected already")
+    channel_id: int = row.channel_id
+    return channel_id
+
+
+def renew_channel(runtime: Runtime, session: Session, channel_id: int, new: NewChannel) -> None:
+    """Name, base and credentials as told now; what was disconnected is active again. Raises Conflict when another
+    channel has the name."""
+    sealed = runtime.sealer.seal(orjson.dumps(dict(new.credentials)), bound_to=_bound(session.merchant_id, channel_id))
+    try:
+        session.run(
+            """update channel set name = %(name)s, base_url = %(base_url)s, sealed_credentials = %(sealed)s,
+                   state = case when state = 'disconnected' then 'active' else state end
+               where merchant_id = %(merchant_id)s and channel_id = %(id)s""",
+            id=channel_id, name=new.name, base_url=new.base_url, sealed=sealed,
+        )  # fmt: skip
+    except ConstraintViolated as error:
+        raise _taken(error) from error
+
+
+def _taken(error: ConstraintViolated) -> Conflict:
+    of_shop = error.name == "channel_address_taken"
+    return Conflict("channel_taken", "this shop is connected already" if of_shop else "a channel of that name exists")
 
 
 def _schedule(runtime: Runtime, session: Session, channel_id: int) -> None:
@@ -139,6 +171,16 @@ def map_location(session: Session, channel_id: int, location_key: str, location_
            values (%(merchant_id)s, %(channel)s, %(key)s, %(location)s) on conflict do nothing""",
         channel=channel_id, key=location_key, location=location_id,
     )  # fmt: skip
+
+
+def list_mapped_places(session: Session, channel_id: int) -> set[str]:
+    """The channel's places that one of ours stands behind, by their keys."""
+    rows = session.rows(
+        """select distinct location_key from channel_location
+           where merchant_id = %(merchant_id)s and channel_id = %(channel)s""",
+        channel=channel_id,
+    )
+    return {row.location_key for row in rows}
 
 
 def set_state(session: Session, channel_id: int, state: str) -> None:

@@ -12,7 +12,17 @@ from app.catalog.locations import create_location, list_locations
 from app.core.db import Session
 from app.core.runtime import Runtime
 from app.listings.catalogue import Mapped, import_entries
-from app.listings.channels import WEBHOOK_SECRETS, NewChannel, create_channel, get_channel, map_location, shop_of
+from app.listings.channels import (
+    WEBHOOK_SECRETS,
+    NewChannel,
+    create_channel,
+    find_channel_of,
+    get_channel,
+    list_mapped_places,
+    map_location,
+    renew_channel,
+    shop_of,
+)
 from connectors.base import ChannelLocation, Connector, Shop
 
 NO_PLACE = ""  # the location key of a channel that has no places
@@ -21,13 +31,13 @@ NO_PLACE = ""  # the location key of a channel that has no places
 def connect(
     runtime: Runtime, merchant_id: int, new: NewChannel, *, webhook_url: str, places: Mapping[str, int] | None = None
 ) -> int:
-    """Connect a shop and import its catalogue; returns the channel's id.
+    """Connect a shop and import its catalogue; returns the channel's id, the same when the shop is connected again.
 
     `places`: our location ids by the names of the shop's locations; what is not named is matched by name or created. A
-    shop without locations is fed by all of ours. Raises Conflict, ChannelError.
+    shop without locations is fed by all of ours. What is mapped already stays so. Raises Conflict, ChannelError.
     """
     with runtime.begin(merchant_id, runtime.clock()) as session:
-        channel_id = create_channel(runtime, session, new)
+        channel_id = _create_or_renew(runtime, session, new)
     connector, shop = runtime.connectors[new.platform], _shop(runtime, merchant_id, channel_id)
     found = connector.read_locations(runtime.open_http(), shop)
     facts = connector.read_facts(runtime.open_http(), shop)
@@ -44,6 +54,14 @@ def connect(
         session.run("select refresh_statistics()")
     secret = new.credentials.get(WEBHOOK_SECRETS, "").split(" ")[0]
     connector.write_webhooks(runtime.open_http(), shop, url=webhook_url, secret=secret)
+    return channel_id
+
+
+def _create_or_renew(runtime: Runtime, session: Session, new: NewChannel) -> int:
+    channel_id = find_channel_of(session, new)
+    if channel_id is None:
+        return create_channel(runtime, session, new)
+    renew_channel(runtime, session, channel_id, new)
     return channel_id
 
 
@@ -64,10 +82,12 @@ def _shop(runtime: Runtime, merchant_id: int, channel_id: int) -> Shop:
 
 def _map_places(session: Session, channel_id: int, found: Sequence[ChannelLocation], places: Mapping[str, int]) -> None:
     ours = {location.name: location.location_id for location in list_locations(session)}
-    if not found:
+    mapped = list_mapped_places(session, channel_id)
+    if not found and NO_PLACE not in mapped:
         for location_id in places.values() or ours.values() or [create_location(session, "Main")]:
             map_location(session, channel_id, NO_PLACE, location_id)
-        return
     for place in found:
-        location_id = places.get(place.name) or ours.get(place.name) or create_location(session, place.name)
-        map_location(session, channel_id, place.location_key, location_id)
+        if place.location_key not in mapped:
+            named = places.get(place.name) or ours.get(place.name)
+            ours[place.name] = named or create_location(session, place.name)
+            map_location(session, channel_id, place.location_key, ours[place.name])
