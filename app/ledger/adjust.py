@@ -86,7 +86,7 @@ def _open(session: Session, receipts: dict[int, Row], method: CostMethod) -> boo
     books = booking.lock_items(session, items, method)
     average = method is CostMethod.AVERAGE
     for row in session.rows(_LAYERS, items=items, ids=list(receipts), average=average):
-        books.by_item[row.item_id].load([Layer(*row[1:])])
+        books.by_item[row.item_id].load(Layer(*row[1:]))
     return books
 
 

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from itertools import count
 
-from app.core.db import Session, Unanswered
+from app.core.db import Row, Session, Unanswered
 from app.core.errors import InvalidInput
 from app.ledger.cost import OUTSIDE, ZERO, Books, Issue, Layer
 from app.ledger.models import OWNED_SET, Account, CostMethod, Movement, State
@@ -27,16 +27,20 @@ _LOCK_ITEMS = """
 select item_id, quantity, value, last_quantity, last_value from item_cost
 where merchant_id = %(merchant_id)s and item_id = any(%(items)s) order by item_id for update
 """
-# Only as deep as the batch can reach; a shortage that a return names may lie deeper.
+# Only as deep as the batch can reach: an open layer holds at least one unit.
 _LAYERS = """
 select l.item_id, layer_id, kind, received_at, posting_id, account, received_quantity, quantity, value
 from unnest(%(items)s::bigint[], %(needs)s::bigint[]) n(item_id, need)
 cross join lateral (
-    select l.*, sum(abs(l.quantity)) over (order by l.received_at, l.layer_id) - abs(l.quantity) as before
-    from cost_layer l where l.merchant_id = %(merchant_id)s and l.item_id = n.item_id and l.is_open
+    select * from cost_layer l where l.merchant_id = %(merchant_id)s and l.item_id = n.item_id and l.is_open
+    order by l.received_at, l.layer_id limit n.need
 ) l
-where l.before < n.need or l.posting_id = any(%(named)s)
-order by l.item_id, received_at, layer_id
+"""
+# A shortage that a return names may lie deeper. Its layer has the id of the issue.
+_SHORTAGES = """
+select item_id, layer_id, kind, received_at, posting_id, account, received_quantity, quantity, value
+from cost_layer
+where merchant_id = %(merchant_id)s and item_id = any(%(items)s) and layer_id = any(%(named)s) and is_open
 """
 _ISSUES = """
 select m.movement_id, m.item_id,
@@ -51,17 +55,21 @@ from movement m join journal j on j.merchant_id = m.merchant_id and j.posting_id
 where m.merchant_id = %(merchant_id)s and m.movement_id = any(%(issues)s)
   and j.credit = 'inventory' and j.corrects_posting_id is null
 """
-# Upserts find their rows by key, whatever the planner thinks; joined with, the whole table might be read.
 _WRITE_ITEMS = """
-insert into item_cost (merchant_id, item_id, quantity, value, last_quantity, last_value)
-select %(merchant_id)s, n.*
+update item_cost c
+set quantity = n.quantity, value = n.value, last_quantity = n.last_quantity, last_value = n.last_value
 from unnest(%(items)s::bigint[], %(quantities)s::bigint[], %(values)s::numeric[], %(last_quantities)s::bigint[],
-            %(last_values)s::numeric[]) n
-on conflict (merchant_id, item_id) do update
-set quantity = excluded.quantity, value = excluded.value, last_quantity = excluded.last_quantity,
-    last_value = excluded.last_value
+            %(last_values)s::numeric[]) n(item_id, quantity, value, last_quantity, last_value)
+where c.merchant_id = %(merchant_id)s and c.item_id = n.item_id
 """
-_WRITE_LAYERS = """
+_CHANGE_LAYERS = """
+update cost_layer l
+set received_quantity = n.received, quantity = n.quantity, value = n.value, is_open = n.quantity <> 0
+from unnest(%(items)s::bigint[], %(layers)s::bigint[], %(received_quantities)s::bigint[], %(quantities)s::bigint[],
+            %(values)s::numeric[]) n(item_id, layer_id, received, quantity, value)
+where l.merchant_id = %(merchant_id)s and l.item_id = n.item_id and l.layer_id = n.layer_id
+"""
+_INSERT_LAYERS = """
 insert into cost_layer (merchant_id, item_id, layer_id, kind, received_at, posting_id, account, received_quantity,
                         quantity, value, is_open)
 select %(merchant_id)s, l.*, l.quantity <> 0
@@ -69,9 +77,6 @@ from unnest(%(items)s::bigint[], %(layers)s::bigint[], %(kinds)s::text[], %(rece
             %(postings)s::bigint[], %(accounts)s::text[], %(received_quantities)s::bigint[], %(quantities)s::bigint[],
             %(values)s::numeric[])
      l(item_id, layer_id, kind, received_at, posting_id, account, received_quantity, quantity, value)
-on conflict (merchant_id, item_id, layer_id) do update
-set received_quantity = excluded.received_quantity, quantity = excluded.quantity, value = excluded.value,
-    is_open = excluded.is_open
 """
 _INSERT_JOURNAL = """
 insert into journal (merchant_id, posting_id, line, item_id, debit, credit, amount, provisional, corrects_posting_id,
@@ -111,13 +116,17 @@ def open_books(session: Session, movements: Sequence[Movement], method: CostMeth
     if not needs:
         return OpenBooks()
     books = lock_items(session, sorted(needs), method)
-    layers = session.rows(_LAYERS, items=list(needs), needs=list(needs.values()), named=named)
-    for row in layers:
-        books.by_item[row.item_id].load([Layer(*row[1:])])
+    _load(books, session.rows(_LAYERS, items=list(needs), needs=list(needs.values())))
     if named:
+        _load(books, session.rows(_SHORTAGES, items=list(needs), named=named))
         for row in session.rows(_ISSUES, issues=named):
             books.issues[row.movement_id] = Issue(int(row.quantity), row.value, row.account)
     return books
+
+
+def _load(books: OpenBooks, rows: Sequence[Row]) -> None:
+    for row in rows:
+        books.by_item[row.item_id].load(Layer(*row[1:]))
 
 
 def insert_items(session: Session, items: Sequence[int]) -> None:
@@ -189,15 +198,29 @@ def write(session: Session | Unanswered, now: datetime, books: OpenBooks, posted
         last_quantities=[b.last_quantity for b in items],
         last_values=[b.last_value for b in items],
     )
-    write_layers(session, [(b.item_id, layer) for b in items for layer in b.layers()])
+    written = [(b.item_id, layer) for b in items for layer in b.layers()]
+    insert_layers(session, [pair for pair in written if pair[1].is_new])
+    _change_layers(session, [pair for pair in written if not pair[1].is_new])
     _insert_journal(session, now, items, posted_on)
 
 
-def write_layers(session: Session | Unanswered, layers: Sequence[tuple[int, Layer]]) -> None:
-    """Layers by item, new ones and changed ones."""
+def _change_layers(session: Session | Unanswered, layers: Sequence[tuple[int, Layer]]) -> None:
     if layers:
         session.run(
-            _WRITE_LAYERS,
+            _CHANGE_LAYERS,
+            items=[item for item, _ in layers],
+            layers=[layer.layer_id for _, layer in layers],
+            received_quantities=[layer.received_quantity for _, layer in layers],
+            quantities=[layer.quantity for _, layer in layers],
+            values=[layer.value for _, layer in layers],
+        )
+
+
+def insert_layers(session: Session | Unanswered, layers: Sequence[tuple[int, Layer]]) -> None:
+    """New layers by item."""
+    if layers:
+        session.run(
+            _INSERT_LAYERS,
             items=[item for item, _ in layers],
             layers=[layer.layer_id for _, layer in layers],
             kinds=[layer.kind for _, layer in layers],

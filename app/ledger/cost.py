@@ -6,8 +6,7 @@ rest stays with the remainder, so parts always add up to the whole and nothing l
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Iterable
+from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -84,10 +83,12 @@ class Books:
     entries: list[Entry] = field(default_factory=list)
     issues: dict[int, Issue] = field(default_factory=dict)  # those that the batch's returns name
 
-    def load(self, layers: Iterable[Layer]) -> None:
-        """Open layers, oldest first."""
-        for layer in layers:
-            (self.stock if layer.kind == STOCK else self.shortages).append(layer)
+    def load(self, layer: Layer) -> None:
+        """An open layer; the same again does nothing."""
+        layers = self.stock if layer.kind == STOCK else self.shortages
+        place = bisect_left(layers, layer.order(), key=Layer.order)
+        if place == len(layers) or layers[place].layer_id != layer.layer_id:
+            layers.insert(place, layer)
 
     def forget_closed(self) -> None:
         """Drop what is used up and the entries made: a replay of a long history needs neither."""

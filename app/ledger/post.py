@@ -20,7 +20,7 @@ from app.ledger import booking, period
 from app.ledger.booking import MissingRows
 from app.ledger.models import BATCH_MAX, OWNED, InsufficientStock, KeyConflict, Movement, Posted, check_movement
 
-_Deltas = defaultdict[tuple[int, int], list[int]]
+_Deltas = dict[tuple[int, int], list[int]]
 _COLUMN = {state: column for column, state in enumerate(OWNED)}
 _KEY_CONSTRAINT = "movement_source_key"
 _TRIES_MAX = 3
@@ -44,20 +44,19 @@ where not exists (select from level l where l.merchant_id = %(merchant_id)s
 order by k.item_id, k.location_id
 on conflict do nothing
 """
-# An upsert that never inserts: rows are found by their key, whatever the planner thinks, and locked in that order.
+# Joined in any other way than row by row along the key, updates would lock in another order and read whole tables.
+_ALONG_THE_KEY = """
+select set_config('enable_hashjoin', %(others)s, true), set_config('enable_mergejoin', %(others)s, true),
+       set_config('enable_seqscan', %(others)s, true)
+"""
 _ADD_TO_LEVELS = """
-insert into level as l (merchant_id, item_id, location_id, available, committed, damaged, quarantined, in_transit)
-select %(merchant_id)s, d.*
+update level l
+set available = l.available + d.available, committed = l.committed + d.committed, damaged = l.damaged + d.damaged,
+    quarantined = l.quarantined + d.quarantined, in_transit = l.in_transit + d.in_transit
 from unnest(%(items)s::bigint[], %(places)s::bigint[], %(available)s::bigint[], %(committed)s::bigint[],
             %(damaged)s::bigint[], %(quarantined)s::bigint[], %(in_transit)s::bigint[])
      d(item_id, location_id, available, committed, damaged, quarantined, in_transit)
-cross join lateral (select from level k where k.merchant_id = %(merchant_id)s
-                    and k.item_id = d.item_id and k.location_id = d.location_id offset 0) there
-order by d.item_id, d.location_id
-on conflict (merchant_id, item_id, location_id) do update
-set available = l.available + excluded.available, committed = l.committed + excluded.committed,
-    damaged = l.damaged + excluded.damaged, quarantined = l.quarantined + excluded.quarantined,
-    in_transit = l.in_transit + excluded.in_transit
+where l.merchant_id = %(merchant_id)s and l.item_id = d.item_id and l.location_id = d.location_id
 """
 _KNOWN = """
 select source, source_key, movement_id, item_id, quantity, from_state::text, from_location_id, to_state::text,
@@ -131,10 +130,12 @@ def _post_new(session: Session, movements: Sequence[Movement], *, forbid_negativ
     numbered = list(zip(ids, _name_issues(movements, ids), strict=True))
     deltas = _deltas(movements)
     with session.unanswered() as later:
+        later.run(_ALONG_THE_KEY, others="off")
         levels = _change_levels(later, deltas)
         _insert_movements(later, session.now, numbered, posted_on)
         booking.book(books, numbered)
         booking.write(later, session.now, books, dict(zip(ids, posted_on, strict=True)))
+        later.run(_ALONG_THE_KEY, others="on")
     if levels.rowcount < len(deltas):
         raise MissingRows
     if forbid_negative:
@@ -180,14 +181,14 @@ def _insert_movements(
 
 
 def _deltas(movements: Sequence[Movement]) -> _Deltas:
-    """What a batch changes, by (item, place): one number per owned state, in the order of `OWNED`."""
-    deltas: _Deltas = defaultdict(lambda: [0] * len(OWNED))
+    """What a batch changes, by (item, place) in the order of locking: one number per owned state, as in `OWNED`."""
+    deltas: defaultdict[tuple[int, int], list[int]] = defaultdict(lambda: [0] * len(OWNED))
     for m in movements:
         if m.from_location_id is not None:
             deltas[m.item_id, m.from_location_id][_COLUMN[m.from_state]] -= m.quantity
         if m.to_location_id is not None:
             deltas[m.item_id, m.to_location_id][_COLUMN[m.to_state]] += m.quantity
-    return deltas
+    return dict(sorted(deltas.items()))
 
 
 def _insert_rows(session: Session, movements: Sequence[Movement]) -> None:

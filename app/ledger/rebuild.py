@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import groupby
 
 from app.core.db import Row, Session
-from app.ledger.booking import write_layers
+from app.ledger.booking import insert_layers
 from app.ledger.cost import OUTSIDE, Books, Issue
 from app.ledger.models import Account, CostMethod, State
 from app.ledger.period import get_merchant
@@ -72,7 +72,7 @@ def _item_pages(session: Session) -> Iterator[list[int]]:
 def _rebuild_items(session: Session, items: Sequence[int], method: CostMethod) -> None:
     history = session.rows(_HISTORY, items=list(items))
     books = [replay(item, rows, method) for item, rows in groupby(history, key=lambda row: int(row.item_id))]
-    write_layers(session, [(b.item_id, layer) for b in books for layer in (*b.stock, *b.shortages)])
+    insert_layers(session, [(b.item_id, layer) for b in books for layer in (*b.stock, *b.shortages)])
     session.run(
         """insert into item_cost (merchant_id, item_id, quantity, value, last_quantity, last_value)
            select %(merchant_id)s, b.* from unnest(%(items)s::bigint[], %(quantities)s::bigint[], %(values)s::numeric[],
