@@ -84,6 +84,17 @@ def get_item(session: Session, sku: str) -> Item:
     return Item(*row)
 
 
+def get_item_by_id(session: Session, item_id: int) -> Item:
+    """The item with that id; raises NotFound, also for another merchant's."""
+    row = session.row(
+        "select item_id, sku, name, barcode, kind from item where merchant_id = %(merchant_id)s and item_id = %(id)s",
+        id=item_id,
+    )
+    if row is None:
+        raise NotFound("unknown_item", "no such item")
+    return Item(*row)
+
+
 def create_kit(session: Session, kit: NewItem, components: dict[int, int]) -> int:
     """A kit of component item id → quantity; returns its id. A component that is a kit itself is refused: list what is
     in it instead, so that kits can't go round in a circle."""

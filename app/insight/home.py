@@ -59,11 +59,11 @@ select channel_id, kind, due_at, deadline, completed_at, failures, last_error fr
 where merchant_id = %(merchant_id)s order by channel_id, kind
 """
 _PARKED = f"""
-select c.name as channel, i.reason, i.resource, count(*) as rows, min(i.received_at) as since,
+select c.channel_id, c.name as channel, i.reason, i.resource, count(*) as rows, min(i.received_at) as since,
        (array_agg(i.detail order by i.inbox_id desc))[1] as detail
 from (select * from inbox where merchant_id = %(merchant_id)s and state = 'parked' limit {GROUPED_MAX}) i
 join channel c on c.merchant_id = i.merchant_id and c.channel_id = i.channel_id
-group by c.name, i.reason, i.resource order by rows desc, c.name, i.reason, i.resource limit {GROUPS_MAX}
+group by c.channel_id, c.name, i.reason, i.resource order by rows desc, c.name, i.reason, i.resource limit {GROUPS_MAX}
 """  # noqa: S608  constants only
 _CASES = f"""
 select f.case_id, f.kind, c.name as channel, f.subject, f.detail, f.opened_at, i.sku
@@ -106,6 +106,7 @@ class ChannelView:
 class ParkedGroup:
     """Rows of the inbox that wait for a person, alike in channel, reason and kind of thing."""
 
+    channel_id: int
     channel: str
     reason: str
     resource: str

@@ -58,7 +58,7 @@ order by 1, 2, 3 limit {SOLD_MAX}
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """An item that a listing probably is, and why: `same_sku` or `same_barcode`."""
+    """An item that a listing probably is, and why: a slug of `words.SUGGESTED`."""
 
     sku: str
     name: str
@@ -179,6 +179,6 @@ def _suggest(session: Session, listings: Sequence[Listing]) -> Mapping[int, tupl
 def _like(sku: str, items: Sequence[Row]) -> Iterator[Suggestion]:
     for item in sorted(items, key=lambda i: i.sku != sku):
         if item.sku.lower() == sku.lower():
-            yield Suggestion(item.sku, item.name, "same_sku")
+            yield Suggestion(item.sku, item.name, "same_sku" if item.sku == sku else "like_sku")
         elif item.barcode == sku:
             yield Suggestion(item.sku, item.name, "same_barcode")

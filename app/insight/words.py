@@ -114,6 +114,12 @@ STATES = {
     "assembly": "assembly",
 }
 CHANNEL_STATES = {"active": "Active", "paused": "Paused", "shadow": "Looking only", "disconnected": "Disconnected"}
+# Why an item is probably what a listing is.
+SUGGESTED = {
+    "same_sku": "the same SKU",
+    "like_sku": "the same SKU but for capitals",
+    "same_barcode": "its SKU is the item's barcode",
+}
 RESOURCES = {"order": "orders", "stock": "stock", "product": "products", "unknown": "deliveries"}
 
 

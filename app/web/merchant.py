@@ -18,6 +18,8 @@ from app.core.errors import NotFound
 from app.core.runtime import Runtime
 
 PAGE_TIMEOUT_S = 10
+_BOUND = """select set_config('transaction_read_only', %(read_only)s, true),
+                   set_config('statement_timeout', %(timeout)s, true)"""
 
 
 def runtime() -> Runtime:
@@ -59,12 +61,17 @@ def _choose(merchants: Sequence[MerchantRow]) -> MerchantRow:
 def reading() -> Iterator[Session]:
     """One read-only transaction of the request's merchant; a page that takes too long is given up."""
     with runtime().begin(chosen().merchant_id, now()) as session:
-        session.run(
-            """select set_config('transaction_read_only', 'on', true),
-                      set_config('statement_timeout', %(timeout)s, true)""",
-            timeout=f"{PAGE_TIMEOUT_S}s",
-        )
+        session.run(_BOUND, read_only="on", timeout=f"{PAGE_TIMEOUT_S}s")
         yield session
+
+
+@contextmanager
+def writing() -> Iterator[Session]:
+    """One transaction of the request's merchant in which a form changes something; then the workers are woken."""
+    with runtime().begin(chosen().merchant_id, now()) as session:
+        session.run(_BOUND, read_only="off", timeout=f"{PAGE_TIMEOUT_S}s")
+        yield session
+    runtime().ring()
 
 
 def carry_on(blueprint: Blueprint) -> None:

@@ -9,6 +9,7 @@ from app.insight.home import read_home
 from app.insight.items import SORTS, get_item_row, list_items, list_levels
 from app.insight.movements import list_movements
 from app.insight.stamp import read_stamp
+from app.listings.rules import list_item_owners
 from app.publishing import why
 from app.web.live import Live
 from app.web.merchant import carry_on, chosen, reading
@@ -43,17 +44,24 @@ def items() -> str:
 
 @blueprint.get("/items/<path:sku>")
 def item(sku: str) -> str:
-    """One item: its levels by place, its number on each channel and why, its movements (`before` pages them)."""
-    before = _whole("before")
+    """One item: its levels by place, its number on each channel, why, and by which rule, its movements (`before` pages
+    them)."""
+    return render_item(sku, live=True)
+
+
+def render_item(sku: str, *, live: bool, **more: object) -> str:
+    """The page of an item; `more` goes into its template. Without `live` it stays as it is: a form that was refused."""
+    before = whole("before")
     with reading() as session:
-        stamp = read_stamp(session)
+        stamp = {"stamp": read_stamp(session)} if live else {}
         explained = why.run(session, sku)
         row = get_item_row(session, explained.item_id)
         levels = list_levels(session, explained.item_id)
+        owners = {owner.owner_id: owner for owner in list_item_owners(session, explained.item_id)}
         movements = list_movements(session, explained.item_id, before)
     return render_template(
-        "item.html", merchant=chosen(), stamp=stamp, explained=explained, item=row, levels=levels, movements=movements,
-        before=before, opened=_whole("why"),
+        "item.html", merchant=chosen(), explained=explained, item=row, levels=levels, movements=movements,
+        owners=owners, before=before, opened=whole("why"), **stamp, **more,
     )  # fmt: skip
 
 
@@ -76,7 +84,7 @@ def live() -> Response:
     return response
 
 
-def _whole(name: str) -> int | None:
+def whole(name: str) -> int | None:
     """A whole number of the query, None when it is not there; raises InvalidInput."""
     text = request.args.get(name)
     if text is None:

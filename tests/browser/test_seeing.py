@@ -12,6 +12,7 @@ from tests.unit.web.site import PASSWORD, Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 PAGES = ["/", "/items", "/items?q=nothing-like-this", "/items/mug", "/items/set", "/items/absent", "/nowhere"]
+PAGES += ["/listings", "/listings?unmapped=1"]
 
 
 def violations(page: Page) -> list[str]:
@@ -86,6 +87,47 @@ def test_everything_can_be_read_and_searched_without_javascript(visited: Live, c
     page.locator("details.tree > summary").first.click()
     expect(page.locator("details.tree").first).to_contain_text("Available in the ledger")
     context.close()
+
+
+def test_an_unknown_sku_is_mapped_on_the_page_and_the_order_that_waited_books_itself(visited: Live, page: Page) -> None:
+    street = visited.site.street
+    page.goto(visited.url("/"))
+    page.get_by_role("link", name="Map it on Shopify 0").click()
+    field = page.get_by_label("SKU of the item that is poster")
+    field.fill("postr")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("no item has that SKU")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("postr")
+    assert violations(page) == []
+    street.world.item("poster")
+    page.reload()  # asks nothing: the form is sent again
+    expect(page.get_by_role("alert")).to_contain_text("there is poster")
+    field.fill("poster")
+    page.get_by_role("button", name="Map poster").click()
+    expect(page.get_by_role("status").first).to_have_text("poster is poster now.")
+    expect(page.get_by_text("Every listing is an item.")).to_be_visible()
+    assert violations(page) == []
+    street.settle(5)
+    assert (street.parked(), street.world.available("poster")) == ([], -1)
+
+
+def test_a_rule_is_set_by_keyboard_on_the_items_page_and_a_wrong_one_is_marked(visited: Live, page: Page) -> None:
+    page.goto(visited.url("/items/mug"))
+    rule = page.locator("#rules details").first
+    rule.locator("summary").focus()
+    page.keyboard.press("Enter")
+    rule.get_by_label("Show at least").fill("5")
+    rule.get_by_label("Show at most").fill("3")
+    page.keyboard.press("Enter")
+    expect(rule.get_by_label("Show at most")).to_be_focused()
+    expect(rule.get_by_label("Show at least")).to_have_value("5")
+    assert violations(page) == []
+    assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    rule.get_by_label("Show at most").fill("8")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").first).to_contain_text("The rule is set")
+    expect(page.locator("#rules summary").first).to_contain_text("at least 5, at most 8")
 
 
 def test_the_first_tab_leads_past_the_header_to_the_content(visited: Live, page: Page) -> None:

@@ -319,7 +319,7 @@ def test_an_unmapped_listing_suggests_items_of_its_sku_or_barcode(street: Street
     with street.world.session() as session:
         create_items(session, [NewItem("mug", "A mug"), NewItem("pen", "A pen", "4006381333931"), NewItem("x", "X")])
     found = {sku: [(s.sku, s.reason) for s in v.suggestions] for sku, v in views(street.world).items()}
-    assert [s for s in found.values() if s] == [[("mug", "same_sku")], [("pen", "same_barcode")]]
+    assert [s for s in found.values() if s] == [[("mug", "like_sku")], [("pen", "same_barcode")]]
 
 
 def test_what_waits_and_is_in_no_catalogue_is_named(street: Street, woo: WooShop) -> None:

@@ -12,7 +12,9 @@ from tests.unit.web.site import BROWSER, Site
 JSON = {"Accept": "application/json"}
 
 
-@pytest.mark.parametrize("path", ["/", "/items", "/nowhere", "/healthz", "/static/app.css", "/login", "/items/absent"])
+@pytest.mark.parametrize(
+    "path", ["/", "/items", "/nowhere", "/healthz", "/static/app.css", "/login", "/items/absent", "/listings"]
+)
 def test_every_answer_forbids_framing_sniffing_and_foreign_scripts(site: Site, path: str) -> None:
     answer = site.ask(path)
     for name, value in headers.HEADERS.items():
@@ -23,7 +25,7 @@ def test_every_answer_forbids_framing_sniffing_and_foreign_scripts(site: Site, p
     assert "unsafe" not in policy
 
 
-@pytest.mark.parametrize("path", ["/", "/items", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/items", "/listings", "/nowhere"])
 def test_pages_hold_nothing_inline_and_are_not_kept(site: Site, path: str) -> None:
     answer = site.ask(path)
     assert "style=" not in answer.text

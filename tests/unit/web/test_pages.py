@@ -129,7 +129,7 @@ def test_another_merchants_item_is_the_same_404_as_an_absent_one(site: Site, oth
     assert site.ask(path.format(sku="ours")).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/items", "/items?q=theirs", "/items?sort=-name"])
+@pytest.mark.parametrize("path", ["/", "/items", "/items?q=theirs", "/items?sort=-name", "/listings"])
 def test_no_page_shows_another_merchants_things(site: Site, other: World, path: str) -> None:
     other.move("theirs", 3, OPENING, "1")
     site.street.world.move("ours", 3, OPENING, "1")
@@ -174,7 +174,7 @@ def test_a_page_of_movements_before_nonsense_is_refused(site: Site, before: str)
 
 def test_every_page_is_one_transaction_that_can_only_read(site: Site) -> None:
     a_street_with_a_sale(site.street)
-    for path in ("/", "/items", "/items/mug"):
+    for path in ("/", "/items", "/items/mug", "/listings"):
         with counted(site.street.world.database) as statements:
             assert site.ask(path).status_code == 200
         assert any("transaction_read_only" in statement for statement in statements)
