@@ -22,11 +22,14 @@ from app.core.embedded import Embedded
 from app.core.errors import PerpetualError, Unavailable
 from app.core.log import get_logger
 from app.core.runtime import Runtime
+from app.inbox.backfill import run_import
+from app.inbox.known import check_known
 from app.inbox.process import process
 from app.inbox.read import answer_rings, poll_orders
 from app.publishing.look import look
 from app.publishing.push import push
 from app.reconcile.audit import audit
+from app.reconcile.webhooks import supervise
 from app.wiring import DOORBELL, app_url
 
 THREADS = 6
@@ -52,6 +55,9 @@ ACTS: Mapping[str, Callable[[Runtime, int, int], bool]] = {
     "ring": lambda runtime, m, c: answer_rings(runtime, m, c).documents > 0,
     "poll_orders": lambda runtime, m, c: bool(poll_orders(runtime, m, c)),
     "poll_sweep": lambda runtime, m, c: bool(poll_orders(runtime, m, c, "sweep")),
+    "poll_known": lambda runtime, m, c: bool(check_known(runtime, m, c).documents),
+    "poll_import": run_import,
+    "poll_webhooks": lambda runtime, m, c: supervise(runtime, m, c).repaired,
     "poll_stock": lambda runtime, m, c: bool(audit(runtime, m, c)),
     "look": lambda runtime, m, c: bool((looked := look(runtime, m, c)).read or looked.settled),
     **{f"push_{lane}": partial(_push, lane=lane) for lane in range(LANES_MAX)},

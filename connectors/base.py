@@ -14,6 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
+from connectors.export import Export, ExportOf, ExportPage
 from connectors.http import Http
 
 QUANTITY_MAX = 1_000_000_000  # Shopify's own limit for a quantity; nothing sane is above it
@@ -46,6 +47,8 @@ class Abilities:
     read_rows_max: int
     read_orders_max: int
     reads_in_order: bool = False  # a window's orders come oldest update first, so a reading that breaks off can go on
+    version_tells: bool = False  # an order of the same version says the same; where it may not, it is compared in full
+    exports_from: int | None = None  # from so many objects on an export is cheaper than pages; None: there are none
     write_lanes: int = 1  # writes under way side by side, each for stock owners of its own
 
 
@@ -174,6 +177,26 @@ class OrderDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderHead:
+    """An order that a listing names. `document`: the whole order, where the listing shows it anyway; else it is read by
+    its key, if it is not known in this version."""
+
+    order_key: str
+    version: datetime | None
+    document: OrderDocument | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A webhook as the shop lists it. `topic` in the vendor's own form; `status` is active, or what it is instead."""
+
+    subscription_key: str
+    topic: str
+    url: str
+    status: str = "active"
+
+
+@dataclass(frozen=True, slots=True)
 class StockKey:
     """Where a channel keeps one number: Shopify (inventory item, location), WooCommerce (`product` or
     `parent/variation`, "")."""
@@ -298,8 +321,11 @@ class Connector(Protocol):
     def parse_order(self, body: bytes) -> OrderSnapshot:
         """A redacted document (webhook or read) as a snapshot. Raises `Malformed` naming the field."""
 
-    def read_orders(self, http: Http, shop: Shop, window: Window) -> Iterator[Sequence[OrderDocument]]:
+    def read_order_heads(self, http: Http, shop: Shop, window: Window) -> Iterator[Sequence[OrderHead]]:
         """Pages of all orders updated inside the window, trashed ones included; complete or an error."""
+
+    def read_heads_by_key(self, http: Http, shop: Shop, keys: Sequence[str]) -> Sequence[OrderHead]:
+        """Those of the orders that the channel still shows, trashed ones included, as cheaply as can be."""
 
     def read_orders_by_key(self, http: Http, shop: Shop, keys: Sequence[str]) -> Sequence[OrderDocument]:
         """At most `read_orders_max` orders; one the channel no longer has comes back `missing`."""
@@ -316,9 +342,35 @@ class Connector(Protocol):
     def read_facts(self, http: Http, shop: Shop) -> Mapping[str, str]:
         """What is worth knowing about the shop at connect (version, time zone, settings), for `Shop.facts`."""
 
-    def write_webhooks(self, http: Http, shop: Shop, *, url: str, secret: str) -> Sequence[object]:
-        """Subscribe `url` to everything we listen to; what is there already is left, what is paused is woken. A vendor
+    @property
+    def topics(self) -> Sequence[str]:
+        """What we listen to, in the vendor's own form."""
+
+    def read_webhooks(self, http: Http, shop: Shop) -> Sequence[Subscription]:
+        """Every subscription that the shop lists to us, other people's too where it shows them."""
+
+    def is_our_webhook(self, subscription: Subscription, url: str) -> bool:
+        """Whether a listed subscription is ours, who want deliveries at `url`; it may deliver to an older address."""
+
+    def write_webhooks(
+        self, http: Http, shop: Shop, *, url: str, secret: str, renew: bool = False
+    ) -> Sequence[Subscription]:
+        """Subscribe `url` to all `topics`: missing ones are made, ours that deliver elsewhere are moved, what is paused
+        is woken, other people's are left alone. `renew` writes those again that look right. Safe to repeat. A vendor
         that signs with the app's own secret ignores `secret`."""
+
+    def start_export(self, http: Http, shop: Shop, what: ExportOf, window: Window) -> Export:
+        """Have the channel prepare a file: the catalogue, or the orders updated in the window. One that was started for
+        the same thing since `window.since` is taken up instead. Raises `Transient` while others keep it busy, `Refused`
+        where there are no exports."""
+
+    def read_export(self, http: Http, shop: Shop, export_key: str) -> Export:
+        """How far it is."""
+
+    def read_export_pages(
+        self, http: Http, shop: Shop, export: Export, what: ExportOf, offset: int
+    ) -> Iterator[ExportPage]:
+        """The file from a byte on, in pieces of bounded size."""
 
     def write_stock(self, http: Http, shop: Shop, rows: Sequence[StockWrite], key: str) -> Sequence[WriteOutcome]:
         """Send one batch under an idempotency key; one outcome per row. Raises `OutcomeUnknown` when the vendor may or

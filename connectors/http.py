@@ -8,7 +8,8 @@ else.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -36,6 +37,8 @@ TRIES_MAX = 3
 RETRY_TOTAL_S = 10.0
 RETRY_AFTER_MAX_S = 3_600.0
 USER_AGENT = "Perpetual/1 (inventory sync)"
+LINE_MAX = 1_000_000  # of a file that is read line by line
+FILE_MAX = 50_000_000_000
 _CHUNK = 65_536
 
 
@@ -132,6 +135,49 @@ class Http:
         """A request with effect, sent once. Raises `OutcomeUnknown` where it may have been applied."""
         return self._once(method, url, write=True, **kwargs)
 
+    def lines(self, url: str, *, offset: int = 0) -> Iterator[tuple[int, int, bytes]]:
+        """A file from byte `offset` on, line by line: (first byte, byte behind it, the line). It is fetched as it is
+        asked for, without credentials, whatever its size. Raises `Malformed` for a line over `LINE_MAX` and for a
+        compressed file, `Transient` when it breaks off."""
+        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Range": f"bytes={offset}-"}
+        with (
+            _named(write=False),
+            self.session.get(
+                url, headers=headers, timeout=(CONNECT_S, READ_S), allow_redirects=False, stream=True
+            ) as response,
+        ):
+            if response.status_code == 416:  # nothing is left behind `offset`
+                return
+            error = failure(Answer(response.status_code, {}, b""), write=False)
+            if error is not None:
+                raise error
+            if response.headers.get("Content-Encoding", "identity") != "identity":
+                raise Malformed("compressed_file", "the file is compressed, which was not asked for")
+            if response.status_code != 206:
+                yield from self._lines(response, 0, skip=offset)
+            elif response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
+                yield from self._lines(response, offset, skip=0)
+            else:
+                raise Malformed("wrong_range", "the file was answered from another byte on")
+
+    def _lines(self, response: requests.Response, at: int, *, skip: int) -> Iterator[tuple[int, int, bytes]]:
+        rest, since = b"", self.monotonic()
+        for chunk in response.iter_content(_CHUNK):
+            dropped = min(skip, len(chunk))
+            skip, at = skip - dropped, at + dropped
+            *lines, rest = (rest + chunk[dropped:]).split(b"\n")
+            for line in lines:
+                end = at + len(line) + 1
+                if line.strip():
+                    yield at, end, line
+                at, since = end, self.monotonic()
+            if len(rest) > LINE_MAX or at > FILE_MAX:
+                raise Malformed("line_too_long", f"a line of over {LINE_MAX} bytes")
+            if self.monotonic() - since > self.total_s:
+                raise requests.ReadTimeout("the file came too slowly")
+        if rest.strip():
+            yield at, at + len(rest), rest
+
     def _retrying(self) -> tenacity.Retrying:
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Transient),
@@ -157,20 +203,14 @@ class Http:
 
     def _send(self, method: str, url: str, *, write: bool, **kwargs: Any) -> Answer:
         headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **kwargs.pop("headers", {})}
-        try:
-            with self.session.request(
+        with (
+            _named(write=write),
+            self.session.request(
                 method, url, headers=headers, timeout=(CONNECT_S, READ_S), allow_redirects=False, stream=True, **kwargs
-            ) as response:
-                body = self._body(response)
-                return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body)
-        except (requests.ConnectTimeout, requests.exceptions.SSLError, requests.exceptions.InvalidURL) as error:
-            raise Transient(_reason(error), type(error).__name__) from error
-        except requests.ConnectionError as error:
-            refused = "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
-            kind = Transient if refused or not write else OutcomeUnknown
-            raise kind("connection_failed" if refused else "connection_lost", type(error).__name__) from error
-        except requests.RequestException as error:
-            raise (OutcomeUnknown if write else Transient)(_reason(error), type(error).__name__) from error
+            ) as response,
+        ):
+            body = self._body(response)
+            return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body)
 
     def _body(self, response: requests.Response) -> bytes:
         started, parts, size = self.monotonic(), [], 0
@@ -182,6 +222,21 @@ class Http:
                 raise requests.ReadTimeout("the shop's answer took too long")
             parts.append(chunk)
         return b"".join(parts)
+
+
+@contextmanager
+def _named(*, write: bool) -> Iterator[None]:
+    """What `requests` raises, as ours."""
+    try:
+        yield
+    except (requests.ConnectTimeout, requests.exceptions.SSLError, requests.exceptions.InvalidURL) as error:
+        raise Transient(_reason(error), type(error).__name__) from error
+    except requests.ConnectionError as error:
+        refused = "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
+        kind = Transient if refused or not write else OutcomeUnknown
+        raise kind("connection_failed" if refused else "connection_lost", type(error).__name__) from error
+    except requests.RequestException as error:
+        raise (OutcomeUnknown if write else Transient)(_reason(error), type(error).__name__) from error
 
 
 def _wait_s(state: tenacity.RetryCallState) -> float:

@@ -140,6 +140,8 @@ class Sync(_Section):
     push_batch_max: int = Field(50, ge=1, le=250)
     attempt_deadline_s: int = Field(180, gt=CALL_TOTAL_S, le=3_600)
     audit_interval_s: Seconds = 3_600
+    known_interval_s: Seconds = 21_600
+    webhook_interval_s: Seconds = 600
 
 
 class Inbox(_Section):

@@ -49,7 +49,10 @@ ORIGIN = "https://perpetual.localhost"
 RECEIVE_MAX = 200  # deliveries stored at once
 ROUNDS_MAX = 10_000  # of one rest
 TOPICS = {"ORDERS_CREATE", "ORDERS_UPDATED", "order.updated"}  # one that tells of everything that happens to an order
-TURNS = ("process", "ring", "poll_orders", "poll_sweep", "poll_stock", "look", "push_0", "push_1")
+TURNS = (
+    "process", "ring", "poll_orders", "poll_sweep", "poll_known", "poll_import", "poll_webhooks", "poll_stock",
+    "look", "push_0", "push_1",
+)  # fmt: skip
 PATIENCE = timedelta(seconds=1)  # where an act wants some time to pass
 ENDLESS = Bucket(10**12, 10**9)  # the data's clock stands still while a batch is worked off
 

@@ -15,8 +15,8 @@ from random import Random
 from app.core.clock import Clock
 from app.core.runtime import Runtime
 from app.demo.goods import KIT, KIT_OF, Good, Merchant
-from app.listings.channels import WEBHOOK_SECRETS, NewChannel, get_channel, list_channels, shop_of
-from app.listings.connect import connect
+from app.listings.channels import WEBHOOK_SECRETS, NewChannel, list_channels
+from app.listings.connect import connect, subscribe
 from connectors.base import StockKey
 from sandbox.base import Context, Request
 from sandbox.faults import Faults, quiet
@@ -174,12 +174,8 @@ def reconnect_street(street: Street, runtime: Runtime, merchant: Merchant, origi
                 "update channel set base_url = %(url)s where merchant_id = %(merchant_id)s and channel_id = %(id)s",
                 url=street.fronts[name].base_url, id=channel_id,
             )  # fmt: skip
-        channels = [get_channel(session, channel_id) for channel_id in street.channels.values()]
-    for channel in channels:
-        shop = shop_of(runtime, merchant_id, channel)
-        secret = shop.credentials[WEBHOOK_SECRETS]
-        url = _webhook_url(origin, channel.name)
-        runtime.connectors[channel.platform].write_webhooks(runtime.open_http(), shop, url=url, secret=secret)
+    for name, channel_id in street.channels.items():
+        subscribe(runtime, merchant_id, channel_id, _webhook_url(origin, name))
 
 
 def channel_drafts(bases: Mapping[str, str]) -> list[NewChannel]:

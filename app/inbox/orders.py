@@ -64,20 +64,23 @@ set listing_key = coalesce(excluded.listing_key, order_line.listing_key), item_i
 # An upsert that never inserts, for the same reason.
 _WRITE_ORDERS = """
 insert into sales_order as o (merchant_id, order_id, channel_id, order_key, recorded_at, posting_no, number, status,
-                              version, digest, read_digest, observed_at, complete, located, frozen, placed_at, currency)
+                              version, digest, read_digest, read_at, observed_at, complete, located, frozen,
+                              placed_at, currency)
 select %(merchant_id)s, u.order_id, there.channel_id, there.order_key, there.recorded_at, there.posting_no, u.number,
-       u.status, u.version, u.digest, u.read_digest, u.observed_at, u.complete, u.located, u.frozen, u.placed_at,
-       u.currency
+       u.status, u.version, u.digest, u.read_digest, u.read_at, u.observed_at, u.complete, u.located, u.frozen,
+       u.placed_at, u.currency
 from unnest(%(orders)s::bigint[], %(numbers)s::text[], %(statuses)s::text[], %(versions)s::timestamptz[],
-            %(digests)s::bytea[], %(read_digests)s::bytea[], %(observed)s::timestamptz[], %(complete)s::boolean[],
-            %(located)s::boolean[], %(frozen)s::boolean[], %(placed)s::timestamptz[], %(currencies)s::text[])
-     u(order_id, number, status, version, digest, read_digest, observed_at, complete, located, frozen, placed_at,
-       currency)
+            %(digests)s::bytea[], %(read_digests)s::bytea[], %(read)s::timestamptz[],
+            %(observed)s::timestamptz[], %(complete)s::boolean[], %(located)s::boolean[], %(frozen)s::boolean[],
+            %(placed)s::timestamptz[], %(currencies)s::text[])
+     u(order_id, number, status, version, digest, read_digest, read_at, observed_at, complete, located, frozen,
+       placed_at, currency)
 cross join lateral (select channel_id, order_key, recorded_at, posting_no from sales_order k
                     where k.merchant_id = %(merchant_id)s and k.order_id = u.order_id offset 0) there
 on conflict (merchant_id, order_id) do update
 set number = excluded.number, status = excluded.status, version = excluded.version, digest = excluded.digest,
-    read_digest = excluded.read_digest, observed_at = excluded.observed_at, posting_no = o.posting_no + 1,
+    read_digest = excluded.read_digest, read_at = excluded.read_at, observed_at = excluded.observed_at,
+    posting_no = o.posting_no + 1,
     complete = excluded.complete, located = excluded.located, frozen = excluded.frozen, placed_at = excluded.placed_at,
     currency = coalesce(o.currency, excluded.currency)
 """
@@ -155,15 +158,17 @@ def read_lines(session: Session, orders: Sequence[int]) -> dict[Line, LineMemory
     return {(row.order_id, row.line_key): LineMemory(row.listing_key, row.item_id) for row in rows}
 
 
-def note_read(session: Session, digests: Mapping[int, bytes]) -> None:
+def note_read(session: Session, readings: Mapping[int, Seen]) -> None:
     """Readings that said nothing new, by order id: the next one that says the same is not stored again."""
-    if digests:
+    if readings:
         session.run(
-            """update sales_order o set read_digest = d.digest
-               from unnest(%(orders)s::bigint[], %(digests)s::bytea[]) d(order_id, digest)
+            """update sales_order o set read_digest = d.digest, read_at = greatest(o.read_at, d.read_at)
+               from unnest(%(orders)s::bigint[], %(digests)s::bytea[], %(read)s::timestamptz[])
+                    d(order_id, digest, read_at)
                where o.merchant_id = %(merchant_id)s and o.order_id = d.order_id""",
-            orders=list(digests),
-            digests=list(digests.values()),
+            orders=list(readings),
+            digests=[seen.read_digest for seen in readings.values()],
+            read=[seen.observed_at for seen in readings.values()],
         )
 
 
@@ -214,6 +219,7 @@ def write_orders(session: Session, seen: Sequence[tuple[int, Seen]]) -> None:
         versions=[s.snapshot.version for _, s in seen],
         digests=[s.digest for _, s in seen],
         read_digests=[s.read_digest for _, s in seen],
+        read=[s.observed_at if s.read_digest is not None else None for _, s in seen],
         observed=[s.observed_at for _, s in seen],
         complete=[s.complete for _, s in seen],
         located=[s.snapshot.located for _, s in seen],

@@ -85,7 +85,7 @@ class _Batch:
     rows: dict[int, Row]
     outcomes: dict[int, tuple[str, str | None, str | None]] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)  # orders to read afresh
-    read: dict[int, bytes] = field(default_factory=dict)  # order id → the reading that said nothing new
+    read: dict[int, Seen] = field(default_factory=dict)  # order id → the reading that said nothing new
 
     def done(self, inbox_id: int, reason: str | None = None) -> None:
         self.outcomes[inbox_id] = ("done", reason, None)
@@ -232,7 +232,7 @@ def _choose(batch: _Batch, orders: dict[str, OrderRow], seen: Sequence[Seen]) ->
         if verdict != "new":
             batch.done(one.inbox_id, verdict)
             if verdict == "same" and one.read_digest is not None:
-                batch.read[order.order_id] = one.read_digest
+                batch.read[order.order_id] = one
             continue
         rival = newest.get(one.snapshot.order_key)
         if rival is not None and _rank(rival) > _rank(one):

@@ -113,12 +113,14 @@ def _taken(error: ConstraintViolated) -> Conflict:
 
 
 def _schedule(runtime: Runtime, session: Session, channel_id: int) -> None:
-    """The first polls: orders from now on, the slower sweep and the stock audit later."""
+    """The first polls: orders from now on, the slower ones later."""
     sync = runtime.settings.sync
     rows = [
         ("orders", session.now),
         ("sweep", session.now + timedelta(seconds=sync.sweep_interval_s)),
         ("stock", session.now + timedelta(seconds=sync.audit_interval_s)),
+        ("known", session.now + timedelta(seconds=sync.known_interval_s)),
+        ("webhooks", session.now + timedelta(seconds=sync.webhook_interval_s)),
         ("push", session.now),
     ]
     session.run(

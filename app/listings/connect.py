@@ -23,6 +23,7 @@ from app.listings.channels import (
     renew_channel,
     shop_of,
 )
+from app.listings.importing import request_import
 from connectors.base import ChannelLocation, Connector, Shop
 
 NO_PLACE = ""  # the location key of a channel that has no places
@@ -31,7 +32,8 @@ NO_PLACE = ""  # the location key of a channel that has no places
 def connect(
     runtime: Runtime, merchant_id: int, new: NewChannel, *, webhook_url: str, places: Mapping[str, int] | None = None
 ) -> int:
-    """Connect a shop and import its catalogue; returns the channel's id, the same when the shop is connected again.
+    """Connect a shop and import its catalogue; returns the channel's id, the same when the shop is connected again. A
+    large catalogue is imported by the worker, from a file that the channel prepares.
 
     `places`: our location ids by the names of the shop's locations; what is not named is matched by name or created. A
     shop without locations is fed by all of ours. What is mapped already stays so. Raises Conflict, ChannelError.
@@ -49,12 +51,43 @@ def connect(
             id=channel_id, names=list(facts), values=list(facts.values()),
         )  # fmt: skip
     shop = _shop(runtime, merchant_id, channel_id)
-    import_catalogue(runtime, merchant_id, channel_id, connector, shop)
+    if _is_large(connector, facts):
+        _import_later(runtime, merchant_id, channel_id)
+    else:
+        import_catalogue(runtime, merchant_id, channel_id, connector, shop)
     with runtime.database.across(runtime.clock()) as session:
         session.run("select refresh_statistics()")
-    secret = new.credentials.get(WEBHOOK_SECRETS, "").split(" ")[0]
-    connector.write_webhooks(runtime.open_http(), shop, url=webhook_url, secret=secret)
+    subscribe(runtime, merchant_id, channel_id, webhook_url)
     return channel_id
+
+
+def subscribe(runtime: Runtime, merchant_id: int, channel_id: int, url: str, *, renew: bool = False) -> None:
+    """Tell the shop where to ring, and remember where that is. `renew` also writes what looks right. Raises
+    ChannelError."""
+    with runtime.begin(merchant_id, runtime.clock()) as session:
+        channel = get_channel(session, channel_id)
+        shop = shop_of(runtime, merchant_id, channel)
+    secret = shop.credentials.get(WEBHOOK_SECRETS, "").split(" ")[0]
+    connector = runtime.connectors[channel.platform]
+    connector.write_webhooks(runtime.open_http(), shop, url=url, secret=secret, renew=renew)
+    with runtime.begin(merchant_id, runtime.clock()) as session:
+        session.run(
+            """update channel set facts = facts || jsonb_build_object('webhook_url', %(url)s::text)
+               where merchant_id = %(merchant_id)s and channel_id = %(id)s""",
+            id=channel_id, url=url,
+        )  # fmt: skip
+
+
+def _is_large(connector: Connector, facts: Mapping[str, str]) -> bool:
+    """Whether the channel had better prepare a file of its catalogue."""
+    worth = connector.abilities.exports_from
+    return worth is not None and int(facts.get("variant_count", "0")) >= worth
+
+
+def _import_later(runtime: Runtime, merchant_id: int, channel_id: int) -> None:
+    now = runtime.clock()
+    with runtime.begin(merchant_id, now) as session:
+        request_import(session, channel_id, "catalogue", since=now, until=now)
 
 
 def _create_or_renew(runtime: Runtime, session: Session, new: NewChannel) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from app.core.db import Session
 from app.core.runtime import Runtime
-from app.inbox.read import claim_poll, end_poll, fail_poll
+from app.inbox.polls import claim_poll, end_poll, fail_poll
 from app.listings.channels import get_channel
 from app.publishing.look import read_numbers
 from connectors.base import StockKey

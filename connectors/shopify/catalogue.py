@@ -3,95 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from connectors.base import CatalogueEntry, ChannelLocation, Shop, StockKey, StockReading
 from connectors.errors import Refused
 from connectors.http import Http
 from connectors.shopify import graphql
+from connectors.shopify.shape import Node
 from connectors.shopify.stock import quantity
 
 FIRST_PAGE = 50
 VARIANTS_MAX = 250
 LEVELS = 3  # per item at first; an item stocked at more locations is fetched apart
 MORE_LEVELS = 50
-VARIANTS_IN_ALL_MAX = 25_000  # pagination stops there: a larger catalogue needs a bulk query
+VARIANTS_IN_ALL_MAX = 25_000  # pagination stops there: a larger catalogue needs an export
+SHORT_PAGES_MAX = 100
 
 
 def read(http: Http, shop: Shop) -> Iterator[Sequence[CatalogueEntry]]:
     """Pages of all variants, by id. Raises `Refused("catalogue_too_large")` beyond what pagination reaches."""
     size, after = FIRST_PAGE, None
-    for _ in range(VARIANTS_IN_ALL_MAX // FIRST_PAGE):
+    for _ in range(VARIANTS_IN_ALL_MAX):
         try:
             reply = graphql.query(http, shop, "variants_page", {"first": size, "after": after, "levels": LEVELS})
         except Refused as error:
-            if error.reason != "max_cost_exceeded" or size == 1:
-                raise
-            size = max(1, size // 2)
+            size = graphql.halved(error, size)
             continue
-        page = reply.data["productVariants"]
-        yield [_entry(http, shop, variant) for variant in page["nodes"]]
-        if not page["pageInfo"]["hasNextPage"]:
+        page = graphql.page_of(reply.data, "productVariants", after)
+        yield [entry(Node(variant, "variant"), _levels(http, shop, variant)) for variant in page.nodes]
+        if page.cursor is None:
             return
-        after = page["pageInfo"]["endCursor"]
-        size = graphql.next_size(size, reply.requested_cost, VARIANTS_MAX)
+        after = page.cursor
+        size = graphql.next_size(size, reply.cost, VARIANTS_MAX)
     raise Refused("catalogue_too_large", "more variants than pagination reaches")
 
 
-def _entry(http: Http, shop: Shop, variant: Mapping[str, Any]) -> CatalogueEntry:
-    item = variant["inventoryItem"]
-    cost = item["unitCost"]
+def entry(variant: Node, levels: Sequence[Node]) -> CatalogueEntry:
+    """A variant with the levels of its inventory item. Raises `Malformed` naming the field."""
+    item = variant.node("inventoryItem")
+    cost = item.find_node("unitCost")
+    tracked, bundle = item.flag("tracked", absent=True), variant.flag("requiresComponents", absent=False)
+    reason = "bundle_parent" if bundle else "" if tracked else "untracked"
+    keys = [StockKey(item.text("id"), level.node("location").text("id")) for level in levels]
     return CatalogueEntry(
-        listing_key=variant["id"],
-        stock_key=item["id"],
-        sku=variant["sku"] or None,
-        title=variant["displayName"],
-        barcode=variant["barcode"] or None,
-        tracked=item["tracked"],
-        price=Decimal(variant["price"]),
-        unit_cost=Decimal(cost["amount"]) if cost else None,
-        stock=tuple(_readings(variant, _levels(http, shop, item))),
-        bundle=variant["requiresComponents"],
+        listing_key=variant.text("id"),
+        stock_key=item.text("id"),
+        sku=variant.find_text("sku"),
+        title=variant.text("displayName"),
+        barcode=variant.find_text("barcode"),
+        tracked=tracked,
+        price=variant.find_money("price"),
+        unit_cost=cost.find_money("amount") if cost else None,
+        stock=tuple(
+            StockReading(key, None if reason else quantity(level), reason)
+            for key, level in zip(keys, levels, strict=True)
+        ),
+        bundle=bundle,
     )
 
 
-def _readings(variant: Mapping[str, Any], levels: Sequence[Mapping[str, Any]]) -> Iterator[StockReading]:
-    item = variant["inventoryItem"]
-    reason = "bundle_parent" if variant["requiresComponents"] else "" if item["tracked"] else "untracked"
-    for level in levels:
-        key = StockKey(item["id"], level["location"]["id"])
-        yield StockReading(key, None if reason else quantity(level), reason)
-
-
-def _levels(http: Http, shop: Shop, item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    levels, here = list(item["inventoryLevels"]["nodes"]), item["inventoryLevels"]["pageInfo"]
+def _levels(http: Http, shop: Shop, variant: Mapping[str, Any]) -> list[Node]:
+    item = variant.get("inventoryItem")
+    page = graphql.page_of(item, "inventoryLevels")
+    levels = [Node(level, "level") for level in page.nodes]
     for _ in range(graphql.PAGES_MAX):
-        if not here["hasNextPage"]:
+        if page.cursor is None:
             return levels
-        variables = {"id": item["id"], "first": MORE_LEVELS, "after": here["endCursor"]}
-        node = graphql.query(http, shop, "item_levels", variables).data["node"]
+        variables = {"id": Node(item, "inventoryItem").text("id"), "first": MORE_LEVELS, "after": page.cursor}
+        node = graphql.query(http, shop, "item_levels", variables).data.get("node")
         if not node:
             return levels
-        levels += node["inventoryLevels"]["nodes"]
-        here = node["inventoryLevels"]["pageInfo"]
+        page = graphql.page_of(node, "inventoryLevels", page.cursor)
+        levels += [Node(level, "level") for level in page.nodes]
     raise Refused("too_many_locations", "an item is stocked at more locations than are read")
 
 
 def read_locations(http: Http, shop: Shop) -> list[ChannelLocation]:
     """Every location: closed ones and those of fulfilment services too."""
-    nodes = read_pages(http, shop, "locations_page", "locations")
-    return [ChannelLocation(node["id"], node["name"], node["isActive"]) for node in nodes]
+    nodes = [Node(node, "location") for node in read_pages(http, shop, "locations_page", "locations")]
+    return [ChannelLocation(n.text("id"), n.text("name"), n.flag("isActive", absent=True)) for n in nodes]
 
 
-def read_pages(http: Http, shop: Shop, name: str, connection: str) -> list[Mapping[str, Any]]:
+def read_pages(http: Http, shop: Shop, name: str, connection: str) -> list[dict[str, Any]]:
     """All nodes of a root connection whose document takes `$first` and `$after`; for short lists."""
-    nodes: list[Mapping[str, Any]] = []
+    nodes: list[dict[str, Any]] = []
     after = None
-    for _ in range(graphql.PAGES_MAX):
-        page = graphql.query(http, shop, name, {"first": 100, "after": after}).data[connection]
-        nodes += page["nodes"]
-        if not page["pageInfo"]["hasNextPage"]:
+    for _ in range(SHORT_PAGES_MAX):
+        page = graphql.page_of(graphql.query(http, shop, name, {"first": 100, "after": after}).data, connection, after)
+        nodes += page.nodes
+        if page.cursor is None:
             return nodes
-        after = page["pageInfo"]["endCursor"]
+        after = page.cursor
     raise Refused("list_too_long", f"{connection} has more entries than are read")

@@ -10,18 +10,21 @@ from connectors.base import (
     ChannelLocation,
     Notice,
     OrderDocument,
+    OrderHead,
     OrderSnapshot,
     Platform,
     Shop,
     StockKey,
     StockReading,
     StockWrite,
+    Subscription,
     Window,
     WriteMode,
     WriteOutcome,
 )
+from connectors.export import Export, ExportOf, ExportPage
 from connectors.http import Http
-from connectors.shopify import catalogue, orders, stock, webhooks
+from connectors.shopify import bulk, catalogue, orders, stock, webhooks
 from connectors.shopify import shop as shop_facts
 
 
@@ -37,6 +40,8 @@ class Shopify:
         read_rows_max=stock.ROWS_MAX,
         read_orders_max=orders.READ_ORDERS_MAX,
         reads_in_order=True,
+        version_tells=True,
+        exports_from=bulk.WORTH_FROM,
     )
 
     def address(self, headers: Mapping[str, str], path_key: str | None) -> str | None:
@@ -59,9 +64,13 @@ class Shopify:
         """See `orders.parse`."""
         return orders.parse(body)
 
-    def read_orders(self, http: Http, shop: Shop, window: Window) -> Iterator[Sequence[OrderDocument]]:
-        """See `orders.read_window`."""
-        return orders.read_window(http, shop, window)
+    def read_order_heads(self, http: Http, shop: Shop, window: Window) -> Iterator[Sequence[OrderHead]]:
+        """See `orders.read_heads`."""
+        return orders.read_heads(http, shop, window)
+
+    def read_heads_by_key(self, http: Http, shop: Shop, keys: Sequence[str]) -> Sequence[OrderHead]:
+        """See `orders.read_heads_by_key`."""
+        return orders.read_heads_by_key(http, shop, keys)
 
     def read_orders_by_key(self, http: Http, shop: Shop, keys: Sequence[str]) -> Sequence[OrderDocument]:
         """See `orders.read_by_key`."""
@@ -87,12 +96,35 @@ class Shopify:
         """See `shop.read_facts`."""
         return shop_facts.read_facts(http, shop)
 
-    def read_webhooks(self, http: Http, shop: Shop) -> Sequence[shop_facts.Subscription]:
+    @property
+    def topics(self) -> Sequence[str]:
+        """See `shop.TOPICS`."""
+        return shop_facts.TOPICS
+
+    def read_webhooks(self, http: Http, shop: Shop) -> Sequence[Subscription]:
         """See `shop.read_webhooks`."""
         return shop_facts.read_webhooks(http, shop)
 
+    def is_our_webhook(self, subscription: Subscription, url: str) -> bool:
+        """All are: Shopify lists an app's own only."""
+        return True
+
     def write_webhooks(
-        self, http: Http, shop: Shop, *, url: str, secret: str = ""
-    ) -> Sequence[shop_facts.Subscription]:
+        self, http: Http, shop: Shop, *, url: str, secret: str = "", renew: bool = False
+    ) -> Sequence[Subscription]:
         """See `shop.write_webhooks`; deliveries are signed with the app's secret."""
-        return shop_facts.write_webhooks(http, shop, url)
+        return shop_facts.write_webhooks(http, shop, url, renew=renew)
+
+    def start_export(self, http: Http, shop: Shop, what: ExportOf, window: Window) -> Export:
+        """See `bulk.start`."""
+        return bulk.start(http, shop, what, window)
+
+    def read_export(self, http: Http, shop: Shop, export_key: str) -> Export:
+        """See `bulk.read`."""
+        return bulk.read(http, shop, export_key)
+
+    def read_export_pages(
+        self, http: Http, shop: Shop, export: Export, what: ExportOf, offset: int
+    ) -> Iterator[ExportPage]:  # fmt: skip
+        """See `bulk.read_pages`."""
+        return bulk.read_pages(http, shop, export, what, offset=offset)

@@ -1,4 +1,4 @@
-"""What Shopify's own error codes mean for the caller: one table for GraphQL errors, one for the inventory mutations.
+"""What Shopify's own error codes mean for the caller: one table for GraphQL errors, one for what mutations refuse.
 
 Both are complete against the pinned schema (a test fails when a code is missing). Source: the code's own text in the
 schema of 2026-10; the advice for each is the project's.
@@ -54,6 +54,9 @@ USER_ERRORS: Mapping[str, Row | Call] = {
     "IDEMPOTENCY_CONCURRENT_REQUEST": Call(Transient, "idempotency_concurrent_request"),  # wait, same key
     "IDEMPOTENCY_KEY_PARAMETER_MISMATCH": Call(_BUG, "idempotency_key_parameter_mismatch"),
     "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED": Call(Refused, "idempotency_previous_attempt_failed"),  # new key
+    "OPERATION_IN_PROGRESS": Call(Transient, "export_busy"),
+    "LIMIT_REACHED": Call(Transient, "export_busy"),
+    "INVALID": Call(_BUG, "export_refused"),
     "ADJUST_QUANTITIES_FAILED": Call(Transient, "adjust_quantities_failed"),
     "SERVICE_UNAVAILABLE": Call(Transient, "service_unavailable"),
     "COMPARE_QUANTITY_REQUIRED": Call(_BUG, "compare_quantity_required"),

@@ -17,12 +17,15 @@ import orjson
 
 from connectors.base import Shop
 from connectors.errors import ChannelError, Malformed, OutcomeUnknown, Refused
-from connectors.http import Answer, Http
+from connectors.http import RETRY_AFTER_MAX_S, Answer, Http
 from connectors.shopify.errors import GRAPHQL_ERRORS, UNKNOWN_GRAPHQL_ERROR
 
 API_VERSION = "2026-10"
 COST_MAX = 1_000  # of one query, checked against the requested cost before it runs
 COST_AIM = 800
+RESERVE = 50  # points that reading leaves to writes
+STEADY_S = 5  # one page uses at most what the bucket restores in so many seconds
+POINTS_MAX = 10_000_000  # of anything that a shop tells about costs; beyond it nothing is believed
 IMPORTS_MAX = 20
 PAGES_MAX = 2_500
 _IMPORT = "#import "
@@ -32,12 +35,30 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What one call cost and what is left, in points; None where the shop does not say, or says what can't be."""
+
+    requested: float | None = None
+    actual: float | None = None
+    available: float | None = None
+    restored_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """`data` of a good answer. `requested_cost` in points, 0 when not told; `version` as the shop answered it."""
+    """`data` of a good answer and what it cost; `version` as the shop answered it."""
 
     data: dict[str, Any]
-    requested_cost: int
+    cost: Cost
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a connection; `cursor` where the next one begins, None on the last."""
+
+    nodes: list[dict[str, Any]]
+    cursor: str | None
 
 
 @lru_cache
@@ -91,26 +112,71 @@ def failure(answer: Answer, *, write: bool) -> ChannelError | None:
     return None
 
 
-def in_halves(items: Sequence[T], size: int, fetch: Callable[[Sequence[T]], Sequence[R]]) -> list[R]:
-    """`fetch` over slices of `items`, the slice halved for as long as the shop finds it too expensive."""
+def page_of(parent: object, name: str, after: str | None = None) -> Page:
+    """The page of connection `name`. Raises `Malformed` for what is no page, and for a cursor that does not move: it
+    would be read for ever."""
+    if not isinstance(parent, dict) or not isinstance(parent.get(name), dict):
+        raise Malformed("missing_field", "expected a connection", field=name)
+    nodes, here = parent[name].get("nodes"), parent[name].get("pageInfo")
+    if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in nodes):
+        raise Malformed("wrong_type", "expected a list of objects", field=f"{name}.nodes")
+    if not isinstance(here, dict) or not isinstance(here.get("hasNextPage"), bool):
+        raise Malformed("missing_field", "does not say whether it is the last page", field=f"{name}.pageInfo")
+    if not here["hasNextPage"]:
+        return Page(nodes, None)
+    cursor = here.get("endCursor")
+    if not isinstance(cursor, str) or cursor == after or not nodes:
+        raise Malformed("cursor_stuck", "says that there is more, but not where", field=f"{name}.pageInfo.endCursor")
+    return Page(nodes, cursor)
+
+
+def nodes_of(reply: Reply, wanted: Sequence[str]) -> list[dict[str, Any] | None]:
+    """The answer to `nodes(ids:)`: one object or null for each of `wanted`, in their order. Raises `Malformed`."""
+    nodes = reply.data.get("nodes")
+    if not isinstance(nodes, list) or len(nodes) != len(wanted):
+        raise Malformed("wrong_type", "expected one entry for each id", field="nodes")
+    for node, key in zip(nodes, wanted, strict=True):
+        if node is not None and (not isinstance(node, dict) or node.get("id", key) != key):
+            raise Malformed("wrong_type", "expected the object that was asked for, or null", field="nodes")
+    return nodes
+
+
+def in_slices(
+    items: Sequence[T], size: int, fetch: Callable[[Sequence[T]], tuple[Sequence[R], Cost]], *, largest: int
+) -> list[R]:
+    """`fetch` over slices of `items`, as large as the costs told so far allow, and halved for as long as the shop finds
+    one too expensive."""
     results: list[R] = []
     at = 0
     while at < len(items):
         try:
-            results += fetch(items[at : at + size])
+            found, cost = fetch(items[at : at + size])
         except Refused as error:
-            if error.reason != "max_cost_exceeded" or size == 1:
-                raise
-            size = max(1, size // 2)
+            size = halved(error, size)
         else:
             at += size
+            results += found
+            size = next_size(size, cost, largest)
     return results
 
 
-def next_size(size: int, requested_cost: int, largest: int) -> int:
-    """How many to ask for next, so that the cost the shop itself told stays under `COST_AIM`; at most twice as many."""
-    fitting = size * COST_AIM // requested_cost if requested_cost > 0 else size
-    return max(1, min(fitting, size * 2, largest))
+def halved(error: Refused, size: int) -> int:
+    """Half of a size that was too expensive. Raises the error when it is another one, or can't be halved."""
+    if error.reason != "max_cost_exceeded" or size == 1:
+        raise error
+    return max(1, size // 2)
+
+
+def next_size(size: int, cost: Cost, largest: int) -> int:
+    """How many to ask for next, by what `size` of them cost: the reservation fits into what the bucket holds now (and
+    under `COST_AIM`), and what is used of it is restored within `STEADY_S`. At most twice as many as before."""
+    fitting = float(min(size * 2, largest))
+    if cost.requested:
+        aim = COST_AIM if cost.available is None else min(COST_AIM, cost.available - RESERVE)
+        fitting = min(fitting, size * aim / cost.requested)
+    if cost.actual and cost.restored_per_s:
+        fitting = min(fitting, size * cost.restored_per_s * STEADY_S / cost.actual)
+    return max(1, int(fitting))
 
 
 def _graphql_error(error: Mapping[str, Any], body: Mapping[str, Any], *, write: bool) -> ChannelError:
@@ -122,21 +188,33 @@ def _graphql_error(error: Mapping[str, Any], body: Mapping[str, Any], *, write: 
     return (write_kind if write else read_kind)(reason, detail, retry_after_s=wait_s)
 
 
-def _restored_in_s(body: Mapping[str, Any]) -> float | None:
+def _restored_in_s(body: Mapping[str, Any]) -> float:
     """Seconds until the bucket holds what the query asked for; one second where the shop does not say."""
     cost = _cost(body)
-    status = cost.get("throttleStatus") or {}
-    try:
-        missing = float(cost["requestedQueryCost"]) - float(status["currentlyAvailable"])
-        return max(missing / float(status["restoreRate"]), 0.0)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+    if cost.requested is None or cost.available is None or not cost.restored_per_s:
         return 1.0
+    return min(max((cost.requested - cost.available) / cost.restored_per_s, 0.0), RETRY_AFTER_MAX_S)
 
 
-def _cost(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    extensions = body.get("extensions")
-    cost = extensions.get("cost") if isinstance(extensions, dict) else None
-    return cost if isinstance(cost, dict) else {}
+def _cost(body: Mapping[str, Any]) -> Cost:
+    cost = _object(_object(body, "extensions"), "cost")
+    status = _object(cost, "throttleStatus")
+    return Cost(
+        requested=_points(cost.get("requestedQueryCost")),
+        actual=_points(cost.get("actualQueryCost")),
+        available=_points(status.get("currentlyAvailable")),
+        restored_per_s=_points(status.get("restoreRate")),
+    )
+
+
+def _object(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = parent.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _points(value: object) -> float | None:
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= POINTS_MAX
+    return float(value) if good else None  # type: ignore[arg-type]
 
 
 def _judge_read(answer: Answer) -> ChannelError | None:
@@ -150,8 +228,7 @@ def _reply(answer: Answer, shop: Shop) -> Reply:
         _log.warning(
             "%s answers as API version %s, not %s: the pin has been retired", shop.domain, version, API_VERSION
         )
-    cost = _cost(body).get("requestedQueryCost")
-    return Reply(body["data"], cost if isinstance(cost, int) else 0, version)
+    return Reply(body["data"], _cost(body), version)
 
 
 def _endpoint(shop: Shop) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from connectors import strict_json
-from connectors.base import OrderDocument, OrderSnapshot, Shop, Window
+from connectors.base import OrderDocument, OrderHead, OrderSnapshot, Shop, Window
 from connectors.errors import Malformed, Refused
 from connectors.http import Http
 from connectors.shopify import graphql, read_document, webhook_document
@@ -24,49 +24,92 @@ from connectors.shopify.vector import snapshot
 
 READ_ORDERS_MAX = 20
 FIRST_PAGE = 5
+FIRST_HEADS = 100
+HEADS_MAX = 250
+SEARCHED_MAX = 25_000  # pagination stops there (limits page, 2026-11)
+SEARCHES_MAX = 1_000
 LINES = 5  # nested page sizes of the first look; what overflows is fetched apart
 PARTS = 3
 REST_LINES = 50
 REST_PARTS = 5
 ALL_PARTS = 80  # fulfilments and refunds are plain lists without cursors
-WINDOW_ORDERS_MAX = 25_000  # pagination stops there (limits page, 2026-11)
 ROUNDS_MAX = 200
+_UNREAD = graphql.Page([], "")  # a connection of which nothing was read yet
 
 
 def parse(body: bytes) -> OrderSnapshot:
     """A stored document, from a webhook or a read, as a snapshot. Raises `Malformed` naming the field."""
-    document = Node(strict_json.loads(body))
-    source = document.text("source")
+    stored = Node(strict_json.loads(body))
+    source = stored.text("source")
     if source == "read":
-        return snapshot(read_document.facts(document))
+        return snapshot(read_document.facts(stored))
     if source == "webhook":
-        return snapshot(webhook_document.facts(document))
+        return snapshot(webhook_document.facts(stored))
+    if source == "unreadable":
+        told = stored.node("order")
+        raise Malformed(told.text("reason"), "the shop's answer could not be read", field=told.text("field"))
     raise Malformed("unknown_value", "neither a webhook nor a read", field="source")
 
 
-def read_window(http: Http, shop: Shop, window: Window) -> Iterator[Sequence[OrderDocument]]:
-    """Pages of the orders whose `updatedAt` lies in the window (whole seconds, both ends included), oldest first.
+def read_heads(http: Http, shop: Shop, window: Window) -> Iterator[Sequence[OrderHead]]:
+    """Pages of keys and versions of the orders whose `updatedAt` lies in the window (whole seconds, both ends
+    included), oldest first; about a point each, where a whole order costs eleven and more. A search ends after some
+    25,000: the next one goes on at the second where it ended.
 
-    Raises `Refused("window_too_large")` beyond what pagination reaches (some 25,000): ask for a shorter one.
+    Raises `Refused("window_too_large")` when a single second holds more than a search reaches.
     """
-    query = f"updated_at:>='{_second(window.since)}' updated_at:<='{_second(window.until)}'"
-    size, after = FIRST_PAGE, None
-    for _ in range(WINDOW_ORDERS_MAX // FIRST_PAGE):
-        variables = {"first": size, "after": after, "query": query, **_nested(shop)}
-        try:
-            reply = graphql.query(http, shop, "orders_page", variables)
-        except Refused as error:
-            if error.reason != "max_cost_exceeded" or size == 1:
-                raise
-            size = max(1, size // 2)
-            continue
-        page = reply.data["orders"]
-        yield [_document(http, shop, order) for order in page["nodes"]]
-        if not page["pageInfo"]["hasNextPage"]:
+    since, known = window.since, frozenset[str]()
+    for _ in range(SEARCHES_MAX):
+        latest: dict[str, datetime] = {}
+        for page in _search(http, shop, Window(since, window.until)):
+            latest.update((head.order_key, head.version) for head in page if head.version is not None)
+            yield [head for head in page if head.order_key not in known]
+        if len(latest) < SEARCHED_MAX:
             return
-        after = page["pageInfo"]["endCursor"]
-        size = graphql.next_size(size, reply.requested_cost, READ_ORDERS_MAX)
-    raise Refused("window_too_large", "more orders were updated in this window than pagination reaches")
+        newest = min(max(latest.values()), window.until)
+        if _second(newest) == _second(since):
+            break
+        since, known = newest, frozenset(key for key, at in latest.items() if at >= newest.replace(microsecond=0))
+    raise Refused("window_too_large", "more orders were updated in one second than a search reaches")
+
+
+def _search(http: Http, shop: Shop, window: Window) -> Iterator[Sequence[OrderHead]]:
+    """The first `SEARCHED_MAX` orders of a window, or all."""
+    query = within(window)
+    size, after, found = FIRST_HEADS, None, 0
+    while found < SEARCHED_MAX:
+        variables = {"first": min(size, SEARCHED_MAX - found), "after": after, "query": query}
+        try:
+            reply = graphql.query(http, shop, "orders_changed", variables)
+        except Refused as error:
+            size = graphql.halved(error, size)
+            continue
+        page = graphql.page_of(reply.data, "orders", after)
+        yield [head(Node(node, "order")) for node in page.nodes]
+        if page.cursor is None:
+            return
+        found, after = found + len(page.nodes), page.cursor
+        size = graphql.next_size(size, reply.cost, HEADS_MAX)
+
+
+def within(window: Window) -> str:
+    """The window as Shopify's search puts it; whole seconds, both ends included."""
+    return f"updated_at:>='{_second(window.since)}' updated_at:<='{_second(window.until)}'"
+
+
+def head(order: Node) -> OrderHead:
+    """Key and version of an order. Raises `Malformed`."""
+    return OrderHead(order.text("id"), order.instant("updatedAt"))
+
+
+def read_heads_by_key(http: Http, shop: Shop, keys: Sequence[str]) -> list[OrderHead]:
+    """Those of the orders that the shop still has."""
+
+    def fetch(some: Sequence[str]) -> tuple[list[OrderHead], graphql.Cost]:
+        reply = graphql.query(http, shop, "orders_there", {"ids": list(some)})
+        return [head(Node(node, "order")) for node in graphql.nodes_of(reply, some) if node], reply.cost
+
+    return graphql.in_slices(keys, FIRST_HEADS, fetch, largest=HEADS_MAX)
 
 
 def read_by_key(http: Http, shop: Shop, keys: Sequence[str]) -> list[OrderDocument]:
@@ -75,27 +118,26 @@ def read_by_key(http: Http, shop: Shop, keys: Sequence[str]) -> list[OrderDocume
     back `missing`."""
     wanted = _trace(http, shop, keys)
 
-    def fetch(some: Sequence[str]) -> list[OrderDocument]:
-        nodes = graphql.query(http, shop, "orders_by_key", {"ids": list(some), **_nested(shop)}).data["nodes"]
-        return [_document(http, shop, node) if node else _missing(key) for key, node in zip(some, nodes, strict=True)]
+    def fetch(some: Sequence[str]) -> tuple[list[OrderDocument], graphql.Cost]:
+        reply = graphql.query(http, shop, "orders_by_key", {"ids": list(some), **_nested(shop)})
+        nodes = zip(some, graphql.nodes_of(reply, some), strict=True)
+        return [_document(http, shop, node) if node else _missing(key) for key, node in nodes], reply.cost
 
-    return graphql.in_halves(wanted, FIRST_PAGE, fetch)
+    return graphql.in_slices(wanted, FIRST_PAGE, fetch, largest=READ_ORDERS_MAX)
 
 
 def _trace(http: Http, shop: Shop, keys: Sequence[str]) -> list[str]:
     orders = [key for key in keys if kind(key) == "Order"]
     others = [key for key in keys if kind(key) in PARTS_OF_ORDERS]
-    nodes = graphql.query(http, shop, "orders_of", {"ids": others}).data["nodes"] if others else []
+    nodes = graphql.nodes_of(graphql.query(http, shop, "orders_of", {"ids": others}), others) if others else []
     traced = [_order_of(node) for node in nodes]
     return list(dict.fromkeys([*orders, *(order for order in traced if order is not None)]))
 
 
-def _order_of(node: dict[str, Any] | None) -> str | None:
-    if not node:
-        return None
-    order = node.get("ofReturn") or node.get("ofReverse")
-    found = node.get("orderId") or (order["id"] if order else None)
-    return found if isinstance(found, str) else None
+def _order_of(found: dict[str, Any] | None) -> str | None:
+    node = Node(found or {}, "node")
+    order = node.find_node("ofReturn") or node.find_node("ofReverse")
+    return order.text("id") if order else node.find_text("orderId")
 
 
 def _missing(key: str) -> OrderDocument:
@@ -103,9 +145,21 @@ def _missing(key: str) -> OrderDocument:
 
 
 def _document(http: Http, shop: Shop, order: dict[str, Any]) -> OrderDocument:
-    _Rest(http, shop, order).complete()
+    key = Node(order, "order").text("id")
+    try:
+        _Rest(http, shop, order).complete()
+        return document(shop, order)
+    except Malformed as error:
+        # One order that is not what it should be: its own document says so, the others are not held up.
+        unreadable = {"reason": error.reason, "field": error.field}
+        return OrderDocument(key, version=None, body=orjson.dumps({"source": "unreadable", "order": unreadable}))
+
+
+def document(shop: Shop, order: dict[str, Any]) -> OrderDocument:
+    """An order, complete in every list, as it is stored. Raises `Malformed`."""
+    node = Node(order, "order")
     body = orjson.dumps({"source": "read", "home": only_location(shop), "order": order})
-    return OrderDocument(order["id"], version=Node(order, "order").instant("updatedAt"), body=body)
+    return OrderDocument(node.text("id"), version=node.instant("updatedAt"), body=body)
 
 
 class _Rest:
@@ -115,62 +169,67 @@ class _Rest:
         self.http, self.shop, self.order = http, shop, order
 
     def complete(self) -> None:
+        """Raises `Malformed` where the order is not what the query asked for."""
         order = self.order
         self._fill(order, "lineItems", "MoreLines")
-        self._fill(order, "fulfillmentOrders", "MoreAllocations", lines=LINES)
-        for allocation in order["fulfillmentOrders"]["nodes"]:
+        for allocation in self._fill(order, "fulfillmentOrders", "MoreAllocations", first=REST_PARTS, lines=LINES):
             self._fill(allocation, "lineItems", "MoreAllocatedLines")
-        self._whole("fulfillments", "AllShipped")
-        for fulfillment in order["fulfillments"]:
+        for fulfillment in self._whole("fulfillments", "AllShipped"):
             self._fill(fulfillment, "fulfillmentLineItems", "MoreShippedLines")
-        self._whole("refunds", "AllRefunded")
-        for refund in order["refunds"]:
+        for refund in self._whole("refunds", "AllRefunded"):
             self._fill(refund, "refundLineItems", "MoreRefundedLines")
-        if order["returnStatus"] != "NO_RETURN" and _may_read_returns(self.shop):
+        if Node(order, "order").text("returnStatus") != "NO_RETURN" and _may_read_returns(self.shop):
             self._returns()
 
     def _returns(self) -> None:
-        self.order["returns"] = returns = {"id": self.order["id"], "returns": _empty()}
-        self._fill(returns, "returns", "OrderReturns", first=2, document="order_returns")
-        self.order["returns"] = returns["returns"]["nodes"]
+        key = Node(self.order, "order").text("id")
+        of = {"document": "order_returns"}
+        self.order["returns"] = self._rest(key, "returns", "OrderReturns", page=_UNREAD, first=2, **of)
         for returned in self.order["returns"]:
-            self._fill(returned, "reverseFulfillmentOrders", "MoreReverseOrders", first=5, document="order_returns")
-            for reverse in returned["reverseFulfillmentOrders"]["nodes"]:
-                self._fill(reverse, "lineItems", "MoreReverseLines", first=20, document="order_returns")
+            for reverse in self._fill(returned, "reverseFulfillmentOrders", "MoreReverseOrders", first=5, **of):
+                self._fill(reverse, "lineItems", "MoreReverseLines", first=20, **of)
 
-    def _whole(self, name: str, operation: str) -> None:
+    def _whole(self, name: str, operation: str) -> list[dict[str, Any]]:
         """A list without a cursor: asked for again, in full, when its first page was full."""
-        if len(self.order[name]) < PARTS:
-            return
-        variables = {"id": self.order["id"], "parts": ALL_PARTS, "lines": 1}
-        if name == "refunds":
-            variables["returns"] = _may_read_returns(self.shop)
-        node = graphql.query(self.http, self.shop, "order_more", variables, operation).data["node"]
-        self.order[name] = node[name] if node else []
-        if len(self.order[name]) >= ALL_PARTS:
-            self.order["incomplete"] = True
+        if len(_listed(self.order, name)) >= PARTS:
+            variables = {"id": self.order["id"], "parts": ALL_PARTS, "lines": 1}
+            if name == "refunds":
+                variables["returns"] = _may_read_returns(self.shop)
+            node = graphql.query(self.http, self.shop, "order_more", variables, operation).data.get("node")
+            self.order[name] = _listed(node, name) if node else []
+            if len(self.order[name]) >= ALL_PARTS:
+                self.order["incomplete"] = True
+        return _listed(self.order, name)
 
-    def _fill(
-        self, parent: dict[str, Any], name: str, operation: str,
-        *, first: int = 0, lines: int = 0, document: str = "order_more",
-    ) -> None:  # fmt: skip
-        """Append the rest of `parent[name]`, page after page."""
+    def _fill(self, parent: dict[str, Any], name: str, operation: str, **more: Any) -> list[dict[str, Any]]:
+        """Append the rest of `parent[name]`, page after page; returns its nodes. Cursors say nothing about the order
+        and are left out of it."""
+        page, key = graphql.page_of(parent, name), Node(parent, name).text("id")
+        nodes = self._rest(key, name, operation, page=page, **more)
+        parent[name] = {"nodes": nodes}
+        return nodes
+
+    def _rest(
+        self, key: str, name: str, operation: str, *, page: graphql.Page, first: int = REST_LINES, **more: Any
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """The nodes of `page` and of all pages behind it. `more`: `document`, and the `lines` of each node."""
+        document, nodes = more.pop("document", "order_more"), page.nodes
         for _ in range(ROUNDS_MAX):
-            here = parent[name]["pageInfo"]
-            if not here["hasNextPage"]:
-                del parent[name]["pageInfo"]  # cursors say nothing about the order
-                return
-            variables = {"id": parent["id"], "first": first or (REST_PARTS if lines else REST_LINES)}
-            variables |= {"after": here["endCursor"]} | ({"lines": lines} if lines else {})
-            node = graphql.query(self.http, self.shop, document, variables, operation).data["node"]
-            page = node[name] if node else _empty(more=False)
-            parent[name]["nodes"] += page["nodes"]
-            parent[name]["pageInfo"] = page["pageInfo"]
+            if page.cursor is None:
+                return nodes
+            variables = {"id": key, "first": first, "after": page.cursor or None, **more}
+            node = graphql.query(self.http, self.shop, document, variables, operation).data.get("node")
+            page = graphql.page_of(node, name, page.cursor) if node else graphql.Page([], None)
+            nodes = nodes + page.nodes
         self.order["incomplete"] = True
+        return nodes
 
 
-def _empty(*, more: bool = True) -> dict[str, Any]:
-    return {"nodes": [], "pageInfo": {"hasNextPage": more, "endCursor": None}}
+def _listed(parent: object, name: str) -> list[dict[str, Any]]:
+    """A plain list of objects. Raises `Malformed`."""
+    Node(parent).nodes(name)
+    listed: list[dict[str, Any]] = parent[name]  # type: ignore[index]
+    return listed
 
 
 def _nested(shop: Shop) -> dict[str, object]:

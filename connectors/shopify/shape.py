@@ -66,9 +66,30 @@ class Node:
             raise Malformed("out_of_range", f"expected 0 to {QUANTITY_MAX}", field=self.at(name))
         return value
 
+    def signed(self, name: str) -> int:
+        """As `count`, but it may be below zero."""
+        value = self._get(name)
+        if type(value) is not int:
+            raise Malformed("wrong_type", f"expected a whole number, got {_kind(value)}", field=self.at(name))
+        if abs(value) > QUANTITY_MAX:
+            raise Malformed("out_of_range", f"expected at most {QUANTITY_MAX} either way", field=self.at(name))
+        return value
+
     def find_count(self, name: str) -> int | None:
         """As `count`; None for null or absent."""
         return self.count(name) if self.has(name) else None
+
+    def find_whole(self, name: str) -> int | None:
+        """A count that may be large and may be written as a text, as Shopify does (UnsignedInt64); None for null or
+        absent."""
+        value = self.values.get(name)
+        if value is None:
+            return None
+        if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 19:
+            return int(value)
+        if type(value) is not int or not 0 <= value <= ID_MAX:
+            raise Malformed("wrong_type", f"expected a count, got {_kind(value)}", field=self.at(name))
+        return value
 
     def number(self, name: str) -> int:
         """A positive REST id, exact."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from connectors.base import Shop
-from connectors.errors import Refused
+from connectors.base import Shop, Subscription
+from connectors.errors import AccessDenied, Refused
 from connectors.http import Http
 from connectors.shopify import graphql
 from connectors.shopify.catalogue import read_locations, read_pages
+from connectors.shopify.shape import Node
 
 SCOPES = (
     "read_products", "read_inventory", "write_inventory", "read_locations", "read_orders", "read_fulfillments",
@@ -25,15 +25,6 @@ TOPICS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """A webhook subscription made through the API. `topic` as in the GraphQL enum."""
-
-    key: str
-    topic: str
-    uri: str
-
-
 def only_location(shop: Shop) -> str | None:
     """The shop's location, when exactly one is mapped and the shop is not known to have others that orders could be
     assigned to; then a place that a document leaves out can only be that one."""
@@ -42,60 +33,76 @@ def only_location(shop: Shop) -> str | None:
 
 
 def read_facts(http: Http, shop: Shop) -> dict[str, str]:
-    """`shop_key name domain currency time_zone plan development scopes missing_scopes location_count api_version`, and
-    `api_version_mismatch` when the shop answers as another version than ours. Lists are comma-separated."""
+    """`shop_key name domain currency time_zone plan development scopes missing_scopes location_count api_version
+    variant_count`, and `api_version_mismatch` when the shop answers as another version than ours. Lists are
+    comma-separated."""
     reply = graphql.query(http, shop, "shop_facts", {})
-    told, granted = reply.data["shop"], reply.data["currentAppInstallation"]["accessScopes"]
-    scopes = {scope["handle"] for scope in granted}
+    told, app = Node(reply.data).node("shop"), Node(reply.data).node("currentAppInstallation")
+    scopes = {scope.text("handle") for scope in app.nodes("accessScopes")}
     missing = [scope for scope in SCOPES if not {scope, scope.replace("read_", "write_", 1)} & scopes]
     active = [location for location in read_locations(http, shop) if location.active]
     facts = {
-        "shop_key": told["id"],
-        "name": told["name"],
-        "domain": told["myshopifyDomain"],
-        "currency": told["currencyCode"],
-        "time_zone": told["ianaTimezone"],
-        "plan": told["plan"]["publicDisplayName"],
-        "development": "yes" if told["plan"]["partnerDevelopment"] else "no",
+        "shop_key": told.text("id"),
+        "name": told.text("name"),
+        "domain": told.text("myshopifyDomain"),
+        "currency": told.text("currencyCode"),
+        "time_zone": told.text("ianaTimezone"),
+        "plan": told.node("plan").text("publicDisplayName"),
+        "development": "yes" if told.node("plan").flag("partnerDevelopment", absent=False) else "no",
         "scopes": ",".join(sorted(scopes)),
         "missing_scopes": ",".join(missing),
         "location_count": str(len(active)),
         "api_version": reply.version,
     }
+    facts |= _catalogue_size(http, shop)
     if reply.version not in ("", graphql.API_VERSION):
         facts["api_version_mismatch"] = f"{reply.version} instead of {graphql.API_VERSION}"
     return facts
 
 
+def _catalogue_size(http: Http, shop: Shop) -> dict[str, str]:
+    """`variant_count`, up to 10,000; without the scope to know it, nothing."""
+    try:
+        counted = Node(graphql.query(http, shop, "catalogue_size", {}).data).find_node("productVariantsCount")
+    except AccessDenied:
+        return {}
+    return {"variant_count": str(counted.count("count"))} if counted else {}
+
+
 def read_webhooks(http: Http, shop: Shop) -> list[Subscription]:
-    """The subscriptions made through the API; those of the app's configuration file are never listed."""
-    nodes = read_pages(http, shop, "webhooks_page", "webhookSubscriptions")
-    return [Subscription(node["id"], node["topic"], node["uri"]) for node in nodes]
+    """The subscriptions made through the API by this app; those of its configuration file are never listed."""
+    nodes = [Node(node, "webhook") for node in read_pages(http, shop, "webhooks_page", "webhookSubscriptions")]
+    return [Subscription(node.text("id"), node.text("topic"), node.text("uri")) for node in nodes]
 
 
-def write_webhooks(http: Http, shop: Shop, uri: str, topics: Sequence[str] = TOPICS) -> list[Subscription]:
+def write_webhooks(http: Http, shop: Shop, uri: str, *, renew: bool = False) -> list[Subscription]:
     """Make sure that each topic is delivered to `uri`, once: missing ones are made, those of another address moved.
+    `renew` writes the others again too.
 
     Safe to repeat. Returns the topics' subscriptions. Raises `Refused("webhook_refused")`.
     """
     existing: dict[str, Subscription] = {}
     for subscription in read_webhooks(http, shop):
-        if subscription.topic not in existing or subscription.uri == uri:
+        if subscription.topic not in existing or subscription.url == uri:
             existing[subscription.topic] = subscription
-    return [_ensure(http, shop, uri, topic, existing.get(topic)) for topic in topics]
+    return [_ensure(http, shop, uri, topic, known=existing.get(topic), renew=renew) for topic in TOPICS]
 
 
-def _ensure(http: Http, shop: Shop, uri: str, topic: str, existing: Subscription | None) -> Subscription:
-    if existing is not None and existing.uri == uri:
-        return existing
+def _ensure(
+    http: Http, shop: Shop, uri: str, topic: str, *, known: Subscription | None, renew: bool
+) -> Subscription:  # fmt: skip
+    if known is not None and known.url == uri and not renew:
+        return known
     subscription: Mapping[str, object] = {"uri": uri, "format": "JSON"}
-    if existing is None:
+    if known is None:
         variables: dict[str, object] = {"topic": topic, "subscription": subscription}
         reply = graphql.mutate(http, shop, "webhook_create", variables)
     else:
-        reply = graphql.mutate(http, shop, "webhook_update", {"id": existing.key, "subscription": subscription})
-    payload = next(iter(reply.data.values()))
-    if payload["userErrors"]:
-        raise Refused("webhook_refused", f"{topic}: {payload['userErrors'][0]['message']}"[:200])
-    made = payload["webhookSubscription"]
-    return Subscription(made["id"], made["topic"], made["uri"])
+        reply = graphql.mutate(
+            http, shop, "webhook_update", {"id": known.subscription_key, "subscription": subscription}
+        )
+    payload = Node(next(iter(reply.data.values()), None), "payload")
+    for error in payload.find_nodes("userErrors"):
+        raise Refused("webhook_refused", f"{topic}: {error.find_text('message')}"[:200])
+    made = payload.node("webhookSubscription")
+    return Subscription(made.text("id"), made.text("topic"), made.text("uri"))

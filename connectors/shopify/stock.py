@@ -22,10 +22,11 @@ from connectors.base import (
     WriteOutcome,
     Written,
 )
-from connectors.errors import Refused
+from connectors.errors import Malformed, Refused
 from connectors.http import Http
 from connectors.shopify import graphql
 from connectors.shopify.errors import UNKNOWN_USER_ERROR, USER_ERRORS, Call, Row
+from connectors.shopify.shape import Node
 
 ROWS_MAX = 250  # of any input array (limits page)
 STATE = "available"
@@ -51,30 +52,36 @@ def read(http: Http, shop: Shop, keys: Sequence[StockKey]) -> list[StockReading]
 
 
 def _read_location(http: Http, shop: Shop, location: str, items: Sequence[str]) -> list[StockReading]:
-    def fetch(some: Sequence[str]) -> list[StockReading]:
-        variables = {"ids": list(some), "locationId": location}
-        nodes = graphql.query(http, shop, "stock_by_item", variables).data["nodes"]
-        return [_reading(StockKey(item, location), node) for item, node in zip(some, nodes, strict=True)]
+    def fetch(some: Sequence[str]) -> tuple[list[StockReading], graphql.Cost]:
+        reply = graphql.query(http, shop, "stock_by_item", {"ids": list(some), "locationId": location})
+        nodes = graphql.nodes_of(reply, some)
+        read = [_reading(StockKey(item, location), node) for item, node in zip(some, nodes, strict=True)]
+        return read, reply.cost
 
-    return graphql.in_halves(items, ROWS_MAX, fetch)
+    return graphql.in_slices(items, ROWS_MAX, fetch, largest=ROWS_MAX)
 
 
-def _reading(key: StockKey, item: Mapping[str, Any] | None) -> StockReading:
-    if not item:
+def _reading(key: StockKey, found: dict[str, Any] | None) -> StockReading:
+    if not found:
         return StockReading(key, None, "gone")
-    if any(variant["requiresComponents"] for variant in (item["variants"] or {"nodes": []})["nodes"]):
+    item = Node(found, key.stock_key)
+    variants = item.connection("variants") if item.has("variants") else []
+    if any(variant.flag("requiresComponents", absent=False) for variant in variants):
         return StockReading(key, None, "bundle_parent")
-    if not item["tracked"]:
+    if not item.flag("tracked", absent=True):
         return StockReading(key, None, "untracked")
-    level = item["inventoryLevel"]
-    if level is None or not level["isActive"]:
+    level = item.find_node("inventoryLevel")
+    if level is None or not level.flag("isActive", absent=True):
         return StockReading(key, None, "not_stocked")
     return StockReading(key, quantity(level))
 
 
-def quantity(level: Mapping[str, Any]) -> int:
-    """`available` of an inventory level; may be negative."""
-    return next(int(entry["quantity"]) for entry in level["quantities"] if entry["name"] == STATE)
+def quantity(level: Node) -> int:
+    """`available` of an inventory level; may be negative. Raises `Malformed`."""
+    for entry in level.nodes("quantities"):
+        if entry.text("name") == STATE:
+            return entry.signed("quantity")
+    raise Malformed("missing_field", f"no {STATE}", field=level.at("quantities"))
 
 
 def write(http: Http, shop: Shop, rows: Sequence[StockWrite], key: str) -> list[WriteOutcome]:

@@ -11,21 +11,24 @@ from connectors.base import (
     ChannelLocation,
     Notice,
     OrderDocument,
+    OrderHead,
     OrderSnapshot,
     Platform,
     Shop,
     StockKey,
     StockReading,
     StockWrite,
+    Subscription,
     Window,
     WriteMode,
     WriteOutcome,
 )
+from connectors.errors import Refused
+from connectors.export import Export, ExportOf, ExportPage
 from connectors.http import Http
 from connectors.woocommerce import catalogue, orders, read_orders, shop_facts, stock, subscriptions, webhooks
 from connectors.woocommerce.api import Api
 from connectors.woocommerce.auth import OneTime
-from connectors.woocommerce.subscriptions import Subscription
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,13 @@ class WooCommerce:
         """See `orders.parse_order`."""
         return orders.parse_order(body)
 
-    def read_orders(self, http: Http, shop: Shop, window: Window) -> Iterator[Sequence[OrderDocument]]:
-        """See `read_orders.read_orders`."""
-        return read_orders.read_orders(self._api(http, shop), window)
+    def read_order_heads(self, http: Http, shop: Shop, window: Window) -> Iterator[Sequence[OrderHead]]:
+        """See `read_orders.read_order_heads`."""
+        return read_orders.read_order_heads(self._api(http, shop), window)
+
+    def read_heads_by_key(self, http: Http, shop: Shop, keys: Sequence[str]) -> Sequence[OrderHead]:
+        """See `read_orders.read_heads_by_key`."""
+        return read_orders.read_heads_by_key(self._api(http, shop), keys)
 
     def read_orders_by_key(self, http: Http, shop: Shop, keys: Sequence[str]) -> Sequence[OrderDocument]:
         """See `read_orders.read_orders_by_key`."""
@@ -92,13 +99,38 @@ class WooCommerce:
         """See `shop_facts.read_facts`; the result belongs into `Shop.facts`."""
         return shop_facts.read_facts(self._api(http, shop))
 
-    def read_webhooks(self, http: Http, shop: Shop, url: str) -> Sequence[Subscription]:
-        """See `subscriptions.read_webhooks`."""
-        return subscriptions.read_webhooks(self._api(http, shop), url)
+    @property
+    def topics(self) -> Sequence[str]:
+        """See `subscriptions.TOPICS`."""
+        return subscriptions.TOPICS
 
-    def write_webhooks(self, http: Http, shop: Shop, *, url: str, secret: str) -> Sequence[Subscription]:
-        """See `subscriptions.write_webhooks`."""
+    def read_webhooks(self, http: Http, shop: Shop) -> Sequence[Subscription]:
+        """See `subscriptions.read_webhooks`."""
+        return subscriptions.read_webhooks(self._api(http, shop))
+
+    def is_our_webhook(self, subscription: Subscription, url: str) -> bool:
+        """See `subscriptions.is_ours`."""
+        return subscriptions.is_ours(subscription, url)
+
+    def write_webhooks(
+        self, http: Http, shop: Shop, *, url: str, secret: str, renew: bool = False
+    ) -> Sequence[Subscription]:
+        """See `subscriptions.write_webhooks`; it always writes all of them."""
         return subscriptions.write_webhooks(self._api(http, shop), url, secret)
+
+    def start_export(self, http: Http, shop: Shop, what: ExportOf, window: Window) -> Export:
+        """There are none: a listing gives whole objects, a hundred at a time."""
+        raise Refused("no_exports", "WooCommerce has no exports")
+
+    def read_export(self, http: Http, shop: Shop, export_key: str) -> Export:
+        """There are none."""
+        raise Refused("no_exports", "WooCommerce has no exports")
+
+    def read_export_pages(
+        self, http: Http, shop: Shop, export: Export, what: ExportOf, offset: int
+    ) -> Iterator[ExportPage]:  # fmt: skip
+        """There are none."""
+        raise Refused("no_exports", "WooCommerce has no exports")
 
     def _api(self, http: Http, shop: Shop) -> Api:
         return Api(http, shop, self.one_time)

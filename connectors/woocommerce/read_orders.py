@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from connectors.base import OrderDocument, Window
+from connectors.base import OrderDocument, OrderHead, Window
 from connectors.errors import Malformed, NotFound, Transient
 from connectors.woocommerce import fields
 from connectors.woocommerce.api import Api, chunks
@@ -21,8 +21,9 @@ JOIN_TRIES_MAX = 3
 REFUND_PAGES_MAX = REFUNDS_MAX // 100
 
 
-def read_orders(api: Api, window: Window) -> Iterator[Sequence[OrderDocument]]:
-    """Pages of documents of all orders modified in the window, both ends included.
+def read_order_heads(api: Api, window: Window) -> Iterator[Sequence[OrderHead]]:
+    """Pages of all orders modified in the window, both ends included, with their documents; an order with refunds comes
+    without, since those are read apart.
 
     `modified_after` is exclusive with a resolution of one second, hence a second more on both sides. The stamps are
     naive UTC with `dates_are_gmt`: with a "Z" beside that flag the shop is off by its own time zone.
@@ -34,7 +35,22 @@ def read_orders(api: Api, window: Window) -> Iterator[Sequence[OrderDocument]]:
     }
     for status in STATUSES:
         for rows in api.pages("orders", {**bounds, "status": status}):
-            yield [_document(api, row) for row in rows]
+            yield [_head(row) for row in rows]
+
+
+def read_heads_by_key(api: Api, keys: Sequence[str]) -> Sequence[OrderHead]:
+    """Those of the orders that a listing shows, the trash's too. What none shows may still be there: a checkout draft
+    on 10.9.0."""
+    wanted = list(dict.fromkeys(keys))
+    return [_head(row) for chunk in chunks(wanted) for status in STATUSES for row in _included(api, chunk, status)]
+
+
+def _head(order: Node) -> OrderHead:
+    key = order_key(order)
+    if order.get("refunds"):
+        return OrderHead(str(key), None)
+    document = _kept(key, order, ())
+    return OrderHead(str(key), document.version, document)
 
 
 def read_orders_by_key(api: Api, keys: Sequence[str]) -> Sequence[OrderDocument]:

@@ -7,8 +7,8 @@ topic be subscribed twice; so a write sets everything, and what is there twice i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from connectors.base import Subscription
 from connectors.woocommerce import fields
 from connectors.woocommerce.api import Api
 from connectors.woocommerce.fields import Node
@@ -30,39 +30,41 @@ TOPICS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """One webhook of a shop; `status` is active, paused or disabled."""
-
-    key: int
-    topic: str
-    status: str
-    url: str
+KEY_MIN = 9  # characters of an address's last part that nobody has by chance
 
 
-def read_webhooks(api: Api, url: str) -> Sequence[Subscription]:
-    """The shop's webhooks that deliver to `url`; those of others are none of our business."""
-    found = [_subscription(row) for rows in api.pages("webhooks", {"status": "all"}) for row in rows]
-    return [subscription for subscription in found if subscription.url == url]
+def read_webhooks(api: Api) -> Sequence[Subscription]:
+    """Every webhook of the shop, other people's too."""
+    return [_subscription(row) for rows in api.pages("webhooks", {"status": "all"}) for row in rows]
 
 
 def write_webhooks(api: Api, url: str, secret: str) -> Sequence[Subscription]:
     """Every topic once, active, delivering to `url`, signed with `secret` ([A-Za-z0-9]: others are HTML-decoded before
-    they sign). Doing it again changes nothing."""
+    they sign). Doing it again changes nothing. One of ours that delivers to another address is moved; whose it is tells
+    the last part of the address, which nobody else knows."""
     if not (secret.isascii() and secret.isalnum()):
         raise ValueError("a webhook secret is letters and digits only")
     kept: dict[str, Subscription] = {}
-    for subscription in read_webhooks(api, url):
+    for subscription in sorted(read_webhooks(api), key=lambda found: found.url != url):
+        if not is_ours(subscription, url):
+            continue
         if subscription.topic in kept:
-            api.send("DELETE", f"webhooks/{subscription.key}?force=true")
+            api.send("DELETE", f"webhooks/{subscription.subscription_key}?force=true")
         elif subscription.topic in TOPICS:
-            body = {"status": "active", "secret": secret}
-            kept[subscription.topic] = _subscription(_node(api.send("PUT", f"webhooks/{subscription.key}", body)))
+            body = {"status": "active", "secret": secret, "delivery_url": url}
+            path = f"webhooks/{subscription.subscription_key}"
+            kept[subscription.topic] = _subscription(_node(api.send("PUT", path, body)))
     for topic in TOPICS:
         if topic not in kept:
             body = {"name": f"Perpetual {topic}", "topic": topic, "delivery_url": url, "secret": secret}
             kept[topic] = _subscription(_node(api.send("POST", "webhooks", body)))
     return [kept[topic] for topic in TOPICS]
+
+
+def is_ours(subscription: Subscription, url: str) -> bool:
+    """Whether it delivers to `url`, or to the same unguessable key at another address of ours."""
+    key = url.rpartition("/")[2]
+    return subscription.url == url or (len(key) >= KEY_MIN and subscription.url.endswith(f"/{key}"))
 
 
 def _node(value: object) -> Node:
@@ -71,8 +73,8 @@ def _node(value: object) -> Node:
 
 def _subscription(row: Node) -> Subscription:
     return Subscription(
-        key=fields.key(row.get("id"), "webhook.id"),
+        subscription_key=str(fields.key(row.get("id"), "webhook.id")),
         topic=fields.text(row.get("topic"), "webhook.topic") or "",
-        status=fields.text(row.get("status"), "webhook.status") or "",
         url=fields.text(row.get("delivery_url"), "webhook.delivery_url") or "",
+        status=fields.text(row.get("status"), "webhook.status") or "",
     )

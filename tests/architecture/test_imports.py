@@ -9,7 +9,12 @@ import pytest
 
 from tests.architecture.source import Source, python_files
 
-CONTRACT = {"connectors.base", "connectors.errors", "connectors.http"}  # what all of the app may know of a channel
+CONTRACT = {
+    "connectors.base",
+    "connectors.errors",
+    "connectors.export",
+    "connectors.http",
+}  # what all of the app may know of a channel
 PICKERS = ("app/wiring.py", "app/demo")
 
 

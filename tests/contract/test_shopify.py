@@ -290,10 +290,12 @@ def test_webhooks_are_subscribed_once_and_follow_when_our_address_changes(rig: S
     stray = rig.pretend.subscribe("ORDERS_CREATE", "http://127.0.0.1:9/another", of_app=False)
     rig.pretend.webhooks.subscriptions.insert(0, rig.pretend.webhooks.subscriptions.pop())
     assert rig.connector.write_webhooks(rig.http, rig.shop, url=HOOK_URL) == made
-    assert rig.connector.read_webhooks(rig.http, rig.shop)[0].key == stray  # left alone: ours is there already
+    assert (
+        rig.connector.read_webhooks(rig.http, rig.shop)[0].subscription_key == stray
+    )  # left alone: ours is there already
     rig.pretend.webhooks.subscriptions.pop(0)
     moved = rig.connector.write_webhooks(rig.http, rig.shop, url="http://127.0.0.1:9/new")
-    assert [subscription.key for subscription in moved] == [subscription.key for subscription in made]
+    assert [s.subscription_key for s in moved] == [s.subscription_key for s in made]
     listed = rig.connector.read_webhooks(rig.http, rig.shop)
-    assert {subscription.uri for subscription in listed} == {"http://127.0.0.1:9/new"}
+    assert {subscription.url for subscription in listed} == {"http://127.0.0.1:9/new"}
     assert len(listed) == len(made)

@@ -150,7 +150,7 @@ def test_subscribing_twice_changes_nothing_and_a_disabled_webhook_lives_again(ri
     first = rig.connector.write_webhooks(rig.http, rig.shop, url=HOOK_URL, secret=SECRET)
     rig.pretend.hooks()[0].status = "disabled"
     second = rig.connector.write_webhooks(rig.http, rig.shop, url=HOOK_URL, secret=SECRET)
-    assert [hook.key for hook in first] == [hook.key for hook in second]
+    assert [hook.subscription_key for hook in first] == [hook.subscription_key for hook in second]
     assert {hook.status for hook in second} == {"active"}
     assert [hook.topic for hook in second] == list(TOPICS)
     assert len(rig.pretend.hooks()) == len(TOPICS)
@@ -165,4 +165,14 @@ def test_a_topic_subscribed_twice_is_put_right_and_others_webhooks_are_left_alon
         HOOK_URL,
         "http://other.example/",
     ]
-    assert len(rig.connector.read_webhooks(rig.http, rig.shop, HOOK_URL)) == len(TOPICS)
+    assert len(rig.connector.read_webhooks(rig.http, rig.shop)) == len(TOPICS) + 1
+
+
+def test_our_webhooks_follow_when_our_address_changes_and_nobody_elses_do(rig: WooRig) -> None:
+    key = "kq8sd7fh2m"
+    first = rig.connector.write_webhooks(rig.http, rig.shop, url=f"http://127.0.0.1:9/old/{key}", secret=SECRET)
+    rig.pretend.add_hook("order.updated", "http://other.example/webhooks", "x")
+    second = rig.connector.write_webhooks(rig.http, rig.shop, url=f"http://127.0.0.1:9/new/{key}", secret=SECRET)
+    assert [hook.subscription_key for hook in first] == [hook.subscription_key for hook in second]
+    urls = {hook.url for hook in rig.connector.read_webhooks(rig.http, rig.shop)}
+    assert urls == {f"http://127.0.0.1:9/new/{key}", "http://other.example/webhooks"}

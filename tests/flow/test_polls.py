@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from app.inbox.read import fail_poll, poll_orders
+from app.inbox.polls import fail_poll
+from app.inbox.read import poll_orders
 from connectors.errors import ChannelError, Throttled, Transient
 from sandbox.shopify.cost import Bucket
 from tests.street import Street

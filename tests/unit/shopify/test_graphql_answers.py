@@ -9,7 +9,18 @@ import pytest
 
 from connectors.errors import AccessDenied, ChannelError, Malformed, OutcomeUnknown, Refused, Throttled, Transient
 from connectors.http import Answer
-from connectors.shopify.graphql import document, failure, in_halves, next_size
+from connectors.shopify.graphql import (
+    COST_AIM,
+    Cost,
+    Reply,
+    _cost,
+    document,
+    failure,
+    in_slices,
+    next_size,
+    nodes_of,
+    page_of,
+)
 
 
 def answer(body: object) -> Answer:
@@ -72,32 +83,86 @@ def test_a_good_answer_is_no_error() -> None:
 def test_a_page_that_is_too_expensive_is_asked_for_in_halves() -> None:
     asked = []
 
-    def fetch(some: Any) -> list[int]:
+    def fetch(some: Any) -> tuple[list[int], Cost]:
         asked.append(len(some))
         if len(some) > 3:
             raise Refused("max_cost_exceeded")
-        return list(some)
+        return list(some), Cost(requested=COST_AIM * len(some) / 2)
 
-    assert in_halves(range(10), 8, fetch) == list(range(10))
+    assert in_slices(range(10), 8, fetch, largest=8) == list(range(10))
     assert asked == [8, 4, 2, 2, 2, 2, 2]
 
 
 def test_a_single_thing_that_is_too_expensive_is_an_error() -> None:
-    def fetch(some: Any) -> list[int]:
+    def fetch(some: Any) -> tuple[list[int], Cost]:
         raise Refused("max_cost_exceeded")
 
     with pytest.raises(Refused):
-        in_halves([1, 2], 2, fetch)
+        in_slices([1, 2], 2, fetch, largest=2)
 
 
 @pytest.mark.parametrize(
-    ("size", "cost", "size_then"), [(5, 100, 10), (5, 760, 5), (10, 1_000, 8), (5, 0, 5), (1, 5_000, 1), (19, 10, 20)]
+    ("size", "cost", "size_then"),
+    [
+        (5, Cost(requested=100), 10),
+        (5, Cost(requested=760), 5),
+        (10, Cost(requested=1_000), 8),
+        (5, Cost(), 10),
+        (1, Cost(requested=5_000), 1),
+        (19, Cost(requested=10), 20),
+        (10, Cost(requested=100, available=150), 10),  # what is reserved fits into the bucket, less what writes need
+        (10, Cost(requested=100, available=100), 5),
+        (10, Cost(requested=100, available=20), 1),
+        (10, Cost(requested=100, actual=60, available=2_000, restored_per_s=10), 8),  # what is used comes back in 5 s
+        (10, Cost(requested=100, actual=0, available=2_000, restored_per_s=0), 20),
+    ],
 )
-def test_the_next_page_follows_the_cost_that_the_shop_told(size: int, cost: int, size_then: int) -> None:
+def test_the_next_page_follows_the_cost_and_the_bucket_that_the_shop_told(
+    size: int, cost: Cost, size_then: int
+) -> None:
     assert next_size(size, cost, largest=20) == size_then
 
 
+@pytest.mark.parametrize("value", ["100", -1, 1e300, True, None, [], {}])
+def test_a_cost_that_can_not_be_is_not_believed(value: object) -> None:
+    told = {"requestedQueryCost": value, "actualQueryCost": value, "throttleStatus": {"currentlyAvailable": value}}
+    body = {"data": {}, "extensions": {"cost": told}}
+    assert _cost(body) == Cost()
+    error = failure(coded("THROTTLED", cost=told), write=False)
+    assert error is not None
+    assert error.retry_after_s == 1.0
+
+
+LAST = {"hasNextPage": False}
+
+
+@pytest.mark.parametrize(
+    ("parent", "reason"),
+    [
+        (None, "missing_field"),
+        ({"orders": None}, "missing_field"),
+        ({"orders": {"pageInfo": LAST}}, "wrong_type"),
+        ({"orders": {"nodes": [None], "pageInfo": LAST}}, "wrong_type"),
+        ({"orders": {"nodes": []}}, "missing_field"),
+        ({"orders": {"nodes": [], "pageInfo": {"hasNextPage": "no"}}}, "missing_field"),
+        ({"orders": {"nodes": [{}], "pageInfo": {"hasNextPage": True}}}, "cursor_stuck"),
+        ({"orders": {"nodes": [{}], "pageInfo": {"hasNextPage": True, "endCursor": "here"}}}, "cursor_stuck"),
+        ({"orders": {"nodes": [], "pageInfo": {"hasNextPage": True, "endCursor": "there"}}}, "cursor_stuck"),
+    ],
+)
+def test_what_is_no_page_or_would_be_read_for_ever_is_malformed(parent: object, reason: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        page_of(parent, "orders", "here")
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("nodes", [None, {}, [], [{}, {}], [3], [{"id": "another"}]])
+def test_objects_asked_for_by_id_come_back_one_for_each_or_not_at_all(nodes: object) -> None:
+    with pytest.raises(Malformed):
+        nodes_of(Reply({"nodes": nodes}, Cost(), ""), ["gid"])
+
+
 def test_a_document_brings_the_fragments_it_imports_once() -> None:
-    text = document("orders_page")
+    text = document("orders_by_key")
     assert text.count("fragment OrderStock on Order") == 1
     assert text.count("fragment Line on LineItem") == 1

@@ -1,0 +1,252 @@
+"""Imports at work: the catalogue, or orders of a time that no poll reaches, a piece at a time.
+
+Where the channel prepares a file, that is asked for, waited for and read from the byte where the last process got to;
+where it does not, or keeps failing, pages are read instead, a day of orders at a time. Each piece is stored together
+with how far it reaches, so that a killed process costs at most the piece it was at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.core.db import Session
+from app.core.runtime import Runtime
+from app.inbox.documents import Source, open_source, take
+from app.inbox.polls import Claim, Overtaken, claim_poll, end_poll, fail_poll, hold_poll
+from app.listings.cases import open_cases
+from app.listings.catalogue import import_entries
+from app.listings.importing import Import, list_imports
+from connectors.base import Window
+from connectors.errors import AccessDenied, ChannelError, Transient
+from connectors.export import Export, ExportOf, ExportPage, ExportState
+
+EXPORTS_MAX = 3  # files asked for before pages are read instead
+LOOK_S = 10.0  # between two looks at a file that is being prepared
+PREPARED_MAX = timedelta(hours=24)  # a file that takes longer is not waited for
+STEP_MAX = timedelta(seconds=60)  # of one call; the next goes on where it ended
+SLICE = timedelta(days=1)  # of orders read in pages
+
+_STATE = """
+update channel_import set state = %(state)s, export_key = %(key)s, objects = greatest(objects, %(objects)s),
+    stored = case when %(state)s = 'waiting' then 0 else stored end, exports = %(exports)s,
+    file_offset = %(offset)s, last_error = %(error)s,
+    completed_at = case when %(state)s in ('done', 'failed') then %(now)s::timestamptz end
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and what = %(what)s and requested_at = %(requested_at)s
+"""
+_GOT = """
+update channel_import set stored = stored + %(count)s, file_offset = coalesce(%(offset)s, file_offset),
+    since = coalesce(%(since)s, since)
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and what = %(what)s and requested_at = %(requested_at)s
+"""
+_OVER = """
+delete from channel_poll where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'import'
+  and attempt = %(attempt)s
+  and not exists (select from channel_import i where i.merchant_id = %(merchant_id)s and i.channel_id = %(channel)s
+                  and i.completed_at is null)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One import that is due, claimed."""
+
+    runtime: Runtime
+    source: Source
+    claim: Claim
+    job: Import
+    until: datetime  # when this call ends
+
+    def over(self) -> bool:
+        """Whether this call has taken its time."""
+        return self.runtime.clock() >= self.until
+
+    def note(self, state: str, **changed: object) -> None:
+        """Store how things stand. Raises Overtaken."""
+        job = self.job
+        kept = {"key": job.export_key, "objects": job.objects, "exports": job.exports, "offset": job.file_offset,
+                "error": None}  # fmt: skip
+        with self.runtime.begin(self.claim.merchant_id, self.runtime.clock()) as session:
+            hold_poll(self.runtime, session, self.claim)
+            session.run(
+                _STATE, channel=job.channel_id, what=job.what, requested_at=job.requested_at, now=session.now,
+                state=state, **{**kept, **changed},
+            )  # fmt: skip
+
+    def got(self, session: Session, count: int, *, offset: int | None = None, since: datetime | None = None) -> None:
+        """Note what was stored, in the transaction that stores it where that can be. Raises Overtaken."""
+        job = self.job
+        hold_poll(self.runtime, session, self.claim)
+        session.run(
+            _GOT, channel=job.channel_id, what=job.what, requested_at=job.requested_at, count=count, offset=offset,
+            since=since,
+        )  # fmt: skip
+
+
+def run_import(runtime: Runtime, merchant_id: int, channel_id: int) -> bool:
+    """Do the next piece of a channel's import; True when there may be more to do at once. Nothing when another process
+    is at it."""
+    now = runtime.clock()
+    with runtime.begin(merchant_id, now) as session:
+        claimed = claim_poll(runtime, session, channel_id, "import")
+        if claimed is None:
+            return False
+        claim = Claim(merchant_id, channel_id, "import", claimed.attempt)
+        job = next((job for job in list_imports(session, channel_id) if job.completed_at is None), None)
+        if job is None:
+            session.run(_OVER, channel=channel_id, attempt=claim.attempt)
+            return False
+        source = open_source(runtime, session, channel_id)
+    work = _Work(runtime, source, claim, job, now + STEP_MAX)
+    try:
+        pause_s = _STEPS[job.state](work)
+    except ChannelError as error:
+        fail_poll(runtime, merchant_id, channel_id, ("import", claim.attempt), error)
+        return False
+    except Overtaken:
+        return False
+    end_poll(runtime, merchant_id, channel_id, ("import", claim.attempt), through=now, every_s=pause_s)
+    return pause_s == 0
+
+
+def _ask(work: _Work) -> float:
+    """Have the file prepared, where there are files."""
+    connector, job = work.source.connector, work.job
+    if connector.abilities.exports_from is None or job.exports >= EXPORTS_MAX:
+        work.note("paging")
+        return 0
+    window = Window(job.requested_at if job.what is ExportOf.CATALOGUE else job.since, job.until)
+    try:
+        export = connector.start_export(work.runtime.open_http(), work.source.shop, job.what, window)
+    except (Transient, AccessDenied):
+        raise
+    except ChannelError as error:
+        _again(work, error.reason)
+        return LOOK_S
+    work.note("exporting", key=export.export_key, objects=export.objects, offset=0)
+    return LOOK_S
+
+
+def _wait(work: _Work) -> float:
+    """Look how far the file is."""
+    export = _export(work)
+    if export.state is ExportState.RUNNING:
+        late = work.runtime.clock() - work.job.requested_at > PREPARED_MAX * (work.job.exports + 1)
+        if late:
+            _again(work, "export_too_slow")
+        else:
+            work.note("exporting", objects=export.objects)
+        return LOOK_S
+    if export.state is ExportState.FAILED:
+        _again(work, export.reason)
+        return LOOK_S
+    work.note("reading", objects=export.objects)
+    return 0
+
+
+def _read(work: _Work) -> float:
+    """Store the file from where the last process got to; of a partial one what it has, before another is asked for."""
+    export = _export(work)
+    if export.state not in (ExportState.READY, ExportState.PARTIAL):
+        _again(work, export.reason or "export_gone")
+        return LOOK_S
+    try:
+        if not _store_pages(work, export):
+            return 0
+    except (Transient, AccessDenied):
+        raise
+    except ChannelError as error:  # a file that can't be read will not get better
+        _again(work, error.reason)
+        return LOOK_S
+    if export.state is ExportState.PARTIAL:
+        _again(work, export.reason)
+        return LOOK_S
+    work.note("done")
+    return 0
+
+
+def _store_pages(work: _Work, export: Export) -> bool:
+    """False when the time of this call is over before the file is."""
+    connector, job = work.source.connector, work.job
+    pages = connector.read_export_pages(
+        work.runtime.open_http(), work.source.shop, export, job.what, job.file_offset
+    )  # fmt: skip
+    for page in pages:
+        _store(work, page)
+        if work.over():
+            return False
+    return True
+
+
+def _store(work: _Work, page: ExportPage) -> None:
+    runtime = work.runtime
+    for _ in take(runtime, work.source, page.heads, started_at=work.job.requested_at, topic="import"):
+        with runtime.begin(work.claim.merchant_id, runtime.clock()) as session:
+            hold_poll(runtime, session, work.claim)
+    with runtime.begin(work.claim.merchant_id, runtime.clock()) as session:
+        if page.entries:
+            import_entries(session, work.claim.channel_id, page.entries)
+        work.got(session, len(page.entries) + len(page.heads), offset=page.offset)
+
+
+def _page(work: _Work) -> float:
+    """Without a file: the catalogue from its first page, orders a day at a time."""
+    if work.job.what is ExportOf.CATALOGUE:
+        return _page_catalogue(work)
+    since = work.job.since
+    while since < work.job.until:
+        if work.over():
+            return 0
+        until = min(since + SLICE, work.job.until)
+        _page_orders(work, Window(since, until))
+        since = until
+    work.note("done")
+    return 0
+
+
+def _page_catalogue(work: _Work) -> float:
+    runtime, job = work.runtime, work.job
+    try:
+        for entries in work.source.connector.read_catalogue(runtime.open_http(), work.source.shop):
+            with runtime.begin(work.claim.merchant_id, runtime.clock()) as session:
+                import_entries(session, job.channel_id, entries)
+                work.got(session, len(entries))
+    except (Transient, AccessDenied):
+        raise
+    except ChannelError as error:
+        _give_up(work, error)
+        return 0
+    work.note("done")
+    return 0
+
+
+def _page_orders(work: _Work, window: Window) -> None:
+    runtime, count = work.runtime, 0
+    for heads in work.source.connector.read_order_heads(runtime.open_http(), work.source.shop, window):
+        for _ in take(runtime, work.source, heads, started_at=runtime.clock(), topic="import"):
+            with runtime.begin(work.claim.merchant_id, runtime.clock()) as session:
+                hold_poll(runtime, session, work.claim)
+        count += len(heads)
+    with runtime.begin(work.claim.merchant_id, runtime.clock()) as session:
+        work.got(session, count, since=window.until)
+
+
+def _export(work: _Work) -> Export:
+    assert work.job.export_key is not None  # noqa: S101  the state says so
+    return work.source.connector.read_export(work.runtime.open_http(), work.source.shop, work.job.export_key)
+
+
+def _again(work: _Work, reason: str) -> None:
+    """The file came to nothing, or not to all: another is asked for, or pages are read."""
+    work.note("waiting", key=None, offset=0, exports=work.job.exports + 1, error=reason)
+
+
+def _give_up(work: _Work, error: ChannelError) -> None:
+    work.note("failed", error=error.reason)
+    with work.runtime.begin(work.claim.merchant_id, work.runtime.clock()) as session:
+        detail = f"the {work.job.what} could not be read: {error.reason}"
+        open_cases(session, work.job.channel_id, [("import_failed", work.job.what, detail, {"detail": error.detail})])
+
+
+_STEPS: dict[str, Callable[[_Work], float]] = {"waiting": _ask, "exporting": _wait, "reading": _read, "paging": _page}

@@ -1,0 +1,138 @@
+"""What a channel listed becomes rows: only what is not known in that version is fetched, and what is known to the
+letter is not stored again.
+
+Where a channel's version does not tell everything (WooCommerce's stamp has one second, and deleting a refund does not
+move it), whole documents are compared instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.core.db import Session
+from app.core.runtime import Runtime
+from app.listings.channels import get_channel, shop_of
+from connectors.base import Connector, OrderDocument, OrderHead, Shop
+
+SETTLED_S = 10  # a version has whole seconds: one read so soon after it may have changed again within it
+
+_WANTED = """
+select h.n from unnest(%(keys)s::text[], %(versions)s::timestamptz[]) with ordinality h(order_key, version, n)
+where not exists (
+    select from sales_order o where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
+    and o.order_key = h.order_key and o.version = h.version and o.complete and o.located
+    and o.read_at >= h.version + make_interval(secs => %(settled)s) offset 0)
+order by h.n
+"""
+# What is known already to the letter is not stored again: an overlap would process every order twice.
+_STORE = """
+insert into inbox (merchant_id, received_on, inbox_id, channel_id, kind, origin, topic, resource, resource_key, body,
+                   observed_at, received_at)
+select %(merchant_id)s, (%(now)s at time zone 'UTC')::date, nextval('inbox_seq'), %(channel)s, 'document', 'read',
+       %(topic)s, 'order', d.order_key, d.body, %(at)s, %(now)s
+from unnest(%(keys)s::text[], %(bodies)s::bytea[], %(digests)s::bytea[]) with ordinality d(order_key, body, digest, n)
+where not exists (select from sales_order o where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
+                  and o.order_key = d.order_key and o.complete and o.read_digest = d.digest)
+order by d.n
+"""
+# Once for each version; whoever works on an order right now will know better.
+_CONFIRM = """
+with k as materialized (
+    select o.order_id from unnest(%(keys)s::text[], %(digests)s::bytea[]) d(order_key, digest)
+    join sales_order o on o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
+         and o.order_key = d.order_key and o.read_digest = d.digest
+    where o.complete and (o.read_at is null or o.read_at < %(at)s
+                          and o.read_at < o.version + make_interval(secs => %(settled)s))
+    order by o.order_id for update of o skip locked
+)
+update sales_order o set read_at = %(at)s from k where o.merchant_id = %(merchant_id)s and o.order_id = k.order_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A channel to read from, as a step needs it."""
+
+    merchant_id: int
+    channel_id: int
+    connector: Connector
+    shop: Shop
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Documents stored just now. `through`: of a listing in order, everything up to this version is stored."""
+
+    documents: int
+    through: datetime | None
+
+
+def open_source(runtime: Runtime, session: Session, channel_id: int) -> Source:
+    """Raises NotFound."""
+    channel = get_channel(session, channel_id)
+    shop = shop_of(runtime, session.merchant_id, channel)
+    return Source(session.merchant_id, channel_id, runtime.connectors[channel.platform], shop)
+
+
+def take(
+    runtime: Runtime, source: Source, heads: Sequence[OrderHead], *, started_at: datetime, topic: str = "read"
+) -> Iterator[Taken]:
+    """Store what a page of a listing names and we do not know, some orders at a time, so that a channel that breaks off
+    costs little. `started_at` is when the reading began. Raises ChannelError."""
+    connector = source.connector
+    with runtime.begin(source.merchant_id, runtime.clock()) as session:
+        wanted = _wanted(session, source, heads)
+    through = _through(heads)
+    size = connector.abilities.read_orders_max
+    for start in range(0, len(wanted), size):
+        part = wanted[start : start + size]
+        documents = [head.document for _, head in part if head.document is not None]
+        keys = [head.order_key for _, head in part if head.document is None]
+        if keys:
+            documents += connector.read_orders_by_key(runtime.open_http(), source.shop, keys)
+        with runtime.begin(source.merchant_id, runtime.clock()) as session:
+            stored = store_documents(session, source.channel_id, documents, started_at, topic=topic)
+        yield Taken(stored, through[part[-1][0]])
+    if heads:
+        yield Taken(0, through[-1])
+
+
+def _wanted(session: Session, source: Source, heads: Sequence[OrderHead]) -> list[tuple[int, OrderHead]]:
+    """Those not known in their version, with their places in the page."""
+    if not source.connector.abilities.version_tells:
+        return list(enumerate(heads))
+    rows = session.rows(
+        _WANTED, channel=source.channel_id, settled=SETTLED_S,
+        keys=[head.order_key for head in heads], versions=[head.version for head in heads],
+    )  # fmt: skip
+    return [(row.n - 1, heads[row.n - 1]) for row in rows]
+
+
+def _through(heads: Sequence[OrderHead]) -> list[datetime | None]:
+    """Up to which version everything is listed, at each place of the page. An order that changed after it was listed
+    shows a newer version than its neighbours: it says nothing about those behind it."""
+    through: list[datetime | None] = []
+    for head in reversed(heads):
+        later = through[-1] if through else None
+        versions = [at for at in (head.version, later) if at is not None]
+        through.append(min(versions, default=None))
+    return through[::-1]
+
+
+def store_documents(
+    session: Session, channel_id: int, documents: Sequence[OrderDocument], at: datetime, *, topic: str = "read"
+) -> int:
+    """Store fetched orders for PROCESS; `at` is when the reading began. Returns how many said something new."""
+    if not documents:
+        return 0
+    keys, bodies = [d.order_key for d in documents], [None if d.missing else d.body for d in documents]
+    digests = [None if b is None else hashlib.blake2b(b, digest_size=16).digest() for b in bodies]
+    new = session.run(
+        _STORE, channel=channel_id, topic=topic, at=at, now=session.now, keys=keys, bodies=bodies, digests=digests
+    )
+    if new < len(documents):
+        session.run(_CONFIRM, channel=channel_id, at=at, settled=SETTLED_S, keys=keys, digests=digests)
+    return new

@@ -1,0 +1,76 @@
+"""Open orders that vanished or changed without a word: a hard delete tells nobody, and a lost webhook may have been
+about an order that no window shows any more.
+
+Every order that still holds stock is looked for by its key now and then. One that the channel does not show is read by
+itself; only the channel's own "no such order" makes it missing, and then what is posted for it stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.core.db import Session
+from app.core.runtime import Runtime
+from app.inbox.documents import Source, open_source, store_documents, take
+from app.inbox.polls import Claim, Overtaken, claim_poll, end_poll, fail_poll, hold_poll
+from app.inbox.read import Read
+from connectors.errors import ChannelError
+
+PAGE = 500
+
+_OPEN = """
+select o.order_id, o.order_key
+from (select distinct p.order_id from order_position p
+      where p.merchant_id = %(merchant_id)s and p.committed > 0 and p.order_id > %(after)s) p
+join sales_order o on o.merchant_id = %(merchant_id)s and o.order_id = p.order_id
+where o.channel_id = %(channel)s and not o.frozen
+order by o.order_id limit %(limit)s
+"""
+
+
+def check_known(runtime: Runtime, merchant_id: int, channel_id: int) -> Read:
+    """Look for every order that still holds stock, if that is due and nobody else is at it."""
+    now = runtime.clock()
+    with runtime.begin(merchant_id, now) as session:
+        claimed = claim_poll(runtime, session, channel_id, "known")
+        if claimed is None:
+            return Read()
+        source = open_source(runtime, session, channel_id)
+    claim = Claim(merchant_id, channel_id, "known", claimed.attempt)
+    stored = after = 0
+    try:
+        while True:
+            with runtime.begin(merchant_id, runtime.clock()) as session:
+                hold_poll(runtime, session, claim)
+                after, keys = _page(session, channel_id, after)
+            if not keys:
+                break
+            stored += _look_for(runtime, source, keys)
+    except ChannelError as error:
+        fail_poll(runtime, merchant_id, channel_id, ("known", claim.attempt), error)
+        return Read(stored, error.reason)
+    except Overtaken:
+        return Read(stored)
+    every_s = runtime.settings.sync.known_interval_s
+    end_poll(runtime, merchant_id, channel_id, ("known", claim.attempt), through=now, every_s=every_s)
+    return Read(stored)
+
+
+def _look_for(runtime: Runtime, source: Source, keys: Sequence[str]) -> int:
+    """Store what is news about these orders; how many documents."""
+    started_at = runtime.clock()
+    heads = source.connector.read_heads_by_key(runtime.open_http(), source.shop, keys)
+    stored = sum(taken.documents for taken in take(runtime, source, heads, started_at=started_at, topic="known"))
+    shown = {head.order_key for head in heads}
+    hidden, size = [key for key in keys if key not in shown], source.connector.abilities.read_orders_max
+    for start in range(0, len(hidden), size):
+        part = hidden[start : start + size]
+        documents = source.connector.read_orders_by_key(runtime.open_http(), source.shop, part)
+        with runtime.begin(source.merchant_id, runtime.clock()) as session:
+            stored += store_documents(session, source.channel_id, documents, started_at, topic="known")
+    return stored
+
+
+def _page(session: Session, channel_id: int, after: int) -> tuple[int, list[str]]:
+    rows = session.rows(_OPEN, channel=channel_id, after=after, limit=PAGE)
+    return (rows[-1].order_id if rows else after), [row.order_key for row in rows]

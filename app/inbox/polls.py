@@ -1,0 +1,113 @@
+"""What is read now and then: one row per channel and kind says when it is due, how far it got and who is at it.
+
+A reading is claimed by a deadline: if its process dies, the next one takes it over, and what comes after that is fenced
+off by the attempt's number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.core.db import Row, Session
+from app.core.runtime import Runtime
+from connectors.errors import ChannelError, Throttled
+
+BACKOFF_S = (1, 2, 5, 15, 60, 300)  # after the first, second … failure in a row
+
+_CLAIM = """
+update channel_poll set attempt = attempt + 1, owner = %(owner)s, deadline = %(deadline)s, started_at = %(now)s
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = %(kind)s
+  and (due_at <= %(now)s or asked_at >= started_at) and (deadline is null or deadline < %(now)s)
+returning attempt, read_through, resume_from
+"""
+_HOLD = """
+update channel_poll set deadline = %(deadline)s
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = %(kind)s and attempt = %(attempt)s
+"""
+_END = """
+update channel_poll set deadline = null, owner = null, failures = 0, last_error = null, read_through = %(through)s,
+                        resume_from = null, completed_at = started_at, due_at = %(due)s
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = %(kind)s and attempt = %(attempt)s
+"""
+_FAIL = """
+update channel_poll set deadline = null, owner = null, failures = failures + 1, last_error = %(error)s,
+    resume_from = greatest(resume_from, %(got_to)s),
+    due_at = %(now)s + make_interval(secs => greatest(%(after)s, (%(backoff)s::int[])[least(failures + 1, %(steps)s)]))
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = %(kind)s and attempt = %(attempt)s
+"""
+
+
+class Overtaken(Exception):
+    """The claim ran out and another process took it over: stop, nothing of it is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claimed poll: which one, and the number that fences it."""
+
+    merchant_id: int
+    channel_id: int
+    kind: str
+    attempt: int
+
+
+def claim_poll(runtime: Runtime, session: Session, channel_id: int, kind: str) -> Row | None:
+    """Take a due poll (attempt, read_through, resume_from) until its deadline; None when it is not due or taken."""
+    return session.row(
+        _CLAIM,
+        channel=channel_id,
+        kind=kind,
+        owner=runtime.worker,
+        now=session.now,
+        deadline=_deadline(runtime, session),
+    )
+
+
+def hold_poll(runtime: Runtime, session: Session, claim: Claim) -> None:
+    """Put the deadline off: a long reading goes on. Raises Overtaken."""
+    held = session.run(
+        _HOLD, channel=claim.channel_id, kind=claim.kind, attempt=claim.attempt, deadline=_deadline(runtime, session)
+    )
+    if not held:
+        raise Overtaken
+
+
+def end_poll(
+    runtime: Runtime, merchant_id: int, channel_id: int, claimed: tuple[str, int], *, through: datetime, every_s: float
+) -> None:
+    """A poll got through; the next is due after `every_s`."""
+    now = runtime.clock()
+    with runtime.begin(merchant_id, now) as session:
+        session.run(
+            _END, channel=channel_id, kind=claimed[0], attempt=claimed[1], through=through,
+            due=now + timedelta(seconds=every_s),
+        )  # fmt: skip
+
+
+def fail_poll(
+    runtime: Runtime,
+    merchant_id: int,
+    channel_id: int,
+    claimed: tuple[str, int],
+    error: ChannelError,
+    *,
+    got_to: datetime | None = None,
+) -> None:
+    """A poll failed: it is due again after the channel's own wish or ours, whichever is later. `got_to`: everything
+    that was updated before is stored."""
+    now, steps = runtime.clock(), backoff(error)
+    with runtime.begin(merchant_id, now) as session:
+        session.run(
+            _FAIL, channel=channel_id, kind=claimed[0], attempt=claimed[1], now=now, error=error.reason,
+            got_to=got_to, after=error.retry_after_s or 0, backoff=list(steps), steps=len(steps),
+        )  # fmt: skip
+
+
+def backoff(error: ChannelError) -> tuple[int, ...]:
+    """A channel that throttles says when to come back; only where nobody knows is the pause made longer each time."""
+    return BACKOFF_S[:1] if isinstance(error, Throttled) else BACKOFF_S
+
+
+def _deadline(runtime: Runtime, session: Session) -> datetime:
+    return session.now + timedelta(seconds=runtime.settings.sync.attempt_deadline_s)
