@@ -157,8 +157,8 @@ def _read(work: _Work) -> float:
     except (Transient, AccessDenied):
         raise
     except ChannelError as error:  # a file that can't be read will not get better
-        _again(work, error.reason)
-        return LOOK_S
+        work.note("paging", key=None, offset=0, error=error.reason)
+        return 0
     if export.state is ExportState.PARTIAL:
         _again(work, export.reason)
         return LOOK_S

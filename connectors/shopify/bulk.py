@@ -80,7 +80,7 @@ def read(http: Http, shop: Shop, export_key: str) -> Export:
 
 def read_pages(http: Http, shop: Shop, export: Export, what: ExportOf, *, offset: int) -> Iterator[ExportPage]:
     """The file from a byte on, some `PAGE_OBJECTS` objects at a time. Of a partial file the last object is left out: it
-    may lack parts. Raises `Malformed` for a line that is none, `Transient` for a file that was cut short, and
+    may lack parts. Raises `Malformed` for a line that is none and a file that is not as long as said, and
     `Refused("export_address")` where it does not lie with Shopify; what came before is good."""
     if not export.url:
         return
@@ -99,7 +99,7 @@ def read_pages(http: Http, shop: Shop, export: Export, what: ExportOf, *, offset
             yield page.done(start_at)
             page = _Page(shop, what)
     if export.size is not None and end != export.size:
-        raise Transient("answer_cut_short", "the export's file is shorter or longer than the shop said")
+        raise Malformed("export_size_differs", "the export's file is shorter or longer than the shop said")
     if begun is not None and export.state is ExportState.READY:
         page.add(begun.root)
     if page.count:
@@ -212,12 +212,15 @@ def _levels(variant: Node) -> list[Node]:
 
 
 def _head(shop: Shop, order: Node) -> OrderHead:
-    """With its document, unless something was shipped, refunded or sent back: the file does not say of what."""
+    """With its document, the same bytes as a read's; unless something was shipped, refunded or sent back, of which
+    the file says too little, or no line came with it, since every order has one."""
     known = orders.head(order)
     more = order.nodes("fulfillments") or order.nodes("refunds") or order.text("returnStatus") != "NO_RETURN"
-    if more:
+    if more or not order.has("lineItems"):
         return known
-    whole = {name: {"nodes": []} for name in ("lineItems", "fulfillmentOrders")} | order.values
-    for allocation in Node(whole).connection("fulfillmentOrders"):
+    parts = {name: order.values.get(name, {"nodes": []}) for name in ("lineItems", "fulfillmentOrders")}
+    for allocation in Node(parts).connection("fulfillmentOrders"):
         allocation.values.setdefault("lineItems", {"nodes": []})
-    return OrderHead(known.order_key, known.version, orders.document(shop, whole))
+    listed = {**parts, "fulfillments": [], "refunds": []}
+    plain = {name: value for name, value in order.values.items() if name not in listed}
+    return OrderHead(known.order_key, known.version, orders.document(shop, {**plain, **listed}))

@@ -17,6 +17,7 @@ from graphql import GraphQLResolveInfo, get_directive_values
 
 from sandbox.base import Context, Delivery, Request, Response
 from sandbox.shopify.api import Endpoint, admin_schema
+from sandbox.shopify.bulk import Bulk
 from sandbox.shopify.cost import Bucket
 from sandbox.shopify.orders import Orders
 from sandbox.shopify.state import FIRST_ID, Level, Location, Order, Subscription, Variant, gid, number
@@ -59,6 +60,7 @@ class PretendShopify(Orders):
         self.orders: dict[int, Order] = {}
         self.inventory = Inventory(context, self.locations, self.variants, self._number_changed)
         self.views = Views(self)
+        self.bulk = Bulk(context, self._read_root(), self.next_id)
         self.endpoint = Endpoint(self._root(), bucket or Bucket(), set(SCOPES))
         self._last_id = FIRST_ID
 
@@ -121,7 +123,11 @@ class PretendShopify(Orders):
     # What a pretend shop is to the rest of the sandbox.
 
     def handle(self, request: Request) -> Response:
-        """Answer one Admin API call."""
+        """Answer one Admin API call, or the download of an export's file."""
+        self.bulk.origin = request.url.partition(request.path)[0] if request.path in request.url else self.bulk.origin
+        file = self.bulk.serve(request)
+        if file is not None:
+            return file
         if self.refuses_with is not None:
             return _refusal(self.refuses_with, "Unavailable")
         if request.headers.get("x-shopify-access-token") != self.access_token:
@@ -163,7 +169,7 @@ class PretendShopify(Orders):
 
     # Root fields of the schema.
 
-    def _root(self) -> dict[str, Callable[..., Any]]:
+    def _read_root(self) -> dict[str, Callable[..., Any]]:
         return {
             "node": lambda _info, id: self.views.node(id),
             "nodes": lambda _info, ids: [self.views.node(key) for key in ids],
@@ -172,7 +178,16 @@ class PretendShopify(Orders):
             "locations": lambda info, **page: connection(list(self.locations.values()), location)(info, **page),
             "productVariants": self._product_variants,
             "orders": self._orders,
+            "productVariantsCount": lambda _info, **_: {"count": len(self._living()), "precision": "EXACT"},
             "webhookSubscriptions": self._webhook_subscriptions,
+        }
+
+    def _root(self) -> dict[str, Callable[..., Any]]:
+        return {
+            **self._read_root(),
+            "bulkOperation": self.bulk.find,
+            "bulkOperations": self.bulk.recent,
+            "bulkOperationRunQuery": self.bulk.run_query,
             "inventorySetQuantities": lambda info, input: self.inventory.set_quantities(input, _key(info)),
             "inventoryAdjustQuantities": lambda info, input: self.inventory.adjust_quantities(input, _key(info)),
             "webhookSubscriptionCreate": self._create_subscription,
@@ -190,8 +205,10 @@ class PretendShopify(Orders):
         }
 
     def _product_variants(self, info: object, **page: Any) -> dict[str, Any]:
-        living = [variant for variant in self.variants.values() if not variant.deleted]
-        return connection(living, self.views.variant)(info, **page)
+        return connection(self._living(), self.views.variant)(info, **page)
+
+    def _living(self) -> list[Variant]:
+        return [variant for variant in self.variants.values() if not variant.deleted]
 
     def _orders(self, info: object, query: str = "", **page: Any) -> dict[str, Any]:
         bounds = [(op, datetime.fromisoformat(at).astimezone(UTC)) for op, at in _WINDOW.findall(query or "")]

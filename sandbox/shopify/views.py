@@ -31,17 +31,20 @@ if TYPE_CHECKING:
 
 View = dict[str, Any]
 PAGE_MAX = 250
+BULK = "bulk"  # the context of a query that is worked off whole
 
 
 def connection(items: Sequence[Any], view: Callable[[Any], View]) -> Callable[..., View]:
-    """A resolver that pages through `items` by position."""
+    """A resolver that pages through `items` by position; a bulk query gets them all."""
 
-    def resolve(_info: object, first: int | None = None, after: str | None = None, **_: object) -> View:
+    def resolve(info: object, first: int | None = None, after: str | None = None, **_: object) -> View:
+        if getattr(info, "context", None) == BULK:
+            return {"edges": [{"node": view(item)} for item in items]}
         start = int(_decoded(after)) if after else 0
         page = items[start : start + min(first or PAGE_MAX, PAGE_MAX)]
         end = start + len(page)
-        info = {"hasNextPage": end < len(items), "endCursor": _encoded(str(end)) if page else None}
-        return {"nodes": [view(item) for item in page], "pageInfo": info}
+        here = {"hasNextPage": end < len(items), "endCursor": _encoded(str(end)) if page else None}
+        return {"nodes": [view(item) for item in page], "pageInfo": here}
 
     return resolve
 
@@ -56,6 +59,8 @@ def keyset(
         last = tuple(orjson.loads(_decoded(after))) if after else ()
         left = sorted((item for item in items if key(item) > last), key=key)
         page = connection(left, view)(info, first)
+        if "nodes" not in page:
+            return page
         count = len(page["nodes"])
         page["pageInfo"]["endCursor"] = _encoded(orjson.dumps(key(left[count - 1])).decode()) if count else None
         return page
