@@ -17,9 +17,10 @@ from app.inbox.documents import Source, open_source, take
 from app.inbox.polls import Claim, Overtaken, claim_poll, end_poll, fail_poll, hold_poll
 from app.listings.cases import open_cases
 from app.listings.catalogue import import_entries
+from app.listings.channels import ask_for_orders
 from app.listings.importing import Import, list_imports
 from connectors.base import Window
-from connectors.errors import AccessDenied, ChannelError, Transient
+from connectors.errors import AccessDenied, ChannelError, OutcomeUnknown, Transient
 from connectors.export import Export, ExportOf, ExportPage, ExportState
 
 EXPORTS_MAX = 3  # files asked for before pages are read instead
@@ -73,6 +74,8 @@ class _Work:
                 _STATE, channel=job.channel_id, what=job.what, requested_at=job.requested_at, now=session.now,
                 state=state, **{**kept, **changed},
             )  # fmt: skip
+            if state == "done" and job.what is ExportOf.ORDERS:
+                ask_for_orders(session, job.channel_id, session.now)  # from now on a reading is complete again
 
     def got(self, session: Session, count: int, *, offset: int | None = None, since: datetime | None = None) -> None:
         """Note what was stored, in the transaction that stores it where that can be. Raises Overtaken."""
@@ -119,8 +122,8 @@ def _ask(work: _Work) -> float:
     window = Window(job.requested_at if job.what is ExportOf.CATALOGUE else job.since, job.until)
     try:
         export = connector.start_export(work.runtime.open_http(), work.source.shop, job.what, window)
-    except (Transient, AccessDenied):
-        raise
+    except (Transient, OutcomeUnknown, AccessDenied):
+        raise  # asked again: one that was started after all is found
     except ChannelError as error:
         _again(work, error.reason)
         return LOOK_S

@@ -25,9 +25,13 @@ _HOLD = """
 update channel_poll set deadline = %(deadline)s
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = %(kind)s and attempt = %(attempt)s
 """
+# While older orders are still being back-filled no reading is complete: nothing is concluded from it.
 _END = """
 update channel_poll set deadline = null, owner = null, failures = 0, last_error = null, read_through = %(through)s,
-                        resume_from = null, completed_at = started_at, due_at = %(due)s
+    resume_from = null, due_at = %(due)s,
+    completed_at = case when kind = 'orders' and exists (
+        select from channel_import i where i.merchant_id = %(merchant_id)s and i.channel_id = %(channel)s
+        and i.what = 'orders' and i.completed_at is null) then completed_at else started_at end
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = %(kind)s and attempt = %(attempt)s
 """
 _FAIL = """

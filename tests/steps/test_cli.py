@@ -94,3 +94,10 @@ def test_a_faulty_configuration_stops_the_start_with_path_and_key(data: Path, tm
 
 def test_every_command_has_a_help_text() -> None:
     assert "serve" in build_parser().format_help()
+
+
+def test_a_back_fill_is_asked_for_by_the_channel_s_name_and_a_real_day(data: Path) -> None:
+    assert app(data, "reading", "status").stdout == "Nothing was imported apart from the polls.\n"
+    unknown = app(data, "reading", "backfill", "nowhere", "--since", "2026-11-01")
+    assert (unknown.returncode, "unknown_channel" in unknown.stderr) == (2, True)
+    assert app(data, "reading", "backfill", "nowhere", "--since", "2026-02-30").returncode == 2

@@ -1,0 +1,67 @@
+"""Reading: how far first imports and back-fills are, and asking for one."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from app.commands.frame import add_command, add_group, add_merchant, with_merchant
+from app.core.config import Settings
+from app.core.db import Session
+from app.core.errors import NotFound
+from app.listings.channels import list_channels
+from app.listings.importing import Import, list_imports, request_import
+from connectors.export import ExportOf
+
+BACK_MAX = timedelta(days=3_650)
+
+
+def add(commands: Any) -> None:
+    """reading status and backfill."""
+    reading = add_group(commands, "reading", "what is read from the channels beside the polls")
+    add_merchant(add_command(reading, "status", run_status, "how far first imports and back-fills are"))
+    help_text = "have a channel's orders since a day read again; what is known already changes nothing"
+    backfill = add_merchant(add_command(reading, "backfill", run_backfill, help_text))
+    backfill.add_argument("channel", help="its name")
+    backfill.add_argument("--since", required=True, type=_day, help="a day (UTC) such as 2026-11-01")
+
+
+def run_status(arguments: argparse.Namespace, settings: Settings) -> int:
+    """One line each; 1 when one has failed."""
+
+    def show(session: Session) -> int:
+        jobs = list_imports(session)
+        for job in jobs:
+            print(_line(job))
+        if not jobs:
+            print("Nothing was imported apart from the polls.")
+        return 1 if any(job.state == "failed" for job in jobs) else 0
+
+    return with_merchant(arguments, settings, show)
+
+
+def run_backfill(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Asked for here, done by the worker."""
+
+    def ask(session: Session) -> int:
+        channel = next((found for found in list_channels(session) if found.name == arguments.channel), None)
+        if channel is None:
+            raise NotFound("unknown_channel", "no channel has that name")
+        since = min(max(arguments.since, session.now - BACK_MAX), session.now)
+        request_import(session, channel.channel_id, ExportOf.ORDERS, since=since, until=session.now)
+        print(f"The orders of {channel.name} since {since:%Y-%m-%d} will be read; see: python -m app reading status")
+        return 0
+
+    return with_merchant(arguments, settings, ask)
+
+
+def _day(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+
+
+def _line(job: Import) -> str:
+    what = str(job.what) if job.what is ExportOf.CATALOGUE else f"orders until {job.until:%Y-%m-%d %H:%M}"
+    trouble = f", last trouble: {job.last_error}" if job.last_error else ""
+    prepared = f", {job.objects} lines prepared by the channel" if job.objects else ""
+    return f"{job.channel}\t{what}\t{job.state}\t{job.stored} stored{prepared}{trouble}"
