@@ -200,19 +200,22 @@ def _close(session: Session, recent: Sequence[Row], present: set[str], heard_at:
 def _may_repair(recent: Sequence[Row], now: datetime) -> bool:
     """So many a day, each after a longer pause; cases that are closed already count, or a shop that switches us off
     every hour would be written to every hour."""
-    repairs, last = _repairs(recent)
+    repairs, last = _repairs(recent, now)
     return repairs < len(PAUSES) and (last is None or now >= last + PAUSES[repairs])
 
 
-def _repairs(recent: Sequence[Row]) -> tuple[int, datetime | None]:
-    tried = [(case.evidence["repairs"], _repaired_at(case)) for case in recent]
-    stamps = [at for _, at in tried if at is not None]
-    return max((count for count, _ in tried), default=0), max(stamps, default=None)
+def _repairs(recent: Sequence[Row], now: datetime) -> tuple[int, datetime | None]:
+    """How often it was tried without a day between, and when last."""
+    stamps = [at for case in recent if (at := _repaired_at(case)) is not None]
+    last = max(stamps, default=None)
+    if last is None or now - last > LOOK_BACK:
+        return 0, None
+    return max(case.evidence["repairs"] for case in recent), last
 
 
 def _note_repair(session: Session, recent: Sequence[Row]) -> None:
     """Noted before it is tried: one that fails counts too."""
-    repairs, _ = _repairs(recent)
+    repairs, _ = _repairs(recent, session.now)
     ids = [case.case_id for case in recent if case.state == "open"]
     session.run(_NOTE, ids=ids, more=_json({"repairs": repairs + 1, "repaired_at": session.now}))
 
