@@ -16,6 +16,7 @@ from app.core.db import Session
 from app.core.runtime import Runtime
 from app.listings.channels import get_channel, shop_of
 from connectors.base import Connector, OrderDocument, OrderHead, Shop
+from connectors.errors import Throttled
 
 SETTLED_S = 10  # a version has whole seconds: one read so soon after it may have changed again within it
 
@@ -86,18 +87,31 @@ def take(
     with runtime.begin(source.merchant_id, runtime.clock()) as session:
         wanted = _wanted(session, source, heads)
     through = _through(heads)
-    size = connector.abilities.read_orders_max
-    for start in range(0, len(wanted), size):
-        part = wanted[start : start + size]
-        documents = [head.document for _, head in part if head.document is not None]
-        keys = [head.order_key for _, head in part if head.document is None]
-        if keys:
-            documents += connector.read_orders_by_key(runtime.open_http(), source.shop, keys)
+    size, at = connector.abilities.read_orders_max, 0
+    while at < len(wanted):
+        part = wanted[at : at + size]
+        try:
+            documents = _fetched(runtime, source, [head for _, head in part])
+        except Throttled:
+            if size == 1:
+                raise
+            size = max(1, size // 4)  # what fits is kept; all at once might never fit
+            continue
         with runtime.begin(source.merchant_id, runtime.clock()) as session:
             stored = store_documents(session, source.channel_id, documents, started_at, topic=topic)
         yield Taken(stored, through[part[-1][0]])
+        at += size
     if heads:
         yield Taken(0, through[-1])
+
+
+def _fetched(runtime: Runtime, source: Source, heads: Sequence[OrderHead]) -> list[OrderDocument]:
+    """Their documents: the listing's own, or read by key."""
+    documents = [head.document for head in heads if head.document is not None]
+    keys = [head.order_key for head in heads if head.document is None]
+    if keys:
+        documents += source.connector.read_orders_by_key(runtime.open_http(), source.shop, keys)
+    return documents
 
 
 def _wanted(session: Session, source: Source, heads: Sequence[OrderHead]) -> list[tuple[int, OrderHead]]:

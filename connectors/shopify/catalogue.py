@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from connectors.base import CatalogueEntry, ChannelLocation, Shop, StockKey, StockReading
-from connectors.errors import Refused
+from connectors.errors import Refused, Throttled
 from connectors.http import Http
 from connectors.shopify import graphql
 from connectors.shopify.shape import Node
@@ -26,8 +26,8 @@ def read(http: Http, shop: Shop) -> Iterator[Sequence[CatalogueEntry]]:
     for _ in range(VARIANTS_IN_ALL_MAX):
         try:
             reply = graphql.query(http, shop, "variants_page", {"first": size, "after": after, "levels": LEVELS})
-        except Refused as error:
-            size = graphql.halved(error, size)
+        except (Refused, Throttled) as error:
+            size = graphql.smaller(error, size)
             continue
         page = graphql.page_of(reply.data, "productVariants", after)
         yield [entry(Node(variant, "variant"), _levels(http, shop, variant)) for variant in page.nodes]

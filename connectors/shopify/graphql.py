@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import orjson
 
 from connectors.base import Shop
-from connectors.errors import ChannelError, Malformed, OutcomeUnknown, Refused
+from connectors.errors import ChannelError, Malformed, OutcomeUnknown, Refused, Throttled
 from connectors.http import RETRY_AFTER_MAX_S, Answer, Http
 from connectors.shopify.errors import GRAPHQL_ERRORS, UNKNOWN_GRAPHQL_ERROR
 
@@ -144,15 +144,15 @@ def nodes_of(reply: Reply, wanted: Sequence[str]) -> list[dict[str, Any] | None]
 def in_slices(
     items: Sequence[T], size: int, fetch: Callable[[Sequence[T]], tuple[Sequence[R], Cost]], *, largest: int
 ) -> list[R]:
-    """`fetch` over slices of `items`, as large as the costs told so far allow, and halved for as long as the shop finds
-    one too expensive."""
+    """`fetch` over slices of `items`, as large as the costs told so far allow, and smaller for as long as the shop
+    finds one too expensive."""
     results: list[R] = []
     at = 0
     while at < len(items):
         try:
             found, cost = fetch(items[at : at + size])
-        except Refused as error:
-            size = halved(error, size)
+        except (Refused, Throttled) as error:
+            size = smaller(error, size)
         else:
             at += size
             results += found
@@ -160,11 +160,17 @@ def in_slices(
     return results
 
 
-def halved(error: Refused, size: int) -> int:
-    """Half of a size that was too expensive. Raises the error when it is another one, or can't be halved."""
-    if error.reason != "max_cost_exceeded" or size == 1:
+def smaller(error: ChannelError, size: int) -> int:
+    """What to ask for instead of a size that was too expensive: half; or that did not fit into the bucket even after a
+    wait: a quarter, or a poor bucket would be waited for again and again. Raises the error when it is another one, or
+    when there is nothing smaller."""
+    if size == 1:
         raise error
-    return max(1, size // 2)
+    if isinstance(error, Throttled):
+        return max(1, size // 4)
+    if error.reason != "max_cost_exceeded":
+        raise error
+    return size // 2
 
 
 def next_size(size: int, cost: Cost, largest: int) -> int:

@@ -14,7 +14,7 @@ import orjson
 
 from connectors import strict_json
 from connectors.base import OrderDocument, OrderHead, OrderSnapshot, Shop, Window
-from connectors.errors import Malformed, Refused
+from connectors.errors import Malformed, Refused, Throttled
 from connectors.http import Http
 from connectors.shopify import graphql, read_document, webhook_document
 from connectors.shopify.keys import PARTS_OF_ORDERS, kind
@@ -23,7 +23,7 @@ from connectors.shopify.shop import only_location
 from connectors.shopify.vector import snapshot
 
 READ_ORDERS_MAX = 20
-FIRST_PAGE = 5
+FIRST_PAGE = 2  # before anything is known of the costs and the bucket
 FIRST_HEADS = 100
 HEADS_MAX = 250
 SEARCHED_MAX = 25_000  # pagination stops there (limits page, 2026-11)
@@ -81,8 +81,8 @@ def _search(http: Http, shop: Shop, window: Window) -> Iterator[Sequence[OrderHe
         variables = {"first": min(size, SEARCHED_MAX - found), "after": after, "query": query}
         try:
             reply = graphql.query(http, shop, "orders_changed", variables)
-        except Refused as error:
-            size = graphql.halved(error, size)
+        except (Refused, Throttled) as error:
+            size = graphql.smaller(error, size)
             continue
         page = graphql.page_of(reply.data, "orders", after)
         yield [head(Node(node, "order")) for node in page.nodes]
