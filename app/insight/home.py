@@ -33,6 +33,9 @@ _FAILING = {
     "orders": "reading_orders_fails",
     "sweep": "sweeping_orders_fails",
     "stock": "reading_stock_fails",
+    "known": "checking_orders_fails",
+    "webhooks": "checking_webhooks_fails",
+    "import": "importing_fails",
     "push": "writing_fails",
 }
 

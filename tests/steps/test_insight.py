@@ -174,6 +174,8 @@ def test_every_broken_link_of_a_channel_is_named(street: Street) -> None:
         "reading_orders_fails",
         "sweeping_orders_fails",
         "reading_stock_fails",
+        "checking_orders_fails",
+        "checking_webhooks_fails",
         "writing_fails",
         "clock_not_running",
         "webhooks_refused",
