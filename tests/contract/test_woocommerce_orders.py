@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from random import Random
 
 import pytest
 
@@ -12,7 +13,7 @@ from connectors.base import Window
 from connectors.errors import Malformed, Transient
 from sandbox.base import Request, Response
 from sandbox.woocommerce import Options, WooShop
-from tests.contract.suite import DAY, Clock, documents, snapshot, until_now, whereabouts
+from tests.contract.suite import DAY, Clock, documents, heads, snapshot, until_now, whereabouts
 from tests.contract.woo_rig import Answer, WooRig, running
 
 
@@ -131,6 +132,33 @@ def test_a_window_that_shrinks_to_fewer_pages_is_still_complete(rig: WooRig) -> 
         rig.touch(order)  # page 2 is past the end now, where the shop says that the total is 0
     found.update(head.order_key for page in pages for head in page)
     assert set(orders) <= found
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_order_that_nobody_touched_is_in_the_window_whatever_happens_to_others_between_the_pages(
+    rig: WooRig, seed: int
+) -> None:
+    dice = Random(seed)
+    rig.add("A", 5_000)
+    orders = [rig.order("A", 1) for _ in range(450)]
+    rig.clock.tick(3_600)
+    window = Window(rig.clock() - DAY, rig.clock() - timedelta(seconds=2))
+    found, touched, trashed = set[str](), set[str](), set[str]()
+    for page in rig.connector.read_order_heads(rig.http, rig.shop, window):
+        found.update(head.order_key for head in page)
+        for order in dice.sample(sorted(set(orders) - touched), 12 if len(touched) < 200 else 0):
+            touched.add(order)
+            what = dice.choice(["ship", "trash", "delete"])
+            if what == "ship":
+                rig.ship(order)
+            elif what == "trash":
+                rig.pretend.trash(int(order))
+                trashed.add(order)
+            else:
+                rig.pretend.delete(int(order))
+    assert set(orders) - touched <= found
+    later = {head.order_key for head in heads(rig, Window(window.until, rig.clock() + DAY))}
+    assert trashed <= found | later
 
 
 def test_orders_of_one_second_are_all_read(rig: WooRig) -> None:
