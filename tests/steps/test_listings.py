@@ -7,11 +7,14 @@ import pytest
 from app.catalog.items import NewItem, create_items
 from app.core.db import Session
 from app.core.errors import InvalidInput, NotFound
+from app.inbox.orders import Seen
+from app.inbox.resolve import resolve
 from app.insight.listings import ListingView, Wanted, list_listings, list_sold
 from app.listings import catalogue, lookup, rules
 from app.listings.channels import get_channel, shop_of
 from app.listings.connect import import_catalogue
 from app.wiring import CONNECTORS
+from connectors.base import OrderLine, OrderSnapshot, Units
 from sandbox.shopify import PretendShopify
 from sandbox.woocommerce import WooShop
 from tests.statements import counted
@@ -94,6 +97,21 @@ def test_an_unmapped_listing_is_written_no_more_and_its_orders_wait_for_somebody
     map_to(street, "mug", "mug")
     street.settle(60)
     assert (street.parked(), woo.shown()["mug"]) == ([], 14)
+
+
+def test_an_order_that_names_a_taken_out_product_twice_books_only_what_is_not_listed(
+    street: Street, woo: WooShop
+) -> None:
+    unmap(street, "mug")
+    with street.world.session() as session:
+        one = listing(session, "mug")
+        lines = tuple(
+            OrderLine(at, key, None, "mug", 1, None, (Units("", committed=1),))
+            for at, key in (("1", one.listing_key), ("2", "in no catalogue"))
+        )
+        snapshot = OrderSnapshot("o", "1", session.now, session.now, "processing", None, lines)
+        resolved = resolve(session, one.channel_id, [(1, Seen(1, snapshot, b"", None, session.now))], {}, {})
+    assert resolved.items == {(1, "1"): None, (1, "2"): street.world.items["mug"]}
 
 
 def test_what_was_booked_before_unmapping_stays_and_its_refund_comes_back(street: Street, woo: WooShop) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 
 import pytest
@@ -170,6 +171,16 @@ def test_a_rule_that_is_refused_marks_the_field_and_keeps_what_was_typed(site: S
     assert unescape(marked[1]) == typed
     assert "<img" not in answer.text
     assert owner(site.street)[1:] == (0, 0, 0, None, None)
+
+
+def test_the_workers_are_woken_once_a_form_has_changed_something(site: Site) -> None:
+    rung: list[int] = []
+    site.street.runtime = replace(site.street.runtime, ring=lambda: rung.append(owner(site.street)[1]))
+    site = Site.of(site.street)
+    post(site, f"/numbers/{owner(site.street)[0]}/rule", **{**RULE, "buffer": "-1"})
+    assert rung == []
+    post(site, f"/numbers/{owner(site.street)[0]}/rule", **{**RULE, "buffer": "2"})
+    assert rung == [2]  # what they look for is committed by then
 
 
 @pytest.mark.parametrize("form", ["map", "unmap", "rule"])
