@@ -96,14 +96,14 @@ class Session:
             yield
 
     @contextmanager
-    def unanswered(self) -> Iterator[Unanswered]:
+    def pipeline(self) -> Iterator[Pipeline]:
         """Statements that are sent one behind the other without waiting: the server works on one while the next is
-        being put together. What went wrong with any of them is raised at the end."""
+        being put together. What went wrong with any of them is raised when an answer is asked for, or at the end."""
         driver = self.connection.connection.driver_connection
         assert driver is not None  # noqa: S101  a session has a live connection
         try:
             with driver.pipeline():
-                yield Unanswered(self, driver)
+                yield Pipeline(self, driver)
         except psycopg.Error as error:
             raise _typed(error) or error from error
 
@@ -122,14 +122,15 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Unanswered:
-    """Where statements without an answer go; see `Session.unanswered`."""
+class Pipeline:
+    """Where statements go whose answer is not waited for; see `Session.pipeline`."""
 
     session: Session
     driver: Any
 
     def run(self, sql: str, **params: Any) -> Any:
-        """Send; the cursor tells `rowcount` when the block has ended."""
+        """Send. The driver's cursor fetches the answer (tuples) when it is needed; it knows `rowcount` once the block
+        has ended."""
         return self.driver.execute(sql, self.session.bound(params))
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import count
+from typing import Any
 
-from app.core.db import Row, Session, Unanswered
+from app.core.db import Pipeline, Row, Session
 from app.core.errors import InvalidInput
 from app.ledger.cost import OUTSIDE, ZERO, Books, Issue, Layer
 from app.ledger.models import OWNED_SET, Account, CostMethod, Movement, State
@@ -106,27 +107,45 @@ def crosses(movement: Movement) -> bool:
     return (movement.from_state in OWNED_SET) != (movement.to_state in OWNED_SET)
 
 
-def open_books(session: Session, movements: Sequence[Movement], method: CostMethod) -> OpenBooks:
-    """Lock the items whose cost the batch changes, in order, and read as much of their books as it can reach."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Answers on their way: the cost rows of these items (locked, in order), as much of their layers as the batch can
+    reach, and the issues that its returns name."""
+
+    items: Sequence[int]
+    rows: Any
+    layers: Sequence[Any]
+    issues: Any | None
+
+
+def ask(line: Pipeline, movements: Sequence[Movement]) -> Asked | None:
+    """Lock the items whose cost the batch changes and ask for their books; None when it changes none."""
     needs: defaultdict[int, int] = defaultdict(int)
     for movement in movements:
         if crosses(movement):
             needs[movement.item_id] += movement.quantity
-    named = sorted({m.reverses_movement_id for m in movements if m.reverses_movement_id is not None})
     if not needs:
-        return OpenBooks()
-    books = lock_items(session, sorted(needs), method)
-    _load(books, session.rows(_LAYERS, items=list(needs), needs=list(needs.values())))
+        return None
+    items = sorted(needs)
+    named = sorted({m.reverses_movement_id for m in movements if m.reverses_movement_id is not None})
+    rows = line.run(_LOCK_ITEMS, items=items)
+    layers = [line.run(_LAYERS, items=items, needs=[needs[item] for item in items])]
     if named:
-        _load(books, session.rows(_SHORTAGES, items=list(needs), named=named))
-        for row in session.rows(_ISSUES, issues=named):
-            books.issues[row.movement_id] = Issue(int(row.quantity), row.value, row.account)
+        layers.append(line.run(_SHORTAGES, items=items, named=named))
+    return Asked(items, rows, layers, line.run(_ISSUES, issues=named) if named else None)
+
+
+def open_books(asked: Asked | None, method: CostMethod) -> OpenBooks:
+    """The books that were asked for. Raises MissingRows when an item has none yet."""
+    if asked is None:
+        return OpenBooks()
+    books = _books_of(asked.rows.fetchall(), asked.items, method)
+    for layers in asked.layers:
+        for item_id, *layer in layers.fetchall():
+            books.by_item[item_id].load(Layer(*layer))
+    for movement_id, _, quantity, account, value in asked.issues.fetchall() if asked.issues is not None else ():
+        books.issues[movement_id] = Issue(int(quantity), value, account)
     return books
-
-
-def _load(books: OpenBooks, rows: Sequence[Row]) -> None:
-    for row in rows:
-        books.by_item[row.item_id].load(Layer(*row[1:]))
 
 
 def insert_items(session: Session, items: Sequence[int]) -> None:
@@ -136,13 +155,16 @@ def insert_items(session: Session, items: Sequence[int]) -> None:
 
 def lock_items(session: Session, items: Sequence[int], method: CostMethod) -> OpenBooks:
     """The items' cost rows locked in order, without layers. Raises MissingRows when an item has none yet."""
-    rows = session.rows(_LOCK_ITEMS, items=list(items))
+    return _books_of(session.rows(_LOCK_ITEMS, items=list(items)), items, method)
+
+
+def _books_of(rows: Sequence[Row], items: Sequence[int], method: CostMethod) -> OpenBooks:
     if len(rows) < len(items):
         raise MissingRows
     books = OpenBooks()
-    for row in rows:
-        sums = (row.quantity, row.value, row.last_quantity, row.last_value)
-        books.by_item[row.item_id] = Books(row.item_id, method, *sums, issues=books.issues)
+    for item_id, quantity, value, last_quantity, last_value in rows:
+        sums = (quantity, value, last_quantity, last_value)
+        books.by_item[item_id] = Books(item_id, method, *sums, issues=books.issues)
     return books
 
 
@@ -185,7 +207,7 @@ def _book_in(books: OpenBooks, movement_id: int, movement: Movement) -> None:
         item.receive(movement_id, quantity, movement.value, OUTSIDE[movement.from_state], at)
 
 
-def write(session: Session | Unanswered, now: datetime, books: OpenBooks, posted_on: Mapping[int, date]) -> None:
+def write(session: Session | Pipeline, now: datetime, books: OpenBooks, posted_on: Mapping[int, date]) -> None:
     """Write sums, layers and journal of all the books; `posted_on` is the accounting day by posting id."""
     items = list(books.by_item.values())
     if not items:
@@ -204,7 +226,7 @@ def write(session: Session | Unanswered, now: datetime, books: OpenBooks, posted
     _insert_journal(session, now, items, posted_on)
 
 
-def _change_layers(session: Session | Unanswered, layers: Sequence[tuple[int, Layer]]) -> None:
+def _change_layers(session: Session | Pipeline, layers: Sequence[tuple[int, Layer]]) -> None:
     if layers:
         session.run(
             _CHANGE_LAYERS,
@@ -216,7 +238,7 @@ def _change_layers(session: Session | Unanswered, layers: Sequence[tuple[int, La
         )
 
 
-def insert_layers(session: Session | Unanswered, layers: Sequence[tuple[int, Layer]]) -> None:
+def insert_layers(session: Session | Pipeline, layers: Sequence[tuple[int, Layer]]) -> None:
     """New layers by item."""
     if layers:
         session.run(
@@ -234,7 +256,7 @@ def insert_layers(session: Session | Unanswered, layers: Sequence[tuple[int, Lay
 
 
 def _insert_journal(
-    session: Session | Unanswered, now: datetime, items: Sequence[Books], posted_on: Mapping[int, date]
+    session: Session | Pipeline, now: datetime, items: Sequence[Books], posted_on: Mapping[int, date]
 ) -> None:
     entries = [entry for b in items for entry in b.entries]
     lines: defaultdict[int, count[int]] = defaultdict(count)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from app.core.db import ConstraintViolated, Session, Unanswered
+from app.core.db import ConstraintViolated, Pipeline, Session
 from app.core.errors import InvalidInput, NotFound, Unavailable
 from app.ledger import booking, period
 from app.ledger.booking import MissingRows
@@ -58,6 +58,7 @@ from unnest(%(items)s::bigint[], %(places)s::bigint[], %(available)s::bigint[], 
      d(item_id, location_id, available, committed, damaged, quarantined, in_transit)
 where l.merchant_id = %(merchant_id)s and l.item_id = d.item_id and l.location_id = d.location_id
 """
+_TAKE_IDS = "select array_agg(nextval('posting_seq')) from generate_series(1, %(n)s)"
 _KNOWN = """
 select source, source_key, movement_id, item_id, quantity, from_state::text, from_location_id, to_state::text,
        to_location_id
@@ -125,17 +126,19 @@ def _post_new(session: Session, movements: Sequence[Movement], *, forbid_negativ
     if not movements:
         return {}
     merchant, posted_on = period.hold(session, [m.occurred_at for m in movements])
-    books = booking.open_books(session, movements, merchant.cost_method)
-    ids = take_ids(session, len(movements))
-    numbered = list(zip(ids, _name_issues(movements, ids), strict=True))
     deltas = _deltas(movements)
-    with session.unanswered() as later:
-        later.run(_ALONG_THE_KEY, others="off")
-        levels = _change_levels(later, deltas)
-        _insert_movements(later, session.now, numbered, posted_on)
+    with session.pipeline() as line:
+        line.run(_ALONG_THE_KEY, others="off")
+        asked = booking.ask(line, movements)
+        numbers = line.run(_TAKE_IDS, n=len(movements))
+        levels = _change_levels(line, deltas)
+        books = booking.open_books(asked, merchant.cost_method)
+        ids = numbers.fetchone()[0]
+        numbered = list(zip(ids, _name_issues(movements, ids), strict=True))
+        _insert_movements(line, session.now, numbered, posted_on)
         booking.book(books, numbered)
-        booking.write(later, session.now, books, dict(zip(ids, posted_on, strict=True)))
-        later.run(_ALONG_THE_KEY, others="on")
+        booking.write(line, session.now, books, dict(zip(ids, posted_on, strict=True)))
+        line.run(_ALONG_THE_KEY, others="on")
     if levels.rowcount < len(deltas):
         raise MissingRows
     if forbid_negative:
@@ -145,7 +148,7 @@ def _post_new(session: Session, movements: Sequence[Movement], *, forbid_negativ
 
 def take_ids(session: Session, number: int) -> list[int]:
     """Posting ids, taken while the items are locked: for one item their order is the order of booking (`rebuild`)."""
-    ids: list[int] = session.value("select array_agg(nextval('posting_seq')) from generate_series(1, %(n)s)", n=number)
+    ids: list[int] = session.value(_TAKE_IDS, n=number)
     return ids
 
 
@@ -158,10 +161,10 @@ def _name_issues(movements: Sequence[Movement], ids: Sequence[int]) -> list[Move
 
 
 def _insert_movements(
-    later: Unanswered, now: datetime, numbered: Sequence[tuple[int, Movement]], posted_on: Sequence[date]
+    line: Pipeline, now: datetime, numbered: Sequence[tuple[int, Movement]], posted_on: Sequence[date]
 ) -> None:
     rows = [m for _, m in numbered]
-    later.run(
+    line.run(
         _INSERT_MOVEMENTS,
         now=now,
         ids=[movement_id for movement_id, _ in numbered],
@@ -201,10 +204,10 @@ def _insert_rows(session: Session, movements: Sequence[Movement]) -> None:
         raise _typed(error) from error
 
 
-def _change_levels(later: Unanswered, deltas: _Deltas) -> Any:
+def _change_levels(line: Pipeline, deltas: _Deltas) -> Any:
     changes = dict(zip(OWNED, map(list, zip(*deltas.values(), strict=True)), strict=True))
     keys = {"items": [item for item, _ in deltas], "places": [place for _, place in deltas]}
-    return later.run(_ADD_TO_LEVELS, **keys, **changes)
+    return line.run(_ADD_TO_LEVELS, **keys, **changes)
 
 
 def _refuse_negative(session: Session, lowered: Sequence[tuple[int, int]], deltas: _Deltas) -> None:
