@@ -1,7 +1,8 @@
 """How fast the ledger posts, beside the least SQL that could do it (bench/limit) on the same server in the same run.
 
-An order has two lines; placing and shipping it are four movements, two of them with cost and journal. The machine is
-noisy, so both sides take turns and the ratio is the median of the rounds' ratios.
+An order has two lines; placing and shipping it are four movements, two of them with cost and journal, and what is
+posted of each line is kept with its order. The machine is noisy, so both sides take turns and the ratio is the median
+of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from app.catalog.locations import create_location
 from app.core.db import Database, Session, connect
 from app.core.embedded import APP_ROLE, DATABASE, OWNER_ROLE, Embedded
 from app.core.migrate import migrate
+from app.inbox.difference import Counts
+from app.inbox.orders import Held, Positions, read_positions, write_positions
 from app.ledger.models import BATCH_MAX, Movement, State
 from app.ledger.post import post
 
@@ -64,7 +67,7 @@ QUICK = Size(rounds=3, batches=4, orders_alone=100, ledgers=(0, 10_000))
 
 @dataclass
 class Trade:
-    """A merchant with stock and layers, and orders without end. To post more than movements, add to `place`."""
+    """A merchant with stock and layers, and orders without end."""
 
     database: Database
     merchant_id: int
@@ -103,8 +106,31 @@ class Trade:
     def trade(self, number: int) -> None:
         """Orders are placed in one posting and shipped in the next, as channels tell of it."""
         orders = self.orders(number)
-        self.post(self.placed(orders))
-        self.post(self.shipped(orders))
+        self.place(orders)
+        self.ship(orders)
+
+    def place(self, orders: dict[int, Order]) -> None:
+        """New orders, with the vectors that PROCESS keeps of them."""
+        with self.database.begin(self.merchant_id, NOW) as session:
+            post(session, self.placed(orders))
+            write_positions(session, self.positions(orders, Counts(committed=1)))
+        self.posted += 2 * len(orders)
+
+    def ship(self, orders: dict[int, Order]) -> None:
+        """Known orders: their vectors are read, and moved on."""
+        with self.database.begin(self.merchant_id, NOW) as session:
+            read_positions(session, list(orders))
+            post(session, self.shipped(orders))
+            write_positions(session, self.positions(orders, Counts(shipped=1)))
+        self.posted += 2 * len(orders)
+
+    def positions(self, orders: dict[int, Order], counts: Counts) -> Positions:
+        """What is posted for each line."""
+        here = self.location_id
+        return {
+            (order, f"{line}"): {(item, here): Held(counts)}
+            for order, lines in orders.items() for line, item in enumerate(lines)
+        }  # fmt: skip
 
     def placed(self, orders: dict[int, Order]) -> list[Movement]:
         """available → committed, each line."""
@@ -179,7 +205,8 @@ def _one_at_a_time(trade: Trade, orders: int) -> float:
 
     start = perf_counter()
     for number, lines in trade.orders(orders).items():
-        trade.post([*trade.placed({number: lines}), *trade.shipped({number: lines})])
+        trade.place({number: lines})
+        trade.ship({number: lines})
     return orders / (perf_counter() - start)
 
 
@@ -192,8 +219,8 @@ def _hot_units_lost(database: Database) -> int:
         barrier.wait()
         for _ in range(HOT_ORDERS // CLIENTS):
             order = {next(trade.numbers): list(trade.items)}
-            trade.post(trade.placed(order))
-            trade.post(trade.shipped(order))
+            trade.place(order)
+            trade.ship(order)
 
     with ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(client, range(CLIENTS)))
