@@ -128,6 +128,8 @@ class Demo:
         tell_at, save_at = started + TELL_EVERY_S, started + SAVE_EVERY_S
         while not self.stopping.wait(0.1):
             now = monotonic_s()
+            if not seller.is_selling:
+                raise Unavailable("seller_broke_off", "the pretend shops' buyers stopped: nothing was compared")
             if self.for_s is not None and now - started >= self.for_s:
                 return
             if self.for_s is None and now >= save_at:

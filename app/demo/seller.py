@@ -76,6 +76,11 @@ class Seller:
         """Begin to sell."""
         self._thread.start()
 
+    @property
+    def is_selling(self) -> bool:
+        """Whether the thread is alive: a run whose buyers broke off proves nothing."""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """Sell no more; returns when the last act is over."""
         self.stopping.set()
