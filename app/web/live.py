@@ -1,11 +1,13 @@
 """Live pages: one small stream per open page tells the browser that something has changed; the page then loads itself.
 
-One thread per process looks once a second, for all streams together, and only while somebody watches. Streams are
-bounded per process and merchant, have a heartbeat, and end by themselves: the browser opens the next one.
+One thread per process looks once a second, for all streams together, and only while somebody watches; should it crash,
+the next heartbeat of any stream starts it again. Streams are bounded per process and merchant, have a heartbeat, and
+end by themselves: the browser opens the next one.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -55,9 +57,7 @@ class Live:
             if self._watching.total() >= STREAMS_MAX or self._watching[merchant_id] >= STREAMS_PER_MERCHANT_MAX:
                 raise Unavailable("too_many_streams", "too many live pages are open", retry_after_s=RETRY_FULL_S)
             self._watching[merchant_id] += 1
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._look, name="live", daemon=True)
-                self._thread.start()
+            self._ensure_thread()
 
     def leave(self, merchant_id: int) -> None:
         """Count a stream out."""
@@ -89,6 +89,7 @@ class Live:
         yield f"retry: {RETRY_MS}\n\n"
         while (left := ends_at - monotonic_s()) > 0:
             with self._changed:
+                self._ensure_thread()
                 news = partial(self._is_news, merchant_id, seen)
                 self._changed.wait_for(news, timeout=min(self._heartbeat_s, left))
                 stamp = self._stamps.get(merchant_id, seen)
@@ -103,7 +104,22 @@ class Live:
     def _is_news(self, merchant_id: int, seen: str) -> bool:
         return self._stopping or self._stamps.get(merchant_id, seen) != seen
 
+    def _ensure_thread(self) -> None:
+        """Hold `_changed`."""
+        if not self._stopping and self._watching and (self._thread is None or not self._thread.is_alive()):
+            self._thread = threading.Thread(target=self._look, name="live", daemon=True)
+            self._thread.start()
+
     def _look(self) -> None:
+        """Until nobody watches. What nobody expected ends the thread and is logged here: a page that learns of nothing
+        for a heartbeat is no reason to hide it."""
+        try:
+            self._look_on()
+        finally:
+            if sys.exc_info()[0] is not None:
+                log.error("live_look_crashed", reason="internal_error", exc_info=True)
+
+    def _look_on(self) -> None:
         while True:
             with self._changed:
                 if self._stopping or not self._watching:

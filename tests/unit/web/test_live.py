@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.core.errors import Unavailable
 from app.insight.stamp import read_stamp
@@ -142,6 +143,115 @@ def test_while_the_database_is_down_streams_go_on_and_tell_what_changed_when_it_
     assert stamp(street.world) in next_event(watch.stream(street.world.merchant_id, "old"))
     assert flaky.looks >= 3
     watch.stop()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_look_that_crashes_is_logged_and_the_open_streams_start_it_again(street: Street) -> None:
+    class Broken:
+        looks = 0
+
+        def begin(self, *arguments: object, **options: object) -> object:
+            self.looks += 1
+            if self.looks == 1:
+                raise ZeroDivisionError
+            return street.world.database.begin(*arguments, **options)  # type: ignore[arg-type]
+
+    broken = Broken()
+    watch = Live(replace(street.runtime, database=broken), look_every_s=0.01, heartbeat_s=0.05)  # type: ignore[arg-type]
+    with capture_logs() as logged:
+        watch.take_seat(street.world.merchant_id)
+        first = watch._thread
+        assert first is not None
+        first.join(10)
+        assert stamp(street.world) in next_event(watch.stream(street.world.merchant_id, "old"))
+    assert [line["event"] for line in logged] == ["live_look_crashed"]
+    assert watch._thread is not first
+    watch.stop()
+
+
+def test_a_stream_that_is_stopped_starts_nothing_again(street: Street, watch: Live) -> None:
+    watch.take_seat(street.world.merchant_id)
+    stream = watch.stream(street.world.merchant_id, stamp(street.world))
+    assert next(stream).startswith("retry:")
+    watch.stop()
+    assert list(stream) == []
+    assert watch._thread is None
+
+
+def test_after_a_restart_of_the_server_a_stream_tells_what_changed_meanwhile_and_nothing_twice(
+    street: Street, watch: Live
+) -> None:
+    world = street.world
+    world.move("mug", 1, OPENING, "1")
+    watch.take_seat(world.merchant_id)
+    seen = next_event(watch.stream(world.merchant_id, "old")).partition("\n")[0].removeprefix("id: ")
+    watch.stop()
+    for changes in (False, True):
+        if changes:
+            world.move("mug", 1, OPENING, "1")
+        restarted = Live(street.runtime, look_every_s=0.01, heartbeat_s=0.2)
+        restarted.take_seat(world.merchant_id)
+        pieces = restarted.stream(world.merchant_id, seen)
+        assert next(pieces).startswith("retry:")
+        assert ("event: changed" in next(pieces)) is changes
+        restarted.stop()
+
+
+def test_one_merchants_stream_never_tells_of_anothers_change(street: Street, watch: Live, other: World) -> None:
+    seen = {world.merchant_id: stamp(world) for world in (street.world, other)}
+    for merchant_id in seen:
+        watch.take_seat(merchant_id)
+    streams = {merchant_id: watch.stream(merchant_id, seen[merchant_id]) for merchant_id in seen}
+    for stream in streams.values():
+        next(stream)
+    other.move("theirs", 1, OPENING, "1")
+    assert stamp(other) in next_event(streams[other.merchant_id])
+    assert next(streams[street.world.merchant_id]) == ": still here\n\n"
+    assert stamp(other) != seen[other.merchant_id]
+
+
+def test_who_leaves_ends_nobody_elses_stream(street: Street, watch: Live) -> None:
+    world = street.world
+    for _ in range(2):
+        watch.take_seat(world.merchant_id)
+    stays = watch.stream(world.merchant_id, stamp(world))
+    next(stays)
+    watch.leave(world.merchant_id)
+    world.move("mug", 1, OPENING, "1")
+    assert stamp(world) in next_event(stays)
+    assert watch.streams == 1
+
+
+def events(address: str, path: str, last: str = "") -> tuple[str, str]:
+    """The first event's id and data over real HTTP."""
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=10)
+    connection.request("GET", path, headers={"Last-Event-ID": last} if last else {})
+    answer = connection.getresponse()
+    lines = []
+    while not lines or not lines[-1].startswith("data:"):
+        lines.append(answer.readline().decode().strip())
+    answer.close()
+    connection.close()
+    told = dict(line.split(": ", 1) for line in lines if ": " in line)
+    return told["id"], told["data"]
+
+
+def test_over_http_a_browser_that_comes_back_after_a_restart_says_what_it_saw_last(street: Street) -> None:
+    world = street.world
+    path = f"/live?merchant={world.merchant_id}&seen=old"
+    with serving(Site.of(street).app) as address:
+        first, _ = events(address, path)
+    assert first == stamp(world)
+    world.move("mug", 1, OPENING, "1")
+    with serving(Site.of(street).app) as address:
+        again, data = events(address, path, last=first)
+    assert again == data == stamp(world) != first
+
+
+def test_over_http_each_merchants_page_hears_of_its_own_changes_only(street: Street, other: World) -> None:
+    with serving(Site.of(street).app) as address:
+        told = [events(address, f"/live?merchant={w.merchant_id}&seen=old")[0] for w in (street.world, other)]
+        assert told == [stamp(street.world), stamp(other)]
 
 
 def test_a_closed_stream_gives_its_seat_back_over_real_http(site: Site) -> None:
