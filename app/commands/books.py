@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
     )
     why.add_argument("sku")
     why.add_argument("--channel", help="only this channel, by name")
-    why.add_argument("--json", action="store_true")
+    why.add_argument("--json", action="store_true", help="the whole tree as one JSON object")
 
 
 def run_verify(arguments: argparse.Namespace, settings: Settings) -> int:

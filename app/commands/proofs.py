@@ -33,7 +33,7 @@ def _add_demo(commands: Any) -> None:
 def _add_bench(commands: Any) -> None:
     parser = add_command(commands, "bench", run_bench, "measure against a limit measured in the same run")
     parser.add_argument("what", choices=("ledger", "ingest", "sync"))
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="the figures as one JSON object")
     parser.add_argument("--woo", choices=("instant", "cron"), default="instant", help="sync: how WooCommerce delivers")
     parser.add_argument("--quick", action="store_true", help="fewer rounds: a look, not a figure")
 
