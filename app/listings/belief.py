@@ -127,9 +127,11 @@ def end_wait(session: Session, owners: Sequence[int]) -> None:
 
 
 def look_at(session: Session, channel_id: int, stock_keys: Sequence[str]) -> None:
-    """Have the numbers of these stock keys looked at, at every location."""
-    if stock_keys:
-        session.run(_LOOK, channel=channel_id, now=session.now, keys=list(stock_keys))
+    """Have the numbers of these stock keys looked at, at every location. A part of a key will do: WooCommerce rings
+    with a variation's bare id (`14`, of the key `13/14`) or with the parent's."""
+    keys = [key for key in stock_keys if key]  # nothing is a part of `gid://…`
+    if keys:
+        session.run(_LOOK, channel=channel_id, now=session.now, keys=keys)
 
 
 _END_WAIT = """
@@ -167,8 +169,8 @@ from k where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id
 _LOOK = """
 with k as materialized (
     select o.owner_id from stock_owner o
-    where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and o.state = 'managed' and o.stock_key =
-        any(%(keys)s)
+    where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and o.state = 'managed'
+      and (o.stock_key = any(%(keys)s) or string_to_array(o.stock_key, '/') && %(keys)s::text[])
     order by o.owner_id for update
 )
 update stock_owner o set look_since = coalesce(o.look_since, %(now)s), hinted = null
