@@ -251,7 +251,8 @@ class Mall:
     def _make_polls_due(self) -> None:
         with self.runtime.begin(self.merchant_id, self.now) as session:
             session.run(
-                "update channel_poll set due_at = %(now)s where merchant_id = %(merchant_id)s and kind <> 'push'",
+                """update channel_poll set due_at = %(now)s
+                   where merchant_id = %(merchant_id)s and kind in ('orders', 'sweep', 'stock')""",
                 now=self.now,
             )
 

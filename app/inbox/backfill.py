@@ -17,7 +17,6 @@ from app.inbox.documents import Source, open_source, take
 from app.inbox.polls import Claim, Overtaken, claim_poll, end_poll, fail_poll, hold_poll
 from app.listings.cases import open_cases
 from app.listings.catalogue import import_entries
-from app.listings.channels import ask_for_orders
 from app.listings.importing import Import, list_imports
 from connectors.base import Window
 from connectors.errors import AccessDenied, ChannelError, OutcomeUnknown, Transient
@@ -47,6 +46,11 @@ delete from channel_poll where merchant_id = %(merchant_id)s and channel_id = %(
   and not exists (select from channel_import i where i.merchant_id = %(merchant_id)s and i.channel_id = %(channel)s
                   and i.completed_at is null)
 """
+# From now on a reading is complete again.
+_READ_ON = """
+update channel_poll set due_at = least(due_at, %(now)s)
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'orders'
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class _Work:
                 state=state, **{**kept, **changed},
             )  # fmt: skip
             if state == "done" and job.what is ExportOf.ORDERS:
-                ask_for_orders(session, job.channel_id, session.now)  # from now on a reading is complete again
+                session.run(_READ_ON, channel=job.channel_id, now=session.now)
 
     def got(self, session: Session, count: int, *, offset: int | None = None, since: datetime | None = None) -> None:
         """Note what was stored, in the transaction that stores it where that can be. Raises Overtaken."""
