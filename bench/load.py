@@ -13,6 +13,7 @@ import struct
 import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -51,26 +52,24 @@ class Load:
 
     def run(self, port: int, connections: int) -> tuple[float, float]:
         """When it began and when the last answer came, by the machine's monotonic clock."""
-        sockets = {}
-        poll = select.epoll()
-        for _ in range(connections):
-            one = socket.create_connection((HOST, port))
-            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sockets[one.fileno()] = one
-            poll.register(one.fileno(), select.EPOLLIN)
-        started = perf_counter()
-        for one in sockets.values():
-            self._send(one)
-        while self.sent_at:
-            events = poll.poll(SILENCE_S)
-            if not events:
-                raise TimeoutError(f"{len(self.sent_at)} requests without an answer")
-            for number, _ in events:
-                self._hear(sockets[number])
-        ended = perf_counter()
-        for one in sockets.values():
-            one.close()
-        return started, ended
+        sockets: dict[int, socket.socket] = {}
+        with ExitStack() as open_ones:
+            poll = open_ones.enter_context(select.epoll())
+            for _ in range(connections):
+                one = open_ones.enter_context(socket.create_connection((HOST, port)))
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sockets[one.fileno()] = one
+                poll.register(one.fileno(), select.EPOLLIN)
+            started = perf_counter()
+            for one in sockets.values():
+                self._send(one)
+            while self.sent_at:
+                events = poll.poll(SILENCE_S)
+                if not events:
+                    raise TimeoutError(f"{len(self.sent_at)} requests without an answer")
+                for number, _ in events:
+                    self._hear(sockets[number])
+            return started, perf_counter()
 
     def _send(self, one: socket.socket) -> None:
         if self.waiting:

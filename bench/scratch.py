@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,17 +93,16 @@ def scratch(**sync: int) -> Iterator[Scratch]:
         folder.chmod(0o755)  # as root, the server runs as another user
         environment = _environment(folder, sync)
         settings = load_settings(config=None, data_dir=None, environ=environment)
-        prepare(settings)
-        runtime = build(settings, name="bench")
-        made = Scratch(folder, settings, runtime, environment)
-        try:
+        embedded = embedded_of(settings)
+        assert embedded is not None
+        with ExitStack() as ending:
+            ending.callback(embedded.stop)
+            prepare(settings)
+            runtime = build(settings, name="bench")
+            ending.callback(runtime.database.close)
+            made = Scratch(folder, settings, runtime, environment)
+            ending.callback(made.stop)
             yield made
-        finally:
-            made.stop()
-            runtime.database.close()
-            embedded = embedded_of(settings)
-            assert embedded is not None
-            embedded.stop()
 
 
 def _environment(folder: Path, sync: Mapping[str, int]) -> dict[str, str]:
