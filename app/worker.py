@@ -16,6 +16,7 @@ from functools import partial
 import psycopg
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from app.accounts.merchants import list_merchants
 from app.core.clock import monotonic_s
 from app.core.db import psycopg_url
 from app.core.embedded import Embedded
@@ -26,6 +27,7 @@ from app.inbox.backfill import run_import
 from app.inbox.known import check_known
 from app.inbox.process import process
 from app.inbox.read import answer_rings, poll_orders
+from app.publishing.demand import refresh_buffers
 from app.publishing.look import look
 from app.publishing.push import push
 from app.reconcile.audit import audit
@@ -233,7 +235,7 @@ def free_abandoned(runtime: Runtime) -> int:
 
 
 def housekeeping(runtime: Runtime) -> bool:
-    """Partitions ahead, old ones dropped; by one worker at a time. True when this one did it."""
+    """Partitions ahead, old ones dropped, buffers worked out; by one worker at a time. True when this one did it."""
     now = runtime.clock()
     with runtime.database.across(now) as session:
         if not session.value("select pg_try_advisory_xact_lock(%(key)s)", key=_LEADER):
@@ -245,4 +247,6 @@ def housekeeping(runtime: Runtime) -> bool:
             keep=inbox.keep_days,
             unreadable=inbox.unreadable_keep_days,
         )
+    for merchant in list_merchants(runtime.database, now):
+        refresh_buffers(runtime, merchant.merchant_id)
     return True

@@ -7,6 +7,7 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from app.accounts.merchants import get_merchant
@@ -19,6 +20,7 @@ from app.insight.listings import ListingView, Number, Wanted, get_view, list_lis
 from app.listings.catalogue import map_listing, unmap_listing
 from app.listings.lookup import Listing, find_one, get_channel_id, get_item_or_nearest, get_listing
 from app.listings.rules import Change, Owner, owners_of, set_rule
+from app.publishing.demand import refresh_buffers
 
 PAGE_ROWS = 500
 NOTHING = "-"
@@ -39,6 +41,10 @@ def add(commands: Any) -> None:
     rule = _add_one(listing, "rule", run_rule, "show or change how much of the stock a listing shows")
     rule.add_argument("--buffer", type=int, metavar="N", help="units held back")
     rule.add_argument("--buffer-percent", type=int, metavar="P", help="percent held back, rounded up to units")
+    rule.add_argument(
+        "--oversell", type=_chance_or_none, metavar="P",
+        help="while stock is low, hold back what keeps the chance of overselling at P (0.001); none: --buffer counts",
+    )  # fmt: skip
     rule.add_argument("--min", type=int, metavar="N", help="never show less")
     rule.add_argument("--max", type=_whole_or_none, metavar="N", help="never show more; none: no such bound")
     rule.add_argument("--locations", metavar="A,B", help="only these of the locations that feed it; all: all of them")
@@ -60,6 +66,13 @@ def _whole_or_none(text: str) -> int | str:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError("a whole number, or none") from None
+
+
+def _chance_or_none(text: str) -> Decimal | str:
+    try:
+        return text if text == "none" else Decimal(text)
+    except InvalidOperation:
+        raise argparse.ArgumentTypeError("a chance like 0.001, or none") from None
 
 
 def run_list(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -121,7 +134,7 @@ def run_rule(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _change(arguments: argparse.Namespace, settings: Settings, act: Callable[[Session, Listing], None]) -> int:
-    """Find the listing, act on it in one transaction, wake the workers, and show it."""
+    """Find the listing, act on it in one transaction, work out its buffer, wake the workers, and show it."""
 
     def change(runtime: Runtime) -> int:
         now = runtime.clock()
@@ -130,6 +143,8 @@ def _change(arguments: argparse.Namespace, settings: Settings, act: Callable[[Se
             channel_id = get_channel_id(session, arguments.channel)
             listing = find_one(session, channel_id, arguments.listing, by=arguments.by)
             act(session, listing)
+        refresh_buffers(runtime, merchant.merchant_id)
+        with runtime.begin(merchant.merchant_id, now) as session:
             view = get_view(session, get_listing(session, listing.listing_id))
         runtime.ring()
         print("\t".join(_HEAD))
@@ -157,6 +172,8 @@ def _asked(arguments: argparse.Namespace, owners: Sequence[Owner]) -> Change:
         change["buffer"] = arguments.buffer
     if arguments.buffer_percent is not None:
         change["buffer_percent"] = arguments.buffer_percent
+    if arguments.oversell is not None:
+        change["oversell_target"] = None if arguments.oversell == "none" else arguments.oversell
     if arguments.min is not None:
         change["shown_min"] = arguments.min
     if arguments.max is not None:
@@ -197,6 +214,8 @@ def rule_text(owner: Owner) -> str:
     """A rule in words; `everything` where nothing is held back or bounded."""
     parts = [f"buffer {owner.buffer}"] if owner.buffer else []
     parts += [f"buffer {owner.buffer_percent}%"] if owner.buffer_percent else []
+    if owner.oversell_target is not None:
+        parts = [f"oversell {owner.oversell_target.normalize():f}"]
     parts += [f"min {owner.shown_min}"] if owner.shown_min else []
     parts += [f"max {owner.shown_max}"] if owner.shown_max is not None else []
     parts += [f"from {', '.join(owner.location_names)}"] if owner.location_names is not None else []
@@ -216,6 +235,8 @@ def _number_json(number: Number) -> dict[str, Any]:
     owner = number.owner
     return {
         "location_key": owner.location_key, "state": owner.state, "shown": owner.believed, "target": number.target,
-        "buffer": owner.buffer, "buffer_percent": owner.buffer_percent, "min": owner.shown_min, "max": owner.shown_max,
+        "buffer": owner.buffer, "buffer_percent": owner.buffer_percent,
+        "oversell": None if owner.oversell_target is None else float(owner.oversell_target),
+        "min": owner.shown_min, "max": owner.shown_max,
         "locations": list(owner.location_names or owner.feeding.values()),
     }  # fmt: skip

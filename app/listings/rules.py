@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TypedDict
 
 from app.core.db import Row, Session
@@ -16,16 +17,19 @@ from app.listings.lookup import Listing
 from connectors.base import QUANTITY_MAX
 
 PERCENT_MAX = 100
+OVERSELL_MIN, OVERSELL_MAX = Decimal("0.00001"), Decimal("0.5")
 _COLUMNS = """o.owner_id, o.channel_id, o.stock_key, o.location_key, o.item_id, o.state, o.buffer, o.buffer_percent,
-o.shown_min, o.shown_max, o.location_ids, o.believed"""
+o.oversell_target, o.shown_min, o.shown_max, o.location_ids, o.believed"""
 
 
 class Change(TypedDict, total=False):
     """What of a rule is to be another; what is not named stays. Units, percent (0 to 100); `shown_max` None: no upper
-    bound; `locations`: names of ours, None: all that feed the number."""
+    bound; `locations`: names of ours, None: all that feed the number. `oversell_target`: the chance that may be taken
+    of selling what others have sold already, from which the buffer then follows; None: the two buffers apply."""
 
     buffer: int
     buffer_percent: int
+    oversell_target: Decimal | None
     shown_min: int
     shown_max: int | None
     locations: Sequence[str] | None
@@ -44,6 +48,7 @@ class Owner:
     state: str
     buffer: int
     buffer_percent: int
+    oversell_target: Decimal | None
     shown_min: int
     shown_max: int | None
     location_ids: Sequence[int] | None
@@ -115,7 +120,7 @@ def owners_of(session: Session, listing: Listing) -> Sequence[Owner]:
 
 def set_rule(session: Session, owners: Sequence[Owner], change: Change) -> None:
     """Change the rule of these numbers, all or none; each is due from now on. Raises InvalidInput with every fault by
-    field: `buffer`, `buffer_percent`, `shown_min`, `shown_max`, `locations`."""
+    field: `buffer`, `buffer_percent`, `oversell_target`, `shown_min`, `shown_max`, `locations`."""
     session.rows(
         """select from stock_owner where merchant_id = %(merchant_id)s and owner_id = any(%(ids)s)
            order by owner_id for update""",
@@ -127,12 +132,14 @@ def set_rule(session: Session, owners: Sequence[Owner], change: Change) -> None:
     for owner in owners:
         session.run(
             """update stock_owner
-               set buffer = %(buffer)s, buffer_percent = %(buffer_percent)s, shown_min = %(shown_min)s,
-                   shown_max = %(shown_max)s, location_ids = %(locations)s::bigint[]
+               set buffer = %(buffer)s, buffer_percent = %(buffer_percent)s,
+                   oversell_target = %(oversell_target)s, shown_min = %(shown_min)s, shown_max = %(shown_max)s,
+                   location_ids = %(locations)s::bigint[]
                where merchant_id = %(merchant_id)s and owner_id = %(id)s""",
             id=owner.owner_id,
             buffer=change.get("buffer", owner.buffer),
             buffer_percent=change.get("buffer_percent", owner.buffer_percent),
+            oversell_target=change.get("oversell_target", owner.oversell_target),
             shown_min=change.get("shown_min", owner.shown_min),
             shown_max=change.get("shown_max", owner.shown_max),
             locations=_location_ids(owner, change),
@@ -150,6 +157,9 @@ def _faults(owner: Owner, change: Change) -> Iterator[Fault]:
         value = change.get(field, 0)
         if not (isinstance(value, int) and 0 <= value <= most):
             yield Fault("out_of_bounds", f"a whole number from 0 to {most}", field)
+    chance = change.get("oversell_target")
+    if chance is not None and not OVERSELL_MIN <= chance <= OVERSELL_MAX:
+        yield Fault("out_of_bounds", f"a chance from {OVERSELL_MIN:f} to {OVERSELL_MAX}, or none", "oversell_target")
     lowest, highest = change.get("shown_min", owner.shown_min), change.get("shown_max", owner.shown_max)
     if highest is not None and not 0 <= highest <= QUANTITY_MAX:
         yield Fault("out_of_bounds", f"a whole number from 0 to {QUANTITY_MAX}, or none", "shown_max")

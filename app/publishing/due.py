@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.core.db import Row, Session
+from app.publishing.held import read_held
 from app.publishing.plan import Plan, Rule, plan
 from connectors.base import StockKey
 
@@ -29,7 +30,7 @@ _READY = """
 """
 _DUE = f"""
 select o.owner_id, o.stock_key, o.location_key, o.item_id, o.believed, o.buffer, o.buffer_percent, o.shown_min,
-    o.shown_max, o.conflicts,
+    o.shown_max, o.oversell_target, o.conflicts,
        o.observed_revision is not null as contradicted, o.state, d.due_ids, d.since
 from (select owner_id, array_agg(due_id) as due_ids, min(marked_at) as since, min(due_id) as first
       from (select owner_id, due_id, marked_at from due_listing
@@ -94,11 +95,15 @@ def list_due(
 
 
 def read_plans(session: Session, owners: Sequence[Row]) -> dict[int, Plan]:
-    """The plan of each owner row (owner_id, buffer, buffer_percent, shown_min, shown_max) from the levels as they are
-    now."""
-    available = read_available_by_owner(session, [row.owner_id for row in owners])
+    """The plan of each owner row (owner_id, buffer, buffer_percent, shown_min, shown_max, oversell_target) from the
+    levels as they are now."""
+    ids = [row.owner_id for row in owners]
+    available, held = read_available_by_owner(session, ids), read_held(session, owners)
     return {
-        row.owner_id: plan(available[row.owner_id], Rule(row.buffer, row.buffer_percent, row.shown_min, row.shown_max))
+        row.owner_id: plan(
+            available[row.owner_id],
+            Rule(row.buffer, row.buffer_percent, row.shown_min, row.shown_max, held.get(row.owner_id)),
+        )
         for row in owners
         if row.owner_id in available  # a place that is not mapped shows nothing of ours, which is not the number 0
     }

@@ -3,6 +3,10 @@
 single-number channel   the sum over its locations of available, or of the kit's available
 channel with locations  available, or the kit's available, at that location
 then less the buffer, clamped to [min, max], never below 0
+
+The buffer is a number and a percentage, or follows from a chance of overselling (`buffer.py`); the latter is applied
+only while stock is low, that is below `HeldBack.low_below`: with more, what is shown after holding back could not be
+sold by this channel before its number follows what the others sold.
 """
 
 from __future__ import annotations
@@ -10,15 +14,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from app.publishing.buffer import HeldBack
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How a listing shows stock: units and a percentage held back, bounds. `shown_max` None: no upper bound."""
+    """How a listing shows stock: units and a percentage held back, bounds. `shown_max` None: no upper bound.
+    `by_chance`: held back instead of those two, while stock is low."""
 
     buffer: int = 0
     buffer_percent: int = 0
     shown_min: int = 0
     shown_max: int | None = None
+    by_chance: HeldBack | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +42,10 @@ def plan(available: Mapping[int, int], rule: Rule) -> Plan:
     total = sum(available.values())
     reasons = [("available", total)]
     number = total
-    held_back = rule.buffer + (max(total, 0) * rule.buffer_percent + 99) // 100
+    reason, held_back = _held_back(total, rule)
     if held_back:
         number -= held_back
-        reasons.append(("buffer", number))
+        reasons.append((reason, number))
     lowest = max(rule.shown_min, 0)
     if number < lowest:
         number = lowest
@@ -46,3 +54,10 @@ def plan(available: Mapping[int, int], rule: Rule) -> Plan:
         number = rule.shown_max
         reasons.append(("at most", number))
     return Plan(number, tuple(reasons))
+
+
+def _held_back(total: int, rule: Rule) -> tuple[str, int]:
+    """(reason, units)."""
+    if rule.by_chance is None:
+        return "buffer", rule.buffer + (max(total, 0) * rule.buffer_percent + 99) // 100
+    return "chance", rule.by_chance.units if total < rule.by_chance.low_below else 0

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.catalog.items import get_item
 from app.core.db import Row, Session
 from app.core.errors import NotFound
 from app.publishing.due import read_plans
+from app.publishing.held import ByChance, explain_held
 from app.publishing.plan import Plan
 
 OWNERS_MAX = 200  # numbers of one item that are explained in one answer
@@ -181,7 +182,8 @@ class Case:
 @dataclass(frozen=True, slots=True)
 class Why:
     """One number on one channel. `shown`: what we believe customers see, None before it was ever read. `target`: what
-    should be there, None where nothing can be planned; `steps` lead to it: (what, units after it)."""
+    should be there, None where nothing can be planned; `steps` lead to it: (what, units after it). `by_chance`:
+    where the buffer follows from a chance of overselling."""
 
     owner_id: int
     channel_id: int
@@ -200,6 +202,7 @@ class Why:
     waiting: tuple[Waiting, ...]
     cases: tuple[Case, ...]
     due_since: datetime | None
+    by_chance: ByChance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +231,11 @@ def run(session: Session, sku: str, channel: str | None = None) -> Explained:
     plans = read_plans(session, [o for o in owners if o.state == "managed"])
     places = _read_places(session, [o.owner_id for o in owners])
     cases = _read_cases(session, owners)
-    numbers = tuple(_explain(o, plans.get(o.owner_id), places[o.owner_id], cases) for o in owners)
+    chances = explain_held(session, owners)
+    numbers = tuple(
+        replace(_explain(o, plans.get(o.owner_id), places[o.owner_id], cases), by_chance=chances.get(o.owner_id))
+        for o in owners
+    )
     return Explained(item.item_id, item.sku, item.name, item.kind, session.now, numbers)
 
 

@@ -7,6 +7,8 @@ from datetime import datetime
 
 import orjson
 
+from app.publishing.held import ByChance
+from app.publishing.staleness import MEASURED_MIN, Delay
 from app.publishing.why import Explained, Part, Place, Waiting, Why
 
 # What stands between a number and its channel, and what ends it.
@@ -33,6 +35,7 @@ QUIET = frozenset({"write_in_flight", "to_be_looked_at", "never_seen", "channel_
 STEPS = {
     "available": "available in the ledger",
     "buffer": "less the buffer",
+    "chance": "less the buffer for sales not yet known here",
     "at least": "shown at least",
     "at most": "shown at most",
 }
@@ -71,6 +74,8 @@ def _lines(number: Why) -> Iterator[str]:
         yield f"{_INDENT * 2}{STEPS.get(what, what)}: {units}"
         if what == "available":
             yield from _places(number.places)
+    if number.by_chance is not None:
+        yield from (_INDENT * 2 + line for line in _by_chance(number.by_chance))
     yield from (_INDENT + line for line in _belief(number))
     for waiting in number.waiting:
         yield f"{_INDENT}waiting: {sentence(waiting)}{_since(waiting.since)}"
@@ -82,6 +87,28 @@ def sentence(waiting: Waiting) -> str:
     """What a number waits for, in words, with the channel's own word for it."""
     words = WAITING.get(waiting.reason, waiting.reason)
     return f"{words} ({waiting.detail})" if waiting.detail else words
+
+
+def _by_chance(held: ByChance) -> Iterator[str]:
+    applied = f"while fewer than {held.low_below} are available" if held.units else "nothing is needed"
+    yield f"buffer for a chance of overselling of {held.target:.3%}: {held.units}, {applied}"
+    yield (
+        f"{_INDENT}others sell {held.others_per_day:.2f} orders a day, this channel {held.own_per_day:.2f} "
+        f"({held.orders} seen), {held.order_units:.1f} units each on average"
+    )
+    yield (
+        f"{_INDENT}its number is up to {held.staleness_s:.1f} s old: a sale is known after "
+        f"{_delay(held.arrival)}, shown after {_delay(held.push)} more (p99)"
+    )
+    before = ("none", "one", "several")[held.recent]
+    yield f"{_INDENT}orders right before: {before}; {held.bursts:.4f} more are expected elsewhere in that time"
+    if held.cap is not None:
+        yield f"{_INDENT}bulk orders are why: with at most {held.cap.order_max} an order, {held.cap.units} would do"
+
+
+def _delay(delay: Delay) -> str:
+    measured = f"{delay.measured} measured" if delay.measured >= MEASURED_MIN else f"assumed, {delay.measured} measured"
+    return f"{delay.p99_s:.1f} s ({measured})"
 
 
 def _places(places: Sequence[Place]) -> Iterator[str]:
