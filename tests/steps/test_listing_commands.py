@@ -107,6 +107,8 @@ def test_a_rule_is_set_in_parts_shown_and_taken_back(data: Path) -> None:
     both = ("--at", "Main", "--locations", 'Main, "Shop, front"')
     assert lines(data, "rule", "Web", "mug", *both)[0][5] == "from Main, Shop, front"
     assert lines(data, "rule", "Web", "mug")[0][5] == "from Main, Shop, front"
+    assert lines(data, "rule", "Web", "mug", "--oversell", "0.001")[0][5].startswith("oversell 0.001")
+    assert "oversell" not in lines(data, "rule", "Web", "mug", "--oversell", "none")[0][5]
 
 
 @pytest.mark.parametrize(
@@ -120,6 +122,7 @@ def test_a_rule_is_set_in_parts_shown_and_taken_back(data: Path) -> None:
         (["list", "--channel", "nowhere"], "unknown_channel"),
         (["rule", "Web", "mug", "--min", "5", "--max", "4"], "min_above_max: shown_max:"),
         (["rule", "Web", "mug", "--buffer", "-1"], "out_of_bounds: buffer:"),
+        (["rule", "Web", "mug", "--oversell", "0.9"], "out_of_bounds: oversell_target:"),
         (["rule", "Web", "mug", "--locations", "nowhere"], "is fed by Main, Shop, front"),
         (["rule", "Web", "mug", "--at", "nowhere", "--buffer", "1"], "unknown_location"),
     ],
