@@ -76,9 +76,10 @@ def test_one_write_is_open_on_a_channel_and_the_same_number_is_not_sent_twice(bu
     busy.deliver()
     process(busy.runtime, busy.world.merchant_id, busy.channel_of(shopify))
     sent: list[int] = []
+    merchant_id, channel_id = busy.world.merchant_id, busy.channel_of(woo)
     together(
-        4, lambda _: sent.append(push(busy.runtime, busy.world.merchant_id, busy.channel_of(woo)).recorded.written)
-    )
+        4, lambda n: sent.append(push(busy.runtime, merchant_id, channel_id, n % 2).recorded.written)
+    )  # both lanes
     busy.settle(5)
     assert sum(sent) == 1
     assert woo.shown()["mug"] == 95
