@@ -167,11 +167,12 @@ class Street:
             self.worker.step()
             self.world.now += timedelta(seconds=0.1)
 
-    def cases(self) -> list[str]:
-        """Kinds of the open cases, sorted."""
+    def cases(self, state: str = "open") -> list[str]:
+        """Kinds of the cases in that state, sorted."""
         with self.world.session() as session:
             rows = session.rows(
-                "select kind from case_file where merchant_id = %(merchant_id)s and state = 'open' order by 1"
+                "select kind from case_file where merchant_id = %(merchant_id)s and state = %(state)s order by 1",
+                state=state,
             )
         return [row.kind for row in rows]
 

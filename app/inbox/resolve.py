@@ -15,8 +15,8 @@ from app.catalog.items import find_items
 from app.core.db import Session
 from app.inbox.difference import NOTHING, Counts, Place
 from app.inbox.orders import Held, Line, LineMemory, Positions, Seen
-from app.inbox.routing import choose_place
 from app.listings.queries import ListingRow, Places, find_kits, find_listings, find_owners, get_places, read_available
+from app.listings.routing import choose_place
 from connectors.base import OrderLine, Units
 
 

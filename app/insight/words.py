@@ -71,6 +71,7 @@ PARKED = {
 PARKED_OTHERWISE = "It can't be read as it is: look at it in the shop; a corrected version is booked by itself."
 CASES = {
     "drift": "Another number than expected",
+    "unmanaged": "A number is not kept any more",
     "write_refused": "The channel refused a number",
     "order_deleted": "An order was deleted",
     "order_trashed": "An order is in the trash",

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from app.core.db import Session
 from connectors.base import StockKey, StockReading
 
+# `passed`: what it went through since it was confirmed. An owner with an open case is looked at when it moves:
+# the order that moved it may be what explains the case.
 _MOVE = """
 with d as materialized (
     select * from unnest(%(ids)s::bigint[], %(deltas)s::bigint[]) d(owner_id, delta)
@@ -20,7 +22,9 @@ with d as materialized (
     where o.merchant_id = %(merchant_id)s order by o.owner_id for update of o
 )
 update stock_owner o
-set believed = o.believed + d.delta, belief_revision = o.belief_revision + 1, believed_at = %(now)s
+set believed = o.believed + d.delta, belief_revision = o.belief_revision + 1, believed_at = %(now)s,
+    passed = (case when cardinality(o.passed) < 32 then o.passed else o.passed[2:] end) || o.believed,
+    look_since = case when o.case_id is null then o.look_since else coalesce(o.look_since, %(now)s) end
 from d join k using (owner_id)
 where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id and o.believed is not null
 """
@@ -36,6 +40,8 @@ with d as materialized (
 )
 update stock_owner o
 set observed = k.quantity, observed_at = %(at)s, hinted = null,
+    confirmed_at = case when k.quantity = o.believed then %(at)s else o.confirmed_at end,
+    passed = case when k.quantity = o.believed then '{}' else o.passed end,
     doubts = case when k.quantity <> o.believed then least(o.doubts + 1, 100) else 0 end,
     look_since = case when k.quantity <> o.believed and o.unclear_attempt_id is null and o.awaiting_since is null
                        and o.doubts = 0 and %(patient)s then %(at)s::timestamptz end,
@@ -103,7 +109,8 @@ def observe(
 
 def ask_to_look(session: Session, channel_id: int, hints: Sequence[StockReading]) -> None:
     """Numbers a delivery spoke of: those that differ from the belief are looked at a little later, unless the orders
-    that explain them come first. A hint may be old, so it never becomes an observation."""
+    that explain them come first. A hint may be old, so it never becomes an observation; one that says a number which
+    our writes and known orders made it pass through since it was confirmed is an older echo and says nothing."""
     if hints:
         session.run(
             _HINTS,
@@ -149,7 +156,7 @@ with k as materialized (
     join unnest(%(keys)s::text[], %(places)s::text[], %(quantities)s::bigint[]) d(stock_key, location_key, quantity)
          using (stock_key, location_key)
     where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and o.state = 'managed'
-      and o.believed is distinct from d.quantity
+      and o.believed is distinct from d.quantity and d.quantity <> all(o.passed)
     order by o.owner_id for update of o
 )
 update stock_owner o

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from app.core.db import Session
+from app.core.errors import Conflict, NotFound
 
 Case = tuple[str, str, str, Mapping[str, Any]]  # kind, subject, detail, evidence
 
@@ -18,6 +21,52 @@ from unnest(%(kinds)s::text[], %(subjects)s::text[], %(details)s::text[], %(evid
     detail, evidence)
 on conflict do nothing
 """
+# The owners' rows are locked before any case, as everywhere.
+_CORRECTED = """
+with k as materialized (
+    select owner_id, case_id from stock_owner
+    where merchant_id = %(merchant_id)s and owner_id = any(%(owners)s) and case_id is not null
+    order by owner_id for update
+), closed as (
+    update case_file c set state = 'corrected', closed_at = %(now)s, evidence = c.evidence || %(by)s::jsonb
+    from k where c.merchant_id = %(merchant_id)s and c.case_id = k.case_id and c.state = 'open'
+      and c.decision = 'ledger' and c.decided_at <= %(since)s
+    returning c.case_id, k.owner_id
+)
+update stock_owner o set case_id = null from closed
+where o.merchant_id = %(merchant_id)s and o.owner_id = closed.owner_id
+"""
+_LIST = """
+select f.case_id, f.kind, c.name as channel, f.subject, f.cause, f.detail, f.difference, f.decision, f.decided_by,
+       f.state, f.opened_at, f.closed_at, f.evidence, i.sku
+from case_file f
+left join channel c on c.merchant_id = f.merchant_id and c.channel_id = f.channel_id
+left join stock_owner o on o.merchant_id = f.merchant_id and o.owner_id = f.owner_id
+left join item i on i.merchant_id = o.merchant_id and i.item_id = o.item_id
+where f.merchant_id = %(merchant_id)s and (%(state)s::text is null or f.state = %(state)s)
+order by f.case_id desc limit %(limit)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """A case as stored. `difference`: units that the channel shows more than its orders explain (drift); `decided_by`
+    is a person or `policy`; `sku` where it is about one item's number."""
+
+    case_id: int
+    kind: str
+    channel: str | None
+    subject: str
+    cause: str | None
+    detail: str
+    difference: int | None
+    decision: str | None
+    decided_by: str | None
+    state: str
+    opened_at: datetime
+    closed_at: datetime | None
+    evidence: Mapping[str, Any]
+    sku: str | None
 
 
 def open_cases(session: Session, channel_id: int, cases: Sequence[Case]) -> int:
@@ -33,3 +82,50 @@ def open_cases(session: Session, channel_id: int, cases: Sequence[Case]) -> int:
         details=[c[2] for c in cases],
         evidence=[orjson.dumps(c[3], default=str).decode() for c in cases],
     )
+
+
+def list_cases(session: Session, state: str | None = "open", limit: int = 200) -> list[CaseFile]:
+    """Cases in a state (None: in any), the latest first."""
+    return [CaseFile(*row) for row in session.rows(_LIST, state=state, limit=limit)]
+
+
+def close_corrected(
+    session: Session, owners: Sequence[int], *, since: datetime, by: Mapping[str, Any] | None = None
+) -> None:
+    """Close the cases of drift of these owners for which our number was to be written again and now is, by a write
+    begun at `since`: one that was decided only later is not corrected by it. `by`: evidence."""
+    if owners:
+        session.run(
+            _CORRECTED, owners=list(owners), now=session.now, since=since, by=orjson.dumps(dict(by or {})).decode()
+        )
+
+
+def dismiss(session: Session, case_id: int, by: str) -> None:
+    """A person has seen to it. Raises NotFound, and Conflict for one that is closed or holds a number back: that
+    one has to be decided."""
+    row = session.row(
+        """select f.state, exists (select from stock_owner o where o.merchant_id = f.merchant_id
+                                   and o.owner_id = f.owner_id and o.case_id = f.case_id) as holds
+           from case_file f where f.merchant_id = %(merchant_id)s and f.case_id = %(id)s for update""",
+        id=case_id,
+    )
+    if row is None:
+        raise NotFound("unknown_case", "no such case")
+    if row.state != "open" or row.holds:
+        raise Conflict("case_not_open" if row.state != "open" else "case_undecided", "closed, or decide which is right")
+    session.run(
+        """update case_file set state = 'dismissed', closed_at = %(now)s, decided_at = %(now)s, decided_by = %(by)s
+           where merchant_id = %(merchant_id)s and case_id = %(id)s""",
+        id=case_id, now=session.now, by=by,
+    )  # fmt: skip
+
+
+def close_managed(session: Session, channel_id: int) -> None:
+    """Close the cases about numbers that the channel did not keep and keeps again."""
+    session.run(
+        """update case_file c set state = 'corrected', closed_at = %(now)s from stock_owner o
+           where c.merchant_id = %(merchant_id)s and c.channel_id = %(channel)s and c.kind = 'unmanaged'
+             and c.state = 'open' and o.merchant_id = %(merchant_id)s and o.owner_id = c.owner_id
+             and o.state = 'managed'""",
+        channel=channel_id, now=session.now,
+    )  # fmt: skip

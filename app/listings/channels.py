@@ -195,6 +195,17 @@ def set_state(session: Session, channel_id: int, state: str) -> None:
         raise NotFound("unknown_channel", "no such channel")
 
 
+def set_drift_policy(session: Session, channel_id: int, policy: str) -> None:
+    """What happens to numbers that nothing explains: ledger_wins, channel_wins or ask. Open cases stay as they were
+    decided. Raises NotFound."""
+    changed = session.run(
+        "update channel set drift_policy = %(policy)s where merchant_id = %(merchant_id)s and channel_id = %(id)s",
+        policy=policy, id=channel_id,
+    )  # fmt: skip
+    if not changed:
+        raise NotFound("unknown_channel", "no such channel")
+
+
 def ask_for_orders(session: Session, channel_id: int, when: datetime) -> None:
     """Have the channel's orders read, by a reading that begins after `when`: one that is under way does not count."""
     session.run(

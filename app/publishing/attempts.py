@@ -15,6 +15,7 @@ import orjson
 from app.core.db import ConstraintViolated, Session
 from app.core.runtime import Runtime
 from app.listings import belief
+from app.listings.cases import close_corrected
 from app.publishing.due import CONFLICTS_MAX, Due, settle_due
 from connectors.base import Conflict, Rejected, StockKey, StockWrite, Unknown, Unsent, WriteMode, WriteOutcome, Written
 
@@ -53,6 +54,7 @@ set conflicts = case d.outcome when 'written' then 0 when 'conflict' then o.conf
     reason = case d.outcome when 'rejected' then d.detail else o.reason end
 from d join k using (owner_id)
 where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
+returning o.owner_id, o.case_id
 """
 
 
@@ -193,8 +195,10 @@ def record(
         return None
     answers = {outcome.key: outcome for outcome in outcomes}
     told = {owner: _told(row, answers.get(row.key, Unsent(row.key))) for owner, row in attempt.rows.items()}
-    _write_outcomes(session, attempt, told)
+    with_case = _write_outcomes(session, attempt, told)
     written = [owner for owner, t in told.items() if t.outcome == "written"]
+    corrected = [owner for owner in with_case if told[owner].outcome == "written"]
+    close_corrected(session, corrected, since=attempt.opened_at, by={"attempt_id": attempt.attempt_id})
     belief.move(session, {owner: attempt.rows[owner].target - attempt.rows[owner].expected for owner in written})
     _settle(session, channel_id, attempt, written)
     counts = {
@@ -227,7 +231,8 @@ def _told(row: StockWrite, outcome: WriteOutcome) -> _Told:
             return _Told("unsent", None, "", False)
 
 
-def _write_outcomes(session: Session, attempt: Attempt, told: Mapping[int, _Told]) -> None:
+def _write_outcomes(session: Session, attempt: Attempt, told: Mapping[int, _Told]) -> list[int]:
+    """Store the outcomes; returns the owners that have an open case of drift."""
     shared = {
         "owners": list(told),
         "outcomes": [t.outcome for t in told.values()],
@@ -235,7 +240,9 @@ def _write_outcomes(session: Session, attempt: Attempt, told: Mapping[int, _Told
         "details": [t.detail for t in told.values()],
     }
     session.run(_OUTCOMES, attempt=attempt.attempt_id, **shared)
-    session.run(_OWNERS, attempt=attempt.attempt_id, now=session.now, look=[t.look for t in told.values()], **shared)
+    looks = [t.look for t in told.values()]
+    rows = session.rows(_OWNERS, attempt=attempt.attempt_id, now=session.now, look=looks, **shared)
+    return [row.owner_id for row in rows if row.case_id is not None]
 
 
 def _settle(session: Session, channel_id: int, attempt: Attempt, owners: Sequence[int]) -> None:

@@ -31,7 +31,7 @@ _READY = """
 _DUE = f"""
 select o.owner_id, o.stock_key, o.location_key, o.item_id, o.believed, o.buffer, o.buffer_percent, o.shown_min,
     o.shown_max, o.oversell_target, o.conflicts,
-       o.observed_revision is not null as contradicted, o.state, d.due_ids, d.since
+       o.observed_revision is not null as contradicted, o.state, o.held, o.case_id, d.due_ids, d.since
 from (select owner_id, array_agg(due_id) as due_ids, min(marked_at) as since, min(due_id) as first
       from (select owner_id, due_id, marked_at from due_listing
             where merchant_id = %(merchant_id)s and channel_id = %(channel)s order by due_id limit {SCAN_MAX}) s
@@ -40,7 +40,7 @@ from (select owner_id, array_agg(due_id) as due_ids, min(marked_at) as since, mi
         and (%(owners)s::bigint[] is null or owner_id = any(%(owners)s::bigint[]))
       group by owner_id) d
 join stock_owner o on o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
-where o.state <> 'managed' or o.item_id is null or ({_READY})
+where o.state <> 'managed' or o.item_id is null or o.held or ({_READY})
 order by d.first limit %(limit)s
 """  # noqa: S608  constants only
 # Units by owner and location; a kit has what its scarcest component allows there.
@@ -66,7 +66,8 @@ CONFLICTS_MAX = 2  # after so many, a reduction goes out as a relative change
 @dataclass(frozen=True, slots=True)
 class Due:
     """An owner that is due: its plan, what the channel is believed to show, and the due rows that an acknowledgement
-    settles. `plan` None: nothing can be planned (not managed, not mapped)."""
+    settles. `plan` None: nothing can be planned (not managed, not mapped, held until `case_id` is decided, which makes
+    it due again)."""
 
     owner_id: int
     key: StockKey
@@ -76,6 +77,7 @@ class Due:
     due_ids: Sequence[int]
     since: datetime
     plan: Plan | None
+    case_id: int | None = None  # its open case of drift
 
 
 def list_due(
@@ -84,14 +86,18 @@ def list_due(
     """Up to `limit` due owners of a lane, longest due first; only those of `owners` if given."""
     only = None if owners is None else list(owners)
     rows = session.rows(_DUE, channel=channel_id, lane=lane, limit=limit, owners=only, conflicts_max=CONFLICTS_MAX)
-    plans = read_plans(session, [row for row in rows if row.state == "managed" and row.item_id is not None])
+    plans = read_plans(session, [row for row in rows if _may_plan(row)])
     return [
         Due(
             row.owner_id, StockKey(row.stock_key, row.location_key), row.believed, row.conflicts, row.contradicted,
-            row.due_ids, row.since, plans.get(row.owner_id),
+            row.due_ids, row.since, plans.get(row.owner_id), row.case_id,
         )
         for row in rows
     ]  # fmt: skip
+
+
+def _may_plan(row: Row) -> bool:
+    return row.state == "managed" and row.item_id is not None and not row.held
 
 
 def read_plans(session: Session, owners: Sequence[Row]) -> dict[int, Plan]:

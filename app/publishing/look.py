@@ -7,15 +7,16 @@ the number was read. Only then is it drift (or the trace of a write whose answer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from app.core.db import Row, Session
 from app.core.runtime import Runtime
 from app.listings import belief
-from app.listings.cases import Case, open_cases
 from app.listings.channels import Channel, ask_for_orders, get_channel, shop_of
+from app.publishing.decisions import adjust_decided
+from app.publishing.drift import Verdict, judge, note_explained, note_unmanaged
 from connectors.base import StockKey
 from connectors.errors import ChannelError
 
@@ -24,7 +25,8 @@ LATE = timedelta(seconds=20)  # how long a shop may go on with a write after the
 
 _CONTRADICTED = """
 select o.owner_id, o.item_id, o.stock_key, o.location_key, o.believed, o.observed, o.observed_at, o.belief_revision,
-    o.observed_revision,
+    o.observed_revision, o.case_id, o.passed, o.buffer, o.buffer_percent, o.shown_min, o.shown_max,
+    o.oversell_target,
        o.unclear_attempt_id, p.target - p.expected as unclear_delta, a.closed_at as unclear_at
 from stock_owner o
 left join push_row p on p.merchant_id = o.merchant_id and p.attempt_id = o.unclear_attempt_id
@@ -47,8 +49,12 @@ order by look_since limit %(limit)s
 _FOLLOW = """
 update stock_owner o
 set believed = d.observed, belief_revision = o.belief_revision + 1, believed_at = %(now)s, observed_revision = null,
-    unclear_attempt_id = null, awaiting_since = null, conflicts = 0
-from unnest(%(owners)s::bigint[], %(observed)s::bigint[]) d(owner_id, observed)
+    unclear_attempt_id = null, awaiting_since = null, conflicts = 0, passed = '{}', confirmed_at = o.observed_at,
+    case_id = case when d.judged then d.case_id else o.case_id end,
+    held = case when d.judged then d.held else o.held end,
+    look_since = case when d.adjust then %(now)s else o.look_since end
+from unnest(%(owners)s::bigint[], %(observed)s::bigint[], %(judged)s::boolean[], %(cases)s::bigint[],
+            %(held)s::boolean[], %(adjust)s::boolean[]) d(owner_id, observed, judged, case_id, held, adjust)
 where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
 """
 _AGAIN = """
@@ -78,6 +84,8 @@ def look(runtime: Runtime, merchant_id: int, channel_id: int) -> Looked:
     now = runtime.clock()
     with runtime.begin(merchant_id, now) as session:
         settled = settle(session, channel_id)
+    adjust_decided(runtime, merchant_id, channel_id)
+    with runtime.begin(merchant_id, now) as session:
         belief.forget_hints(session, channel_id)
         channel = get_channel(session, channel_id)
         limit = runtime.connectors[channel.platform].abilities.read_rows_max
@@ -107,6 +115,8 @@ def read_numbers(
         contradicted = belief.observe(session, channel.channel_id, readings, revisions, patient=patient)
         if contradicted:
             ask_for_orders(session, channel.channel_id, after)
+        if any(reading.quantity is None for reading in readings):
+            note_unmanaged(session, channel.channel_id)
     return contradicted
 
 
@@ -123,19 +133,16 @@ def settle(session: Session, channel_id: int) -> int:
             early.append(row)
         else:
             conclusive.append(row)
-    drifted = [row for row in conclusive if row.observed != row.believed and not _explained(row)]
-    _open_drift(session, channel_id, drifted)
-    decided = [*same, *conclusive]
-    if decided:
-        session.run(
-            _FOLLOW, now=session.now, owners=[r.owner_id for r in decided], observed=[r.observed for r in decided]
-        )
+    differ = [row for row in conclusive if row.observed != row.believed and row.item_id is not None]
+    note_explained(session, channel_id, same)
+    verdicts = judge(session, channel_id, differ)
+    _follow(session, [*same, *conclusive], verdicts)
     if again:
         session.run(_AGAIN, now=session.now, owners=[r.owner_id for r in again])
     if early:
         until = [r.unclear_at + LATE for r in early]
         session.run(_LATER, owners=[r.owner_id for r in early], until=until)
-    return len(decided)
+    return len(same) + len(conclusive)
 
 
 def _may_still_come(row: Row) -> bool:
@@ -148,20 +155,18 @@ def _explained(row: Row) -> bool:
     return row.unclear_delta is not None and row.observed == row.believed + row.unclear_delta
 
 
-def _open_drift(session: Session, channel_id: int, rows: Sequence[Row]) -> None:
-    cases: list[Case] = [
-        (
-            "drift",
-            f"{row.stock_key} {row.location_key}".strip(),
-            f"the channel showed {row.observed}, its orders explain {row.believed}: ours is written again",
-            {
-                "owner_id": row.owner_id,
-                "observed": row.observed,
-                "believed": row.believed,
-                "observed_at": row.observed_at,
-            },
+def _follow(session: Session, decided: Sequence[Row], verdicts: Mapping[int, Verdict]) -> None:
+    """The belief follows what was seen. Before an adjustment is posted the owner stays to be looked at, so that it is
+    posted whatever happens to us now."""
+    if decided:
+        found = [verdicts.get(row.owner_id) for row in decided]
+        session.run(
+            _FOLLOW,
+            now=session.now,
+            owners=[row.owner_id for row in decided],
+            observed=[row.observed for row in decided],
+            judged=[verdict is not None for verdict in found],
+            cases=[verdict and verdict.case_id for verdict in found],
+            held=[verdict is not None and verdict.held for verdict in found],
+            adjust=[verdict is not None and verdict.adjust for verdict in found],
         )
-        for row in rows
-        if row.item_id is not None  # of what is mapped to no item we write nothing, so nothing can drift
-    ]
-    open_cases(session, channel_id, cases)

@@ -15,7 +15,7 @@ from datetime import timedelta
 from app.core.db import Session
 from app.core.runtime import Runtime
 from app.listings import belief
-from app.listings.cases import Case, open_cases
+from app.listings.cases import Case, close_corrected, open_cases
 from app.listings.channels import Channel, ask_for_orders, get_channel, shop_of
 from app.publishing import attempts
 from app.publishing.attempts import REPLAY_MAX, Attempt, Recorded, to_write
@@ -111,6 +111,7 @@ def _settle_equal(session: Session, channel_id: int, due: Sequence[Due]) -> int:
     idle = [d for d in due if d.plan is None or d.plan.target == d.believed]
     settle_due(session, channel_id, [due_id for d in idle for due_id in d.due_ids])
     belief.end_wait(session, [d.owner_id for d in idle])
+    close_corrected(session, [d.owner_id for d in idle if d.case_id is not None], since=session.now)
     return len(idle)
 
 

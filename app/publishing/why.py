@@ -287,6 +287,8 @@ def _waiting(owner: Row, *, mapped: bool) -> Iterable[Waiting]:
         yield Waiting(f"channel_{owner.channel_state}")
     if owner.state != "managed":
         yield Waiting(f"listing_{owner.state}", detail=owner.reason)
+    if owner.held:
+        yield Waiting("held_by_case")
     if not mapped:
         yield Waiting("place_not_mapped", detail=owner.location_key)
     if owner.push_error:

@@ -20,6 +20,7 @@ WAITING = {
     "listing_bundle": "the channel works this number out itself from its bundle's parts",
     "listing_gone": "the channel has no such product any more",
     "listing_refused": "the channel refused the last number: see the case, then write again",
+    "held_by_case": "the channel shows a number that nothing explains: nothing is written until the case is decided",
     "place_not_mapped": "the channel's location is not mapped to one of ours",
     "push_failing": "numbers can't be written there now and are tried again",
     "write_in_flight": "a write is on its way and was not answered yet",

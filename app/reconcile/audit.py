@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from app.core.db import Session
 from app.core.runtime import Runtime
 from app.inbox.polls import claim_poll, end_poll, fail_poll
+from app.listings.cases import close_managed
 from app.listings.channels import get_channel
 from app.publishing.look import read_numbers
 from connectors.base import StockKey
@@ -36,6 +37,7 @@ def audit(runtime: Runtime, merchant_id: int, channel_id: int) -> Audited:
     now = runtime.clock()
     with runtime.begin(merchant_id, now) as session:
         claimed = claim_poll(runtime, session, channel_id, "stock")
+        close_managed(session, channel_id)
         channel = get_channel(session, channel_id)
     if claimed is None:
         return Audited()

@@ -7,7 +7,7 @@ import pytest
 
 from app.catalog.items import NewItem, create_kit
 from app.core.errors import NotFound
-from app.listings.channels import set_state
+from app.listings.channels import set_drift_policy, set_state
 from app.publishing.why import Why, run, why
 from app.publishing.why_text import STEPS, WAITING, as_json, as_text
 from tests.statements import counted
@@ -106,10 +106,12 @@ def test_an_open_case_is_shown_at_its_own_number_only(street: Street) -> None:
     shop = list(street.shops.values())[1]
     shop.set_stock_by_hand("mug", 99)
     with world.session() as session:
+        set_drift_policy(session, street.channel_of(shop), "ask")
         session.run("update channel_poll set due_at = %(now)s where merchant_id = %(merchant_id)s", now=session.now)
     street.settle(60)
     shopify, woo = ask(world, "mug")
     assert [case.kind for case in woo.cases] == ["drift"]
+    assert "held_by_case" in {waiting.reason for waiting in woo.waiting}
     assert shopify.cases == ()
 
 

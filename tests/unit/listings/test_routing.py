@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.inbox.routing import choose_place
+from app.listings.routing import choose_place
 
 A, B, C = 10, 20, 30
 
