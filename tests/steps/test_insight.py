@@ -224,6 +224,7 @@ def test_an_open_case_names_the_item_it_is_about(street: Street) -> None:
     street.settle()
     shop.set_stock_by_hand("mug", 99)
     with world.session() as session:
+        session.run("update channel set drift_policy = 'ask' where merchant_id = %(merchant_id)s")
         session.run("update channel_poll set due_at = %(now)s where merchant_id = %(merchant_id)s", now=session.now)
     street.settle(60)
     assert [(case.kind, case.sku) for case in look(world).cases] == [("drift", "mug")]
