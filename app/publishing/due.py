@@ -40,7 +40,7 @@ from (select owner_id, array_agg(due_id) as due_ids, min(marked_at) as since, mi
         and (%(owners)s::bigint[] is null or owner_id = any(%(owners)s::bigint[]))
       group by owner_id) d
 join stock_owner o on o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
-where o.state <> 'managed' or o.item_id is null or o.held or ({_READY})
+where o.state <> 'managed' or o.item_id is null or ({_READY})
 order by d.first limit %(limit)s
 """  # noqa: S608  constants only
 # Units by owner and location; a kit has what its scarcest component allows there.

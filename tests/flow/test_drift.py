@@ -6,13 +6,18 @@ of the edit are there once: given to the ledger, taken back from the shop, or wa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from app.core.errors import Conflict, NotFound
+from app.core.db import Session
+from app.core.errors import Conflict, NotFound, Unavailable
+from app.ledger.models import Movement, Posted
+from app.ledger.post import post
 from app.listings.cases import dismiss, list_cases
 from app.listings.channels import set_drift_policy
+from app.publishing import decisions
 from app.publishing.decisions import decide
 from tests.drifting import (
     OPENING,
@@ -182,3 +187,29 @@ def test_a_case_is_its_merchants_alone_and_decided_once(street: Street, other: W
         one.settle(60)
     assert numbers(street, *shops[0]) == (25, 25, 25)
     assert numbers(neighbour, *shops[1]) == (20, 25, 20)
+
+
+@PLATFORMS
+@pytest.mark.parametrize("later", [False, True])
+def test_an_adjustment_that_was_found_and_not_posted_is_posted_once_by_whoever_comes_next(
+    street: Street, platform: str, later: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, other = open_shops(street, platform, "channel_wins")
+    tries = []
+
+    def dying(session: Session, movements: Sequence[Movement]) -> Posted:
+        tries.append(movements)
+        posted = post(session, movements) if later else None
+        if posted is None or len(tries) < 3:
+            monkeypatch.setattr(decisions, "post", post if len(tries) >= 3 else dying)
+            raise Unavailable("database_unavailable", "gone")
+        return posted
+
+    monkeypatch.setattr(decisions, "post", dying)
+    edit(shop, -4)
+    audit(street)
+    audit(street)
+    assert len(tries) == 3
+    assert len(adjustments(street)) == 1
+    assert numbers(street, shop, other) == (16, 16, 16)
+    assert street.cases() == []
