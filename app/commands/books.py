@@ -11,6 +11,8 @@ from app.core.config import Settings
 from app.core.db import Session
 from app.core.runtime import Runtime
 from app.ledger.verify import verify
+from app.publishing.whatif import read_suppose
+from app.wiring import CONNECTORS
 
 
 def add(commands: Any) -> None:
@@ -21,6 +23,10 @@ def add(commands: Any) -> None:
     )
     why.add_argument("sku")
     why.add_argument("--channel", help="only this channel, by name")
+    why.add_argument(
+        "--if", dest="suppose", action="append", default=[], metavar="FIELD=VALUE",
+        help="what it would show with another rule: buffer, buffer-percent, oversell, min, max, locations; repeatable",
+    )  # fmt: skip
     why.add_argument("--json", action="store_true", help="the whole tree as one JSON object")
 
 
@@ -47,11 +53,13 @@ def run_verify(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def run_why(arguments: argparse.Namespace, settings: Settings) -> int:
-    """The tree behind a shown number."""
+    """The tree behind a shown number; with `--if` also as it would be by another rule, of which nothing is written."""
     from app.publishing import why, why_text
 
     def explain(session: Session) -> int:
-        answer = why.run(session, arguments.sku, arguments.channel)
+        modes = {platform: connector.abilities.write_mode for platform, connector in CONNECTORS.items()}
+        suppose = read_suppose(arguments.suppose, modes) if arguments.suppose else None
+        answer = why.run(session, arguments.sku, arguments.channel, suppose)
         print(why_text.as_json(answer) if arguments.json else why_text.as_text(answer))
         return 0
 

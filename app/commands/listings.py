@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -19,7 +18,7 @@ from app.core.runtime import Runtime
 from app.insight.listings import ListingView, Number, Wanted, get_view, list_listings
 from app.listings.catalogue import map_listing, unmap_listing
 from app.listings.lookup import Listing, find_one, get_channel_id, get_item_or_nearest, get_listing
-from app.listings.rules import Change, Owner, owners_of, set_rule
+from app.listings.rules import Change, Owner, owners_of, set_rule, split_names
 from app.publishing.demand import refresh_buffers
 
 PAGE_ROWS = 500
@@ -179,15 +178,8 @@ def _asked(arguments: argparse.Namespace, owners: Sequence[Owner]) -> Change:
     if arguments.max is not None:
         change["shown_max"] = None if arguments.max == "none" else arguments.max
     if arguments.locations is not None:
-        change["locations"] = None if arguments.locations == "all" else _names(arguments.locations, owners)
+        change["locations"] = None if arguments.locations == "all" else split_names(arguments.locations, owners)
     return change
-
-
-def _names(text: str, owners: Sequence[Owner]) -> list[str]:
-    """Names between commas; a name that has commas itself alone, or in quotes."""
-    if any(text in owner.feeding.values() for owner in owners):
-        return [text]
-    return [name.strip() for row in csv.reader([text], skipinitialspace=True) for name in row if name.strip()]
 
 
 def _as_text(view: ListingView) -> str:

@@ -5,6 +5,7 @@ A rule is checked whole before any of it is written; writing it marks the number
 
 from __future__ import annotations
 
+import csv
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -126,7 +127,7 @@ def set_rule(session: Session, owners: Sequence[Owner], change: Change) -> None:
            order by owner_id for update""",
         ids=[owner.owner_id for owner in owners],
     )
-    faults = list(dict.fromkeys(fault for owner in owners for fault in _faults(owner, change)))
+    faults = list(dict.fromkeys(fault for owner in owners for fault in faults_of(owner, change)))
     if faults:
         raise InvalidInput(faults[0].reason, "; ".join(map(str, faults)), faults=faults)
     for owner in owners:
@@ -142,16 +143,25 @@ def set_rule(session: Session, owners: Sequence[Owner], change: Change) -> None:
             oversell_target=change.get("oversell_target", owner.oversell_target),
             shown_min=change.get("shown_min", owner.shown_min),
             shown_max=change.get("shown_max", owner.shown_max),
-            locations=_location_ids(owner, change),
+            locations=location_ids_of(owner, change),
         )
 
 
-def _location_ids(owner: Owner, change: Change) -> list[int] | None:
+def split_names(text: str, owners: Sequence[Owner]) -> list[str]:
+    """Names of locations between commas; a name that has commas itself alone, or in quotes."""
+    if any(text in owner.feeding.values() for owner in owners):
+        return [text]
+    return [name.strip() for row in csv.reader([text], skipinitialspace=True) for name in row if name.strip()]
+
+
+def location_ids_of(owner: Owner, change: Change) -> list[int] | None:
+    """The locations that count for the owner's number after the change, None: all that feed it."""
     names = change.get("locations", owner.location_names)
     return None if names is None else [id_ for id_, name in owner.feeding.items() if name in names]
 
 
-def _faults(owner: Owner, change: Change) -> Iterator[Fault]:
+def faults_of(owner: Owner, change: Change) -> Iterator[Fault]:
+    """What of a change can't be for this owner, by field."""
     bounds = {"buffer": QUANTITY_MAX, "buffer_percent": PERCENT_MAX, "shown_min": QUANTITY_MAX}
     for field, most in bounds.items():
         value = change.get(field, 0)

@@ -21,6 +21,7 @@ from app.publishing.staleness import (
     is_measured,
     list_staleness,
     measure_staleness,
+    read_staleness,
 )  # fmt: skip
 
 REFRESH_EVERY = timedelta(hours=1)
@@ -93,6 +94,10 @@ RECENT_ORDERS = f"""
      join sales_order s on s.merchant_id = o.merchant_id and s.order_id = l.order_id
      where s.placed_at > %(recent_since)s)
 """  # noqa: S608  a constant only
+_RECENT = f"""
+select o.owner_id, {RECENT_ORDERS} as recent from stock_owner o
+where o.merchant_id = %(merchant_id)s and o.owner_id = any(%(owners)s)
+"""  # noqa: S608  constants only
 _CALM = f"""
 update listing_demand d set recent = n.recent
 from (select o.owner_id, {RECENT_ORDERS} as recent
@@ -182,6 +187,27 @@ def demand_of(orders: _Orders, everybody: Mapping[int, float]) -> Demand:
     """Orders a second now, the latest counting most, over no less than a week; sizes drawn towards everybody's."""
     over_s = TAU_S * -math.expm1(-orders.age_s / TAU_S)
     return Demand(orders.own / over_s, orders.others / over_s, mix_sizes(orders.sizes, everybody))
+
+
+def suppose_held(session: Session, wanted: Mapping[int, tuple[int, float]]) -> dict[int, HeldBack]:
+    """What would be held back now for these owners: (channel id, chance of overselling) by owner id. Nothing is
+    stored."""
+    if not wanted:
+        return {}
+    known = list_staleness(session)
+    if not known.keys() >= {channel_id for channel_id, _ in wanted.values()}:
+        known = {**read_staleness(session), **known}
+    orders = _read_orders(session, list(wanted))
+    recent = session.rows(
+        _RECENT, owners=list(wanted), recent_since=session.now - timedelta(seconds=RECENT_S)
+    )  # fmt: skip
+    held = {}
+    for row in recent:
+        channel_id, target = wanted[row.owner_id]
+        staleness = known[channel_id]
+        demand = demand_of(orders[row.owner_id], staleness.sizes)
+        held[row.owner_id] = hold_back(demand, staleness.patterns[row.recent], staleness.seconds, target)
+    return held
 
 
 def _hold_back(demand: Demand, staleness: Staleness, target: float) -> list[HeldBack]:

@@ -6,7 +6,7 @@ acknowledged write, each at p99, so that retries and outages are in it. Kept per
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -149,16 +149,26 @@ def is_measured(session: Session) -> bool:
 
 def measure_staleness(session: Session) -> None:
     """Measure every channel of the merchant; the number of statements depends on the channels alone."""
+    for channel_id, staleness in read_staleness(session).items():
+        _write(session, channel_id, staleness)
+
+
+def read_staleness(session: Session) -> dict[int, Staleness]:
+    """Every channel of the merchant measured now, by channel id; nothing is stored."""
     since = session.now - DELAYS_OVER
     arrivals = _delays(session.rows(_ARRIVALS, since=since), ASSUMED_ARRIVAL_S)
     pushes = _delays(session.rows(_PUSHES, since=since), ASSUMED_PUSH_S)
-    sizes = session.rows(_SIZES, history=session.now - HISTORY)
+    sizes = {row.units: row.orders for row in session.rows(_SIZES, history=session.now - HISTORY)}
     channels = session.rows("select channel_id from channel where merchant_id = %(merchant_id)s order by channel_id")
+    measured = {}
     for (channel_id,) in channels:
         arrival = arrivals.get(channel_id, Delay(ASSUMED_ARRIVAL_S, 0))
         push = pushes.get(channel_id, Delay(ASSUMED_PUSH_S, 0))
         sums = _read_sums(session, _staleness_s(arrival, push))
-        _write(session, channel_id, arrival, push, sums=sums, sizes=sizes)
+        patterns = tuple(fit(sums, _staleness_s(arrival, push)))
+        sales = sum(s.sales for s in sums)
+        measured[channel_id] = Staleness(arrival, push, patterns, sales, sizes, session.now)
+    return measured
 
 
 def _delays(rows: Iterable[Row], assumed_s: float) -> dict[int, Delay]:
@@ -189,22 +199,19 @@ def _read_sums(session: Session, staleness_s: float) -> list[Sums]:
     return sums
 
 
-def _write(
-    session: Session, channel_id: int, arrival: Delay, push: Delay, *, sums: Sequence[Sums], sizes: Sequence[Row]
-) -> None:
-    patterns = fit(sums, _staleness_s(arrival, push))
+def _write(session: Session, channel_id: int, staleness: Staleness) -> None:
     session.run(
         _WRITE,
         channel=channel_id,
-        arrival=arrival.p99_s,
-        push=push.p99_s,
-        arrivals=arrival.measured,
-        pushes=push.measured,
-        slopes=[pattern.slope for pattern in patterns],
-        bases=[pattern.base for pattern in patterns],
-        follows=[pattern.follow for pattern in patterns],
-        sales=sum(s.sales for s in sums),
-        units=[row.units for row in sizes],
-        orders=[row.orders for row in sizes],
+        arrival=staleness.arrival.p99_s,
+        push=staleness.push.p99_s,
+        arrivals=staleness.arrival.measured,
+        pushes=staleness.push.measured,
+        slopes=[pattern.slope for pattern in staleness.patterns],
+        bases=[pattern.base for pattern in staleness.patterns],
+        follows=[pattern.follow for pattern in staleness.patterns],
+        sales=staleness.sales,
+        units=list(staleness.sizes),
+        orders=list(staleness.sizes.values()),
         now=session.now,
     )

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 
 from app.catalog.items import get_item
 from app.core.db import Row, Session
 from app.core.errors import NotFound
 from app.publishing.due import read_plans
-from app.publishing.held import ByChance, explain_held
+from app.publishing.held import explain_held
 from app.publishing.plan import Plan
+from app.publishing.whatif import Suppose, suppose_rule
+from app.publishing.why_tree import Case, Commitment, Explained, Part, Place, Touch, Waiting, Why, Write
 
 OWNERS_MAX = 200  # numbers of one item that are explained in one answer
 MOVEMENTS_MAX = 5  # latest movements shown per place; the item's page lists all
 MOVEMENTS_LOOKED_AT_MAX = 1_000
 ORDERS_MAX = 20  # orders shown per place; the others are counted
+ORDER_MOVEMENTS_MAX = 20  # latest movements shown of an order at a place
 
 _OWNERS = f"""
-select o.*, c.name as channel, c.state as channel_state, o.observed_revision is not null as contradicted,
+select o.*, c.name as channel, c.platform, c.state as channel_state,
+       %(now)s::timestamptz as now, o.observed_revision is not null as contradicted,
        w.attempt_id, w.key, w.closed_at, w.expected, w.target, w.relative, w.quantity_after,
        f.opened_at as in_flight_since, d.since as due_since, p.last_error as push_error, p.due_at as push_due_at,
        exists (select from sales_order s join order_position n using (merchant_id, order_id)
@@ -50,7 +53,8 @@ order by o.channel_id, o.location_key, o.stock_key limit {OWNERS_MAX}
 # One row per owner, place and part: the item itself, or each component of a kit (none: a kit without components).
 _PARTS = """
 select o.owner_id, l.location_id, l.name as location, part.item_id, part.sku, part.quantity,
-       part.item_id = o.item_id as own, coalesce(v.available, 0) as available, coalesce(v.committed, 0) as committed
+       part.item_id = o.item_id as own, o.location_ids is null or l.location_id = any(o.location_ids) as counted,
+       coalesce(v.available, 0) as available, coalesce(v.committed, 0) as committed
 from stock_owner o
 join channel_location c using (merchant_id, channel_id, location_key)
 join location l on l.merchant_id = c.merchant_id and l.location_id = c.location_id
@@ -82,7 +86,14 @@ _COMMITMENTS = f"""
 select k.item_id, k.location_id, o.* from unnest(%(items)s::bigint[], %(places)s::bigint[]) k(item_id, location_id)
 cross join lateral (
     select s.order_id, s.number, c.name as channel, s.placed_at, sum(p.committed)::bigint as units,
-           count(*) over () as orders
+           count(*) over () as orders, (
+        select array_agg(m.movement_id order by m.movement_id) from (
+            select m.movement_id from movement m
+            where m.merchant_id = %(merchant_id)s and m.source = 'order'
+              and m.source_key >= s.order_id || '/' and m.source_key < s.order_id || '0' and m.item_id = k.item_id
+              and (m.to_state = 'committed' and m.to_location_id = k.location_id
+                   or m.from_state = 'committed' and m.from_location_id = k.location_id)
+            order by m.movement_id desc limit {ORDER_MOVEMENTS_MAX}) m) as movement_ids
     from order_position p join sales_order s using (merchant_id, order_id)
     join channel c using (merchant_id, channel_id)
     where p.merchant_id = %(merchant_id)s and p.item_id = k.item_id and p.location_id = k.location_id
@@ -98,145 +109,32 @@ order by case_id
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Touch:
-    """A movement that changed what is available at a place: by `change` units, to `after`."""
-
-    movement_id: int
-    change: int
-    after: int
-    source: str
-    source_key: str
-    recorded_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Commitment:
-    """Units that an order holds at a place."""
-
-    order_id: int
-    number: str
-    channel: str
-    units: int
-    placed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """An item at a place, with its latest movements and the orders that hold it (`more_orders` are only counted).
-    `per_unit` is how many of it one unit sold takes: 1, or what a kit says."""
-
-    item_id: int
-    sku: str
-    per_unit: int
-    available: int
-    committed: int
-    movements: tuple[Touch, ...]
-    orders: tuple[Commitment, ...]
-    more_orders: int
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Units that can be sold from one of our places; a kit has what its scarcest component allows."""
-
-    location_id: int
-    name: str
-    units: int
-    parts: tuple[Part, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """The last write that the channel acknowledged: under `key`, from `expected` to `target`. `answer`: the number it
-    gave back, None when it gives none."""
-
-    attempt_id: int
-    key: str
-    at: datetime
-    expected: int
-    target: int
-    relative: bool
-    answer: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Why the number is not simply written: a slug of `why_text.WAITING`, since when, the channel's own word for it."""
-
-    reason: str
-    since: datetime | None = None
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """An open case about this number."""
-
-    case_id: int
-    kind: str
-    detail: str
-    opened_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Why:
-    """One number on one channel. `shown`: what we believe customers see, None before it was ever read. `target`: what
-    should be there, None where nothing can be planned; `steps` lead to it: (what, units after it). `by_chance`:
-    where the buffer follows from a chance of overselling."""
-
-    owner_id: int
-    channel_id: int
-    channel: str
-    stock_key: str
-    location_key: str
-    shown: int | None
-    target: int | None
-    steps: tuple[tuple[str, int], ...]
-    places: tuple[Place, ...]
-    last_write: Write | None
-    believed_at: datetime | None
-    belief_revision: int
-    observed: int | None
-    observed_at: datetime | None
-    waiting: tuple[Waiting, ...]
-    cases: tuple[Case, ...]
-    due_since: datetime | None
-    by_chance: ByChance | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """An item and every number it has on a channel."""
-
-    item_id: int
-    sku: str
-    name: str
-    kind: str
-    at: datetime
-    numbers: tuple[Why, ...]
-
-
 def why(session: Session, sku: str, channel: str | None = None) -> list[Why]:
     """Every number of the item, on all channels or the named one. Raises NotFound."""
     return list(run(session, sku, channel).numbers)
 
 
-def run(session: Session, sku: str, channel: str | None = None) -> Explained:
-    """The item and its numbers explained. Raises NotFound for an unknown item or channel, another merchant's too."""
+def run(session: Session, sku: str, channel: str | None = None, suppose: Suppose | None = None) -> Explained:
+    """The item and its numbers explained, also as they would be with the rule of `suppose`. Raises NotFound for an
+    unknown item or channel, another merchant's too, and InvalidInput for a rule that can't be."""
     item = get_item(session, sku)
     if channel is not None:
         _check_channel(session, channel)
-    owners = session.rows(_OWNERS, item=item.item_id, channel=channel)
+    owners = session.rows(_OWNERS, item=item.item_id, channel=channel, now=session.now)
     plans = read_plans(session, [o for o in owners if o.state == "managed"])
     places = _read_places(session, [o.owner_id for o in owners])
     cases = _read_cases(session, owners)
     chances = explain_held(session, owners)
+    supposed = {} if suppose is None else suppose_rule(session, suppose, owners, places)
     numbers = tuple(
-        replace(_explain(o, plans.get(o.owner_id), places[o.owner_id], cases), by_chance=chances.get(o.owner_id))
+        replace(
+            _explain(o, plans.get(o.owner_id), places[o.owner_id], cases),
+            by_chance=chances.get(o.owner_id), supposed=supposed.get(o.owner_id),
+        )
         for o in owners
-    )
-    return Explained(item.item_id, item.sku, item.name, item.kind, session.now, numbers)
+    )  # fmt: skip
+    supposing = () if suppose is None else suppose.asked
+    return Explained(item.item_id, item.sku, item.name, item.kind, session.now, numbers, supposing)
 
 
 def _check_channel(session: Session, name: str) -> None:
@@ -322,7 +220,8 @@ def _read_places(session: Session, owners: list[int]) -> defaultdict[int, list[P
     for (owner, location_id, name), parts in grouped.items():
         known = [p for p in parts if p.item_id is not None]
         details = tuple(_part(p, touches[p.item_id, location_id], orders[p.item_id, location_id]) for p in known)
-        places[owner].append(Place(location_id, name, _units(details, kit=_is_kit(known)), details))
+        units = _units(details, kit=_is_kit(known))
+        places[owner].append(Place(location_id, name, units, parts[0].counted, details))
     return places
 
 
@@ -341,9 +240,15 @@ def _part(row: Row, touches: Sequence[Row], orders: Sequence[Row]) -> Part:
     return Part(
         row.item_id, row.sku, row.quantity, row.available, row.committed,
         movements=tuple(_balances(row.available, touches)),
-        orders=tuple(Commitment(o.order_id, o.number, o.channel, o.units, o.placed_at) for o in orders),
+        earlier=row.available - sum(t.change for t in touches),
+        orders=tuple(_commitment(o) for o in orders),
         more_orders=orders[0].orders - len(orders) if orders else 0,
     )  # fmt: skip
+
+
+def _commitment(row: Row) -> Commitment:
+    ids = tuple(row.movement_ids or ())
+    return Commitment(row.order_id, row.number, row.channel, row.units, row.placed_at, ids)
 
 
 def _balances(available: int, touches: Sequence[Row]) -> Iterable[Touch]:

@@ -9,7 +9,7 @@ import orjson
 
 from app.publishing.held import ByChance
 from app.publishing.staleness import MEASURED_MIN, Delay
-from app.publishing.why import Explained, Part, Place, Waiting, Why
+from app.publishing.why_tree import Explained, Part, Place, Supposed, Waiting, Why
 
 # What stands between a number and its channel, and what ends it.
 WAITING = {
@@ -53,19 +53,20 @@ def as_text(explained: Explained) -> str:
     head = f"{explained.sku}  {explained.name}"
     if not explained.numbers:
         return f"{head}\n{_INDENT}no channel lists this item"
-    return "\n".join([head, *(_shift(render(number)) for number in explained.numbers)])
+    trees = [render(number, ", ".join(explained.supposing)) for number in explained.numbers]
+    return "\n".join([head, *map(_shift, trees)])
 
 
-def render(number: Why) -> str:
-    """One number as an indented tree."""
-    return "\n".join(_lines(number))
+def render(number: Why, supposing: str = "") -> str:
+    """One number as an indented tree; `supposing` names the rule that was asked about."""
+    return "\n".join(_lines(number, supposing))
 
 
 def _shift(text: str) -> str:
     return "\n".join(_INDENT + line for line in text.splitlines())
 
 
-def _lines(number: Why) -> Iterator[str]:
+def _lines(number: Why, supposing: str) -> Iterator[str]:
     where = f" at {number.location_key}" if number.location_key else ""
     yield f"{number.channel} shows {_or_unknown(number.shown)}  ({number.stock_key}{where})"
     yield _INDENT + (
@@ -77,11 +78,30 @@ def _lines(number: Why) -> Iterator[str]:
             yield from _places(number.places)
     if number.by_chance is not None:
         yield from (_INDENT * 2 + line for line in _by_chance(number.by_chance))
+    if number.supposed is not None:
+        yield from (_INDENT + line for line in _supposed(number, number.supposed, supposing))
     yield from (_INDENT + line for line in _belief(number))
     for waiting in number.waiting:
         yield f"{_INDENT}waiting: {sentence(waiting)}{_since(waiting.since)}"
     for case in number.cases:
         yield f"{_INDENT}open case {case.case_id} ({case.kind}): {case.detail}{_since(case.opened_at)}"
+
+
+def _supposed(number: Why, supposed: Supposed, supposing: str) -> Iterator[str]:
+    if supposed.target is None:
+        yield f"with {supposing}: nothing to show either"
+        return
+    yield f"with {supposing} it would show {supposed.target}"
+    for what, units in supposed.steps:
+        yield f"{_INDENT}{STEPS.get(what, what)}: {units}"
+    if supposed.writes is not None:
+        expected, target, relative = supposed.writes
+        how = f"the difference of {target - expected:+d}" if relative else f"if it still shows {expected}"
+        yield f"{_INDENT}would be written: {expected} → {target}, {how}"
+    elif supposed.target == number.shown:
+        yield f"{_INDENT}nothing would be written: it shows that already"
+    else:
+        yield f"{_INDENT}nothing would be written now: see what it waits for"
 
 
 def sentence(waiting: Waiting) -> str:
@@ -114,7 +134,8 @@ def _delay(delay: Delay) -> str:
 
 def _places(places: Sequence[Place]) -> Iterator[str]:
     for place in places:
-        yield f"{_INDENT * 3}{place.name}: {place.units}"
+        left_out = "" if place.counted else ", not counted by its rule"
+        yield f"{_INDENT * 3}{place.name}: {place.units}{left_out}"
         for part in place.parts:
             yield from (_INDENT * 4 + line for line in _part(part))
 
@@ -127,8 +148,12 @@ def _part(part: Part) -> Iterator[str]:
             f"{_INDENT}movement {touch.movement_id}: {touch.change:+d} → {touch.after}  "
             f"({touch.source} {touch.source_key}, {_instant(touch.recorded_at)})"
         )
+    if part.earlier:
+        yield f"{_INDENT}earlier movements: {part.earlier:+d}"
     for order in part.orders:
-        yield f"{_INDENT}order {order.number or order.order_id} on {order.channel} holds {order.units}"
+        ids = ", ".join(map(str, order.movement_ids))
+        by = f"  (movements {ids})" if ids else ""
+        yield f"{_INDENT}order {order.number or order.order_id} on {order.channel} holds {order.units}{by}"
     if part.more_orders:
         yield f"{_INDENT}and {part.more_orders} more orders"
 

@@ -8,8 +8,9 @@ import pytest
 from app.catalog.items import NewItem, create_kit
 from app.core.errors import NotFound
 from app.listings.channels import set_drift_policy, set_state
-from app.publishing.why import Why, run, why
+from app.publishing.why import MOVEMENTS_MAX, run, why
 from app.publishing.why_text import STEPS, WAITING, as_json, as_text
+from app.publishing.why_tree import Why
 from tests.statements import counted
 from tests.street import Street
 from tests.world import World
@@ -40,6 +41,30 @@ def test_a_number_leads_down_to_the_movements_and_orders_it_is_made_of(street: S
     assert [(m.change, m.after) for m in part.movements] == [(-3, 7), (10, 10)]
     assert [(o.units, o.channel) for o in part.orders] == [(3, "Shopify 0")]
     assert (part.available, part.committed) == (7, 3)
+    assert [o.movement_ids for o in part.orders] == [(part.movements[0].movement_id,)]
+
+
+def test_what_the_movements_shown_changed_and_the_earlier_ones_add_up_to_what_is_available(street: Street) -> None:
+    world = a_street_after_a_sale(street).world
+    for number in range(MOVEMENTS_MAX + 3):
+        world.move("mug", 1 + number, OPENING, "1")
+    part = next(place for place in ask(world, "mug")[0].places if place.name == "A").parts[0]
+    assert len(part.movements) == MOVEMENTS_MAX
+    assert part.earlier == 7 + 1 + 2 + 3
+    assert part.earlier + sum(m.change for m in part.movements) == part.available == world.available("mug")
+
+
+def test_a_place_that_the_rule_leaves_out_is_named_and_not_counted(street: Street) -> None:
+    world = a_street_after_a_sale(street).world
+    world.move("mug", 5, "opening > available@B", "5")
+    with world.session() as session:
+        session.run(
+            "update stock_owner set location_ids = array[%(a)s]::bigint[] where merchant_id = %(merchant_id)s",
+            a=world.a,
+        )
+    number = ask(world, "mug", "Woo 1")[0]
+    assert [(place.name, place.units, place.counted) for place in number.places] == [("A", 7, True), ("B", 5, False)]
+    assert number.steps[0] == ("available", 7)
 
 
 def test_the_last_acknowledged_write_is_shown_with_its_key_and_both_numbers(street: Street) -> None:
