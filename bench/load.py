@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
+from app.core.percentile import percentile
+
 HOST = "127.0.0.1"
 SILENCE_S = 30.0
 _LENGTH = struct.Struct("<I")
@@ -96,12 +98,6 @@ def _is_whole(answer: bytes) -> bool:
         return False
     at = head.lower().find(b"content-length:")
     return at < 0 or len(body) >= int(head[at + 15 :].split(b"\r\n", 1)[0])
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """By rank; 0 for nothing."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -24,13 +24,13 @@ from app.accounts.merchants import create_merchant
 from app.catalog.items import NewItem, create_items
 from app.catalog.locations import create_location
 from app.core.clock import system_clock
+from app.core.percentile import percentile
 from app.ledger.models import BATCH_MAX, Movement, State
 from app.ledger.post import post
 from app.ledger.verify import verify
 from app.listings.channels import WEBHOOK_SECRETS, NewChannel
 from app.listings.connect import connect
 from bench import process
-from bench.load import percentile
 from bench.scratch import Scratch, free_port, scratch, wait_until_answers
 from sandbox.base import Context, Request, Shown
 from sandbox.front import HOST, Front
@@ -42,7 +42,7 @@ from sandbox.woocommerce import Key, Options, WooShop
 Delivery = Literal["instant", "cron"]
 STOCK, PLACE, WOO_ADDRESS, WOO_SECRET = 100_000, "Main", "bench-woo-key", "benchwoosecret"
 RATE = 50.0  # orders a second, both shops together
-QUIET_S, LOOK_EVERY_S = 30.0, 0.25
+SETTLE_MAX_S, LOOK_EVERY_S = 90.0, 0.5  # longer than the latest delivery takes
 SHOPIFY, WOO = "shopify", "woo"
 DIRECTIONS = {"shopify_to_woo": (SHOPIFY, WOO), "woo_to_shopify": (WOO, SHOPIFY)}
 
@@ -125,7 +125,7 @@ def run(*, quick: bool = False, woo: Delivery = "instant") -> dict[str, Any]:
         orders = _sell(shops, size, Random(1))
         selling_s = perf_counter() - began
         points, calls = shops.meter.used / selling_s, dict(shops.calls)
-        settled_s = _wait_until_equal(home, merchant_id)
+        settled_s = _wait_until_equal(home, merchant_id, shops, size.items)
         result = {
             "lag_s": _lags(home, merchant_id, shops, size.items),
             "calls_per_order": round(sum(calls.values()) / orders, 3),
@@ -205,30 +205,36 @@ def _sell(shops: Shops, size: Size, dice: Random) -> int:
     return orders
 
 
-def _wait_until_equal(home: Scratch, merchant_id: int) -> float:
-    """Seconds until nothing was open or due for the first time; the bound when that never was."""
+def _wait_until_equal(home: Scratch, merchant_id: int, shops: Shops, items: int) -> float:
+    """Seconds until both shops showed what is left by their own books and nothing was open or due; the bound when that
+    never was."""
     began = perf_counter()
-    while (took := perf_counter() - began) < QUIET_S:
-        with home.runtime.begin(merchant_id, system_clock()) as session:
-            busy = session.value(
-                """select exists (select from inbox where merchant_id = %(merchant_id)s
-                                  and state in ('open', 'reading'))
-                   or exists (select from due_listing where merchant_id = %(merchant_id)s)
-                   or exists (select from push_attempt where merchant_id = %(merchant_id)s and state <> 'done')"""
-            )
-        if not busy:
+    while (took := perf_counter() - began) < SETTLE_MAX_S:
+        if not _differing(shops, items) and not _busy(home, merchant_id):
             return took
         process.rest(LOOK_EVERY_S)
-    return QUIET_S
+    return SETTLE_MAX_S
+
+
+def _busy(home: Scratch, merchant_id: int) -> bool:
+    with home.runtime.begin(merchant_id, system_clock()) as session:
+        busy: bool = session.value(
+            """select exists (select from inbox where merchant_id = %(merchant_id)s
+                              and state in ('open', 'reading'))
+               or exists (select from due_listing where merchant_id = %(merchant_id)s)
+               or exists (select from push_attempt where merchant_id = %(merchant_id)s and state <> 'done')"""
+        )
+    return busy
 
 
 def _differing(shops: Shops, items: int) -> int:
     """SKUs that the two shops show otherwise than what is left by their books."""
-    shown = {name: front.shop.shown() for name, front in shops.fronts.items()}
-    sold: Counter[str] = Counter()
-    for front in shops.fronts.values():
-        for sale in front.shop.context.sales:
-            sold[sale.sku] += sale.units
+    shown, sold = {}, Counter[str]()
+    for name, front in shops.fronts.items():
+        with front.lock:
+            shown[name] = front.shop.shown()
+            for sale in front.shop.context.sales:
+                sold[sale.sku] += sale.units
     return sum(any(numbers[sku] != STOCK - sold[sku] for numbers in shown.values()) for sku in map(str, range(items)))
 
 

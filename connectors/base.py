@@ -49,6 +49,7 @@ class Abilities:
     reads_in_order: bool = False  # a window's orders come oldest update first, so a reading that breaks off can go on
     version_tells: bool = False  # an order of the same version says the same; where it may not, it is compared in full
     exports_from: int | None = None  # from so many objects on an export is cheaper than pages; None: there are none
+    told_after_s: float = 1.0  # how late its deliveries mostly come, until that is measured
     write_lanes: int = 1  # writes under way side by side, each for stock owners of its own
 
 

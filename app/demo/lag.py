@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from app.core.percentile import percentile
 from app.demo.audit import Books, Change, expand
 from sandbox.base import Shown
 
@@ -76,6 +77,5 @@ class _Watch:
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
     """p50, p95, p99 and max, in milliseconds' precision; zeroes for nothing."""
-    ordered = sorted(values) or [0.0]
     at = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
-    return {name: round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 3) for name, share in at.items()}
+    return {name: round(percentile(values, share), 3) for name, share in at.items()}

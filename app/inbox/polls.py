@@ -28,7 +28,7 @@ where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = %(ki
 # While older orders are still being back-filled no reading is complete: nothing is concluded from it.
 _END = """
 update channel_poll set deadline = null, owner = null, failures = 0, last_error = null, read_through = %(through)s,
-    resume_from = null, due_at = %(due)s,
+    resume_from = null, due_at = %(due)s, took_s = extract(epoch from greatest(%(now)s, started_at) - started_at),
     completed_at = case when kind = 'orders' and exists (
         select from channel_import i where i.merchant_id = %(merchant_id)s and i.channel_id = %(channel)s
         and i.what = 'orders' and i.completed_at is null) then completed_at else started_at end
@@ -84,7 +84,7 @@ def end_poll(
     now = runtime.clock()
     with runtime.begin(merchant_id, now) as session:
         session.run(
-            _END, channel=channel_id, kind=claimed[0], attempt=claimed[1], through=through,
+            _END, channel=channel_id, kind=claimed[0], attempt=claimed[1], through=through, now=now,
             due=now + timedelta(seconds=every_s),
         )  # fmt: skip
 

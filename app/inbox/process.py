@@ -31,6 +31,7 @@ from app.inbox.orders import (
     write_orders,
     write_positions,
 )
+from app.inbox.pace import follow
 from app.inbox.postings import movements_of
 from app.inbox.resolve import lines_of, resolve
 from app.ledger.post import post
@@ -141,7 +142,17 @@ def _process(runtime: Runtime, merchant_id: int, channel_id: int, limit: int) ->
         seen = _parse(connector, batch)
         movements = _orders(session, channel_id, batch, seen)
         _observations(session, channel_id, batch)  # after the orders: theirs are the first locks of everybody
+        if seen:
+            follow(
+                session, channel_id, _delays_s(seen), assumed_s=connector.abilities.told_after_s,
+                usual_s=runtime.settings.sync.poll_interval_s,
+            )  # fmt: skip
         return _finish(session, channel_id, batch, movements)
+
+
+def _delays_s(seen: Sequence[Seen]) -> list[float]:
+    """How late the deliveries among them came."""
+    return [(s.observed_at - s.snapshot.version).total_seconds() for s in seen if s.read_digest is None]
 
 
 def _claim(session: Session, channel_id: int, limit: int) -> _Batch:

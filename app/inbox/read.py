@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from app.core.db import Row, Session
 from app.core.runtime import Runtime
 from app.inbox.documents import Source, open_source, store_documents, take
+from app.inbox.pace import find_pause_s
 from app.inbox.polls import Claim, Overtaken, backoff, claim_poll, end_poll, fail_poll, hold_poll
 from app.listings import belief
 from app.listings.importing import request_import
@@ -82,7 +83,7 @@ def poll_orders(runtime: Runtime, merchant_id: int, channel_id: int, kind: str =
         return Read(stored, error.reason)
     except Overtaken:
         return Read(stored)
-    _end(runtime, reading)
+    _end(runtime, reading, source.connector.abilities.told_after_s)
     return Read(stored)
 
 
@@ -107,11 +108,14 @@ def _hold(runtime: Runtime, claim: Claim) -> None:
         hold_poll(runtime, session, claim)
 
 
-def _end(runtime: Runtime, reading: _Reading) -> None:
+def _end(runtime: Runtime, reading: _Reading, assumed_s: float) -> None:
     sync, claim = runtime.settings.sync, reading.claim
-    every = sync.sweep_interval_s if claim.kind == "sweep" else sync.poll_interval_s
+    every_s: float = sync.sweep_interval_s
+    if claim.kind == "orders":
+        with runtime.begin(claim.merchant_id, runtime.clock()) as session:
+            every_s = find_pause_s(session, claim.channel_id, assumed_s=assumed_s, usual_s=sync.poll_interval_s)
     end_poll(runtime, claim.merchant_id, claim.channel_id, (claim.kind, claim.attempt),
-        through=reading.window.until, every_s=every)  # fmt: skip
+        through=reading.window.until, every_s=every_s)  # fmt: skip
 
 
 def answer_rings(runtime: Runtime, merchant_id: int, channel_id: int) -> Read:

@@ -44,6 +44,7 @@ class WooCommerce:
         write_rows_max=stock.WRITE_ROWS_MAX,
         read_rows_max=100,
         read_orders_max=100,
+        told_after_s=60.0,  # WordPress's cron with traffic (61 to 67 s; 10.2.4, 2026-11-23)
         write_lanes=2,
     )
 

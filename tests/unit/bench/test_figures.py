@@ -15,8 +15,9 @@ import orjson
 import pytest
 
 import bench
+from app.core.percentile import percentile
 from bench import ingest, load, orders, process, sync
-from bench.load import Load, percentile, read_requests, write_requests
+from bench.load import Load, read_requests, write_requests
 from connectors.base import NoticeKind, Shop
 from connectors.shopify import Shopify
 from sandbox.base import Request, Shown
