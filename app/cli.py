@@ -11,13 +11,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.commands import books, cases, catalogue, installation, listings, processes, proofs, reading, setup
+from app.commands import books, cases, catalogue, channels, installation, listings, processes, proofs, reading, setup
 from app.commands.frame import Command
 from app.core.config import load_settings
 from app.core.errors import ConfigError, PerpetualError
 from app.core.log import configure
 
-SUBJECTS = (processes, books, catalogue, listings, reading, cases, setup, installation, proofs)  # the order of the help
+# In the order of the help.
+SUBJECTS = (processes, books, catalogue, listings, reading, channels, cases, setup, installation, proofs)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -30,6 +30,7 @@ from app.inbox.read import answer_rings, poll_orders
 from app.publishing.demand import refresh_buffers
 from app.publishing.look import look
 from app.publishing.push import push
+from app.publishing.shadow import prune_shadow, shadow
 from app.reconcile.audit import audit
 from app.reconcile.webhooks import supervise
 from app.wiring import DOORBELL, app_url
@@ -62,6 +63,7 @@ ACTS: Mapping[str, Callable[[Runtime, int, int], bool]] = {
     "poll_webhooks": lambda runtime, m, c: supervise(runtime, m, c).repaired,
     "poll_stock": lambda runtime, m, c: bool(audit(runtime, m, c)),
     "look": lambda runtime, m, c: bool((looked := look(runtime, m, c)).read or looked.settled),
+    "shadow": lambda runtime, m, c: bool((done := shadow(runtime, m, c)).settled or done.closed or done.activated),
     **{f"push_{lane}": partial(_push, lane=lane) for lane in range(LANES_MAX)},
 }
 
@@ -202,7 +204,7 @@ class Worker:
         """Something came: what rested for want of work need not."""
         with self._lock:
             for key, rest in self._rests.items():
-                if key[2].startswith(("process", "ring", "push")):
+                if key[2].startswith(("process", "ring", "push", "shadow")):
                     rest.until = 0.0
         self.bell.set()
 
@@ -249,4 +251,6 @@ def housekeeping(runtime: Runtime) -> bool:
         )
     for merchant in list_merchants(runtime.database, now):
         refresh_buffers(runtime, merchant.merchant_id)
+        with runtime.begin(merchant.merchant_id, now) as session:
+            prune_shadow(session)
     return True

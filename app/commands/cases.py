@@ -9,16 +9,13 @@ from app.commands.frame import add_command, add_group, add_merchant, with_mercha
 from app.core.config import Settings
 from app.core.db import Session
 from app.listings.cases import CaseFile, dismiss, list_cases
-from app.listings.channels import set_drift_policy
-from app.listings.lookup import get_channel_id
 from app.publishing.decisions import decide
 
-POLICIES = ("ledger_wins", "channel_wins", "ask")
 BY = "command line"
 
 
 def add(commands: Any) -> None:
-    """case list, decide and dismiss; channel policy."""
+    """case list, decide and dismiss."""
     case = add_group(commands, "case", "what a person should look at")
     listing = add_merchant(add_command(case, "list", run_list, "open cases, the latest first"))
     listing.add_argument("--all", action="store_true", help="the closed ones too, with how they ended")
@@ -28,10 +25,6 @@ def add(commands: Any) -> None:
                           "the ledger is adjusted by the difference")  # fmt: skip
     over = add_merchant(add_command(case, "dismiss", run_dismiss, "a case that was seen to"))
     over.add_argument("case", type=int, help="its number")
-    channel = add_group(commands, "channel", "a connected shop")
-    policy = add_merchant(add_command(channel, "policy", run_policy, "what happens to numbers that nothing explains"))
-    policy.add_argument("channel", help="its name")
-    policy.add_argument("policy", choices=POLICIES, help="who is right")
 
 
 def run_list(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -62,17 +55,6 @@ def run_dismiss(arguments: argparse.Namespace, settings: Settings) -> int:
 
     def act(session: Session) -> int:
         dismiss(session, arguments.case, BY)
-        return 0
-
-    return with_merchant(arguments, settings, act)
-
-
-def run_policy(arguments: argparse.Namespace, settings: Settings) -> int:
-    """For what is found from now on; open cases stay as they are."""
-
-    def act(session: Session) -> int:
-        set_drift_policy(session, get_channel_id(session, arguments.channel), arguments.policy)
-        print(f"{arguments.channel}: {arguments.policy}")
         return 0
 
     return with_merchant(arguments, settings, act)

@@ -36,7 +36,8 @@ from app.inbox.postings import movements_of
 from app.inbox.resolve import lines_of, resolve
 from app.ledger.post import post
 from app.listings import belief
-from app.listings.channels import get_channel
+from app.listings.channels import Channel, get_channel
+from app.listings.shadow_sales import note_sales
 from connectors.base import Connector, OrderSnapshot, StockKey, StockReading
 from connectors.errors import Malformed
 
@@ -140,7 +141,7 @@ def _process(runtime: Runtime, merchant_id: int, channel_id: int, limit: int) ->
         channel = get_channel(session, channel_id)
         connector = runtime.connectors[channel.platform]
         seen = _parse(connector, batch)
-        movements = _orders(session, channel_id, batch, seen)
+        movements = _orders(session, channel, batch, seen)
         _observations(session, channel_id, batch)  # after the orders: theirs are the first locks of everybody
         if seen:
             follow(
@@ -214,7 +215,8 @@ def _digest(snapshot: OrderSnapshot) -> bytes:
     return hashlib.blake2b(repr(says).encode(), digest_size=16).digest()
 
 
-def _orders(session: Session, channel_id: int, batch: _Batch, seen: Sequence[Seen]) -> int:
+def _orders(session: Session, channel: Channel, batch: _Batch, seen: Sequence[Seen]) -> int:
+    channel_id = channel.channel_id
     gone = {
         row.resource_key: row.inbox_id for row in batch.rows.values() if row.kind == "document" and row.body is None
     }
@@ -229,7 +231,7 @@ def _orders(session: Session, channel_id: int, batch: _Batch, seen: Sequence[See
         batch.done(inbox_id, "gone")
     if not chosen:
         return 0
-    return _post_orders(session, channel_id, batch, [(orders[s.snapshot.order_key], s) for s in chosen])
+    return _post_orders(session, channel, batch, [(orders[s.snapshot.order_key], s) for s in chosen])
 
 
 def _choose(batch: _Batch, orders: dict[str, OrderRow], seen: Sequence[Seen]) -> list[Seen]:
@@ -284,7 +286,8 @@ def _verdict(order: OrderRow, seen: Seen) -> str:
     return "again"
 
 
-def _post_orders(session: Session, channel_id: int, batch: _Batch, chosen: Sequence[tuple[OrderRow, Seen]]) -> int:
+def _post_orders(session: Session, channel: Channel, batch: _Batch, chosen: Sequence[tuple[OrderRow, Seen]]) -> int:
+    channel_id = channel.channel_id
     live = [(order, seen) for order, seen in chosen if not seen.snapshot.frozen]
     known = [order.order_id for order, _ in live if order.version is not None]
     positions, memory = read_positions(session, known), read_lines(session, known)
@@ -293,7 +296,10 @@ def _post_orders(session: Session, channel_id: int, batch: _Batch, chosen: Seque
     movements = movements_of(session, live, positions, changed)
     post(session, movements)
     write_positions(session, changed)
-    belief.move(session, _belief_changes(positions, changed))
+    deltas = _belief_changes(positions, changed)
+    belief.move(session, deltas)
+    if channel.state == "shadow":
+        note_sales(session, deltas)
     write_lines(session, [(order.order_id, seen) for order, seen in live], resolved.items)
     done = [(o.order_id, replace(s, complete=False) if o.order_id in resolved.waiting else s) for o, s in chosen]
     write_orders(session, done)

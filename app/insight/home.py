@@ -40,7 +40,7 @@ _FAILING = {
 }
 
 _CHANNELS = f"""
-select c.channel_id, c.name, c.platform, c.state, w.last_push_at, d.due, d.due_since,
+select c.channel_id, c.name, c.platform, c.state, c.activating_since, w.last_push_at, d.due, d.due_since,
        coalesce(r.refused, 0) as refused, r.refused_at
 from channel c
 left join lateral (
@@ -174,7 +174,7 @@ def _links(row: Row, polls: Mapping[str, Row], now: datetime) -> Iterator[Link]:
         yield Link(row.state, "quiet")
         return
     if row.state == "shadow":
-        yield Link("shadow", "quiet")
+        yield Link("activating" if row.activating_since else "shadow", "quiet", since=row.activating_since)
     for kind, reason in _FAILING.items():
         poll = polls.get(kind)
         if poll is not None and poll.failures:

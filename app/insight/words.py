@@ -11,6 +11,7 @@ HEALTH = {
     "nothing_wrong": "Working",
     "paused": "Paused: nothing is read or written until it is resumed",
     "shadow": "Looking only: numbers are worked out, never written",
+    "activating": "Becoming active: its numbers and orders are read first",
     "disconnected": "Disconnected",
     "never_read": "Orders were not read yet",
     "clock_not_running": "No worker is running: start one, so that orders are read and numbers written",

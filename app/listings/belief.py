@@ -23,6 +23,7 @@ with d as materialized (
 )
 update stock_owner o
 set believed = o.believed + d.delta, belief_revision = o.belief_revision + 1, believed_at = %(now)s,
+    shadow_shown = o.shadow_shown + d.delta,
     passed = (case when cardinality(o.passed) < 32 then o.passed else o.passed[2:] end) || o.believed,
     look_since = case when o.case_id is null then o.look_since else coalesce(o.look_since, %(now)s) end
 from d join k using (owner_id)

@@ -13,6 +13,7 @@ from app.core.db import ConstraintViolated, Session
 from app.core.errors import Conflict, NotFound
 from app.core.runtime import Runtime
 from app.core.secrets import Sealer
+from app.listings.states import activate, get_standing
 from connectors.base import Shop
 
 WEBHOOK_SECRETS = "webhook_secrets"  # the credential that holds them, newest first, space-separated
@@ -24,7 +25,8 @@ c.facts,
 
 @dataclass(frozen=True, slots=True)
 class NewChannel:
-    """A shop to connect. `address` is how its deliveries are told apart: a domain, or an unguessable path key."""
+    """A shop to connect. `address` is how its deliveries are told apart: a domain, or an unguessable path key.
+    `state`: active, or shadow to look on only."""
 
     platform: str
     name: str
@@ -32,6 +34,7 @@ class NewChannel:
     base_url: str
     credentials: Mapping[str, str]
     facts: Mapping[str, str]
+    state: str = "active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +61,12 @@ def create_channel(runtime: Runtime, session: Session, new: NewChannel) -> int:
     try:
         session.run(
             """insert into channel (merchant_id, channel_id, platform, name, address, base_url, sealed_credentials,
-                                    facts, created_at, write_lanes)
+                                    facts, created_at, write_lanes, state)
                values (%(merchant_id)s, %(id)s, %(platform)s, %(name)s, %(address)s, %(base_url)s, %(sealed)s,
-                       %(facts)s, %(now)s, %(lanes)s)""",
+                       %(facts)s, %(now)s, %(lanes)s, %(state)s)""",
             id=channel_id, platform=new.platform, name=new.name, address=new.address, base_url=new.base_url,
             sealed=sealed, facts=orjson.dumps(dict(new.facts)).decode(), now=session.now,
-            lanes=runtime.connectors[new.platform].abilities.write_lanes,
+            lanes=runtime.connectors[new.platform].abilities.write_lanes, state=new.state,
         )  # fmt: skip
         session.run(
             "select register_channel(%(platform)s, %(address)s, %(merchant_id)s, %(id)s)",
@@ -93,18 +96,19 @@ def find_channel_of(session: Session, new: NewChannel) -> int | None:
 
 
 def renew_channel(runtime: Runtime, session: Session, channel_id: int, new: NewChannel) -> None:
-    """Name, base and credentials as told now; what was disconnected is active again. Raises Conflict when another
-    channel has the name."""
+    """Name, base and credentials as told now; what was disconnected becomes active again once it has been read.
+    Raises Conflict when another channel has the name."""
     sealed = runtime.sealer.seal(orjson.dumps(dict(new.credentials)), bound_to=_bound(session.merchant_id, channel_id))
     try:
         session.run(
-            """update channel set name = %(name)s, base_url = %(base_url)s, sealed_credentials = %(sealed)s,
-                   state = case when state = 'disconnected' then 'active' else state end
+            """update channel set name = %(name)s, base_url = %(base_url)s, sealed_credentials = %(sealed)s
                where merchant_id = %(merchant_id)s and channel_id = %(id)s""",
             id=channel_id, name=new.name, base_url=new.base_url, sealed=sealed,
         )  # fmt: skip
     except ConstraintViolated as error:
         raise _taken(error) from error
+    if get_standing(session, channel_id, lock=True).state == "disconnected":
+        activate(session, channel_id, "disconnected", "connecting again")
 
 
 def _taken(error: ConstraintViolated) -> Conflict:
@@ -186,7 +190,8 @@ def list_mapped_places(session: Session, channel_id: int) -> set[str]:
 
 
 def set_state(session: Session, channel_id: int, state: str) -> None:
-    """active, paused, shadow or disconnected. Raises NotFound."""
+    """active, paused, shadow or disconnected, at once and by nobody; a person's change is
+    `app.listings.states.change_state`. Raises NotFound."""
     changed = session.run(
         "update channel set state = %(state)s where merchant_id = %(merchant_id)s and channel_id = %(id)s",
         state=state, id=channel_id,

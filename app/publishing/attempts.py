@@ -95,7 +95,7 @@ def to_write(due: Due, mode: WriteMode) -> StockWrite | None:
 
 
 def claim(runtime: Runtime, session: Session, channel_id: int, lane: int) -> Attempt | None:
-    """Take the lane's one open attempt, still without rows; None when somebody has it.
+    """Take the lane's one open attempt, still without rows; None when somebody has it, or the channel is not active.
 
     It is taken before anything is planned: a plan made while another's write is being recorded would write the same
     difference twice.
@@ -106,16 +106,18 @@ def claim(runtime: Runtime, session: Session, channel_id: int, lane: int) -> Att
     deadline = session.now + timedelta(seconds=runtime.settings.sync.attempt_deadline_s)
     try:
         with session.savepoint():
-            session.run(
+            claimed = session.run(
                 """insert into push_attempt (merchant_id, attempt_id, channel_id, lane, key, owner, state, opened_at,
                                              deadline)
-                   values (%(merchant_id)s, %(id)s, %(channel)s, %(lane)s, %(key)s, %(owner)s, 'open', %(now)s,
-                           %(deadline)s)""",
+                   select %(merchant_id)s, %(id)s, %(channel)s, %(lane)s, %(key)s, %(owner)s, 'open', %(now)s,
+                          %(deadline)s
+                   from channel where merchant_id = %(merchant_id)s and channel_id = %(channel)s and state = 'active'
+                   for share""",
                 id=attempt_id, channel=channel_id, lane=lane, key=key, owner=owner, now=session.now, deadline=deadline,
             )  # fmt: skip
     except ConstraintViolated:
         return None
-    return Attempt(attempt_id, key, owner, lane, {}, session.now)
+    return Attempt(attempt_id, key, owner, lane, {}, session.now) if claimed else None
 
 
 def fill(session: Session, attempt: Attempt, rows: Sequence[tuple[Due, StockWrite]]) -> Attempt:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from app.core.db import Row, Session
+from app.listings.available import read_available_by_owner
 from app.publishing.held import read_held
 from app.publishing.plan import Plan, Rule, plan
 from connectors.base import StockKey
@@ -43,23 +43,6 @@ join stock_owner o on o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_i
 where o.state <> 'managed' or o.item_id is null or ({_READY})
 order by d.first limit %(limit)s
 """  # noqa: S608  constants only
-# Units by owner and location; a kit has what its scarcest component allows there.
-_AVAILABLE = """
-select o.owner_id, c.location_id,
-       case i.kind when 'kit' then (
-            select coalesce(greatest(0, min(floor(coalesce(l.available, 0)::numeric / k.quantity))), 0)::bigint
-            from kit_component k left join level l on l.merchant_id = k.merchant_id and l.item_id = k.component_item_id
-                                                  and l.location_id = c.location_id
-            where k.merchant_id = o.merchant_id and k.kit_item_id = o.item_id)
-       else coalesce((select l.available from level l where l.merchant_id = o.merchant_id and l.item_id = o.item_id
-                      and l.location_id = c.location_id), 0) end as units
-from stock_owner o
-join item i on i.merchant_id = o.merchant_id and i.item_id = o.item_id
-join channel_location c on c.merchant_id = o.merchant_id and c.channel_id = o.channel_id and c.location_key =
-    o.location_key
-where o.merchant_id = %(merchant_id)s and o.owner_id = any(%(owners)s)
-  and (o.location_ids is null or c.location_id = any(o.location_ids))
-"""
 CONFLICTS_MAX = 2  # after so many, a reduction goes out as a relative change
 
 
@@ -113,15 +96,6 @@ def read_plans(session: Session, owners: Sequence[Row]) -> dict[int, Plan]:
         for row in owners
         if row.owner_id in available  # a place that is not mapped shows nothing of ours, which is not the number 0
     }
-
-
-def read_available_by_owner(session: Session, owners: Sequence[int]) -> defaultdict[int, dict[int, int]]:
-    """Units by location id, by owner id."""
-    available: defaultdict[int, dict[int, int]] = defaultdict(dict)
-    if owners:
-        for row in session.rows(_AVAILABLE, owners=list(owners)):
-            available[row.owner_id][row.location_id] = row.units
-    return available
 
 
 def settle_due(session: Session, channel_id: int, due_ids: Sequence[int]) -> None:

@@ -15,6 +15,7 @@ from app.core.db import Row, Session
 from app.core.runtime import Runtime
 from app.listings import belief
 from app.listings.channels import Channel, ask_for_orders, get_channel, shop_of
+from app.listings.states import get_standing
 from app.publishing.decisions import adjust_decided
 from app.publishing.drift import Verdict, judge, note_explained, note_unmanaged
 from connectors.base import StockKey
@@ -134,6 +135,8 @@ def settle(session: Session, channel_id: int) -> int:
         else:
             conclusive.append(row)
     differ = [row for row in conclusive if row.observed != row.believed and row.item_id is not None]
+    if differ and _is_its_own(session, channel_id):
+        differ = []
     note_explained(session, channel_id, same)
     verdicts = judge(session, channel_id, differ)
     _follow(session, [*same, *conclusive], verdicts)
@@ -143,6 +146,12 @@ def settle(session: Session, channel_id: int) -> int:
         until = [r.unclear_at + LATE for r in early]
         session.run(_LATER, owners=[r.owner_id for r in early], until=until)
     return len(same) + len(conclusive)
+
+
+def _is_its_own(session: Session, channel_id: int) -> bool:
+    """A channel in shadow is kept by somebody else: another number than expected is news, not drift."""
+    standing = get_standing(session, channel_id)
+    return standing.state == "shadow" and standing.activating_from in (None, "shadow")
 
 
 def _may_still_come(row: Row) -> bool:

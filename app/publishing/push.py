@@ -46,6 +46,8 @@ def push(runtime: Runtime, merchant_id: int, channel_id: int, lane: int = 0) -> 
     now = runtime.clock()
     with runtime.begin(merchant_id, now) as session:
         channel = get_channel(session, channel_id)
+        if channel.state != "active":
+            return Pushed()  # it was when the worker looked
         left = attempts.take_over(runtime, session, channel_id, lane)
     if left is not None:
         return _finish_left(runtime, merchant_id, channel, left)

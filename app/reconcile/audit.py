@@ -12,6 +12,7 @@ from app.core.runtime import Runtime
 from app.inbox.polls import claim_poll, end_poll, fail_poll
 from app.listings.cases import close_managed
 from app.listings.channels import get_channel
+from app.listings.states import get_standing
 from app.publishing.look import read_numbers
 from connectors.base import StockKey
 from connectors.errors import ChannelError
@@ -39,6 +40,8 @@ def audit(runtime: Runtime, merchant_id: int, channel_id: int) -> Audited:
         claimed = claim_poll(runtime, session, channel_id, "stock")
         close_managed(session, channel_id)
         channel = get_channel(session, channel_id)
+        # Before it becomes active a difference is explained at once, not looked at a second time later.
+        patient = get_standing(session, channel_id).activating_since is None
     if claimed is None:
         return Audited()
     size = runtime.connectors[channel.platform].abilities.read_rows_max
@@ -49,7 +52,7 @@ def audit(runtime: Runtime, merchant_id: int, channel_id: int) -> Audited:
                 after, keys = _page(session, channel_id, after, size)
             if not keys:
                 break
-            contradicted += read_numbers(runtime, merchant_id, channel, keys, patient=True)
+            contradicted += read_numbers(runtime, merchant_id, channel, keys, patient=patient)
             numbers += len(keys)
     except ChannelError as error:
         fail_poll(runtime, merchant_id, channel_id, ("stock", claimed.attempt), error)

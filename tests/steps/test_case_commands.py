@@ -1,4 +1,4 @@
-"""The commands about cases as a person uses them: list, decide, dismiss, and a channel's policy."""
+"""The commands about cases as a person uses them: list, decide, dismiss."""
 
 from __future__ import annotations
 
@@ -66,10 +66,3 @@ def test_cases_are_listed_decided_and_dismissed_by_their_number(data: Path) -> N
     assert listed(data) == []
     ends = {line[4]: (line[1], line[7]) for line in listed(data, "--all")}
     assert ends == {"drift": ("corrected", "command line"), "write_refused": ("dismissed", "command line")}
-
-
-def test_a_channels_policy_is_set_by_its_name_and_is_one_of_three(data: Path) -> None:
-    for policy in ("ask", "channel_wins", "ledger_wins"):
-        assert app(data, "channel", "policy", "Web", policy, *OURS).stdout == f"Web: {policy}\n"
-    assert "unknown_channel" in app(data, "channel", "policy", "Wob", "ask", *OURS).stderr
-    assert app(data, "channel", "policy", "Web", "whoever", *OURS).returncode == 2

@@ -154,7 +154,9 @@ def test_connecting_again_wakes_what_was_disconnected_and_nothing_that_was_put_t
     channel_id = join(street, shop)
     with street.world.session() as session:
         set_state(session, channel_id, before)
+    street.shops[channel_id], street.adapters[channel_id] = shop, ShopAdapter(shop)
     join(street, shop)
+    street.settle()  # what was disconnected is read before it is active
     with street.world.session() as session:
         assert get_channel(session, channel_id).state == after
 

@@ -1,0 +1,80 @@
+"""A channel's policy and state, and what shadow tells, as a person at a shell sees them."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.core.db import connect
+from app.core.embedded import APP_ROLE, OWNER_ROLE, Embedded
+from app.core.migrate import migrate
+from tests.shell import app
+from tests.steps.test_listing_commands import NOW, a_merchant, entry
+
+OURS = ("--merchant", "ours")
+_SENT = """
+insert into shadow_write (merchant_id, channel_id, shadow_id, owner_id, at, expected, target, shown, reasons)
+select merchant_id, channel_id, nextval('shadow_seq'), owner_id, %(now)s, 7, 4, 9, '[["available", 4]]'
+from stock_owner where merchant_id = %(merchant_id)s and stock_key = '11'
+"""
+
+
+@pytest.fixture(scope="module")
+def data() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="perpetual-cli-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        embedded = Embedded(path)
+        embedded.ensure()
+        migrate(embedded.url(OWNER_ROLE))
+        database = connect(embedded.url(APP_ROLE))
+        for name in ("ours", "theirs"):
+            a_merchant(database, name, [entry("11", "mug", "Mug")])
+        database.close()
+        yield path
+        embedded.stop()
+
+
+def state(data: Path, *more: str) -> str:
+    result = app(data, "channel", "state", "Web", *more, *OURS)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def test_a_channels_policy_is_set_by_its_name_and_is_one_of_three(data: Path) -> None:
+    for policy in ("ask", "channel_wins", "ledger_wins"):
+        assert app(data, "channel", "policy", "Web", policy, *OURS).stdout == f"Web: {policy}\n"
+    assert "unknown_channel" in app(data, "channel", "policy", "Wob", "ask", *OURS).stderr
+    assert app(data, "channel", "policy", "Web", "whoever", *OURS).returncode == 2
+
+
+def test_a_channels_state_says_since_when_and_by_whom_and_active_waits_for_a_reading(data: Path) -> None:
+    assert state(data) == "Web: active"
+    assert state(data, "paused").startswith("Web: paused, since 20")
+    assert state(data).endswith(" by command line")
+    assert state(data, "active").startswith("Web: becomes active when its numbers and orders have been read")
+    assert state(data, "shadow").startswith("Web: shadow, since 20")
+    assert app(data, "channel", "state", "Web", "--merchant", "theirs").stdout == "Web: active\n"
+    assert "unknown_channel" in app(data, "channel", "state", "Wob", *OURS).stderr
+    assert app(data, "channel", "state", "Web", "asleep", *OURS).returncode == 2
+
+
+def test_the_shadow_report_is_for_reading_and_as_json(data: Path) -> None:
+    nothing = app(data, "shadow", "--merchant", "theirs")
+    assert (nothing.returncode, "channel state CHANNEL shadow" in nothing.stdout) == (1, True)
+    state(data, "shadow")
+    database = connect(Embedded(data).url(APP_ROLE))
+    with database.begin(1, NOW) as session:
+        session.run(_SENT, now=NOW)
+    database.close()
+    text = app(data, "shadow", *OURS).stdout
+    assert "1 numbers would have been sent, for 1 listings" in text
+    assert "7 → 4, it showed 9  (available 4)" in text
+    (told,) = json.loads(app(data, "shadow", "--channel", "Web", "--json", *OURS).stdout)
+    assert (told["channel"], told["state"]) == ("Web", "shadow")
+    assert told["numbers"][0]["writes"][0]["steps"] == [["available", 4]]
+    assert "unknown_channel" in app(data, "shadow", "--channel", "Wob", *OURS).stderr
