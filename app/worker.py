@@ -26,6 +26,7 @@ from app.core.runtime import Runtime
 from app.inbox.backfill import run_import
 from app.inbox.known import check_known
 from app.inbox.process import process
+from app.inbox.products import read_products
 from app.inbox.read import answer_rings, poll_orders
 from app.publishing.demand import refresh_buffers
 from app.publishing.look import look
@@ -60,6 +61,7 @@ ACTS: Mapping[str, Callable[[Runtime, int, int], bool]] = {
     "poll_sweep": lambda runtime, m, c: bool(poll_orders(runtime, m, c, "sweep")),
     "poll_known": lambda runtime, m, c: bool(check_known(runtime, m, c).documents),
     "poll_import": run_import,
+    "poll_products": read_products,
     "poll_webhooks": lambda runtime, m, c: supervise(runtime, m, c).repaired,
     "poll_stock": lambda runtime, m, c: bool(audit(runtime, m, c)),
     "look": lambda runtime, m, c: bool((looked := look(runtime, m, c)).read or looked.settled),

@@ -285,6 +285,11 @@ class CatalogueEntry:
     stock: tuple[StockReading, ...] = ()
     bundle: bool = False
 
+    def speaks_of(self, key: str) -> bool:
+        """Whether it is what somebody named by this key: its own, its number's, or that of the product it is part of
+        (WooCommerce's `13/14` of `13`)."""
+        return key in (self.listing_key, self.stock_key) or self.listing_key.startswith(f"{key}/")
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelLocation:
@@ -336,6 +341,10 @@ class Connector(Protocol):
 
     def read_catalogue(self, http: Http, shop: Shop) -> Iterator[Sequence[CatalogueEntry]]:
         """Pages of the whole catalogue."""
+
+    def read_entries(self, http: Http, shop: Shop, keys: Sequence[str]) -> Sequence[CatalogueEntry]:
+        """What the channel sells under at most `read_orders_max` listing or stock keys, by now: a key of which no entry
+        speaks (`CatalogueEntry.speaks_of`) is nothing that it sells."""
 
     def read_locations(self, http: Http, shop: Shop) -> Sequence[ChannelLocation]:
         """The channel's locations; empty where it has none."""

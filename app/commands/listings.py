@@ -16,6 +16,7 @@ from app.core.db import Session
 from app.core.errors import NotFound
 from app.core.runtime import Runtime
 from app.insight.listings import ListingView, Number, Wanted, get_view, list_listings
+from app.insight.words import UNMAPPED
 from app.listings.catalogue import map_listing, unmap_listing
 from app.listings.lookup import Listing, find_one, get_channel_id, get_item_or_nearest, get_listing
 from app.listings.rules import Change, Owner, owners_of, set_rule, split_names
@@ -189,13 +190,17 @@ def _as_text(view: ListingView) -> str:
 
 def _line(view: ListingView, number: Number | None) -> str:
     one = view.listing
-    cells = [view.channel, one.listing_key, one.sku or NOTHING, one.title, view.item_sku or "not mapped"]
+    cells = [view.channel, one.listing_key, one.sku or NOTHING, one.title, view.item_sku or _unmapped(one)]
     if number is None:
         cells += [NOTHING] * 3
     else:
         shown, target = number.owner.believed, number.target
         cells += [rule_text(number.owner), _or_nothing(shown), _or_nothing(target)]
     return "\t".join("".join(c if c.isprintable() else "�" for c in cell) for cell in cells)
+
+
+def _unmapped(one: Listing) -> str:
+    return "gone from the shop" if one.gone else UNMAPPED[one.why_unmapped].lower()
 
 
 def _or_nothing(value: int | None) -> str:
@@ -219,7 +224,9 @@ def _as_json(view: ListingView) -> dict[str, Any]:
     one = view.listing
     return {
         "channel": view.channel, "key": one.listing_key, "sku": one.sku, "title": one.title, "item": view.item_sku,
-        "left_out": one.left_out, "numbers": [_number_json(number) for number in view.numbers],
+        "left_out": one.left_out, "gone": one.gone,
+        "why_unmapped": one.why_unmapped if one.item_id is None else None,
+        "numbers": [_number_json(number) for number in view.numbers],
     }  # fmt: skip
 
 

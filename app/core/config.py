@@ -142,6 +142,7 @@ class Sync(_Section):
     audit_interval_s: Seconds = 3_600
     known_interval_s: Seconds = 21_600
     webhook_interval_s: Seconds = 600
+    catalogue_interval_s: Seconds = 86_400
 
 
 class Inbox(_Section):

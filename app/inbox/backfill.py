@@ -18,6 +18,7 @@ from app.inbox.polls import Claim, Overtaken, claim_poll, end_poll, fail_poll, h
 from app.listings.cases import open_cases
 from app.listings.catalogue import import_entries
 from app.listings.importing import Import, list_imports
+from app.listings.wanted import want_unseen
 from connectors.base import Window
 from connectors.errors import AccessDenied, ChannelError, OutcomeUnknown, Transient
 from connectors.export import Export, ExportOf, ExportPage, ExportState
@@ -80,6 +81,8 @@ class _Work:
             )  # fmt: skip
             if state == "done" and job.what is ExportOf.ORDERS:
                 session.run(_READ_ON, channel=job.channel_id, now=session.now)
+            if state == "done" and job.what is ExportOf.CATALOGUE:
+                want_unseen(session, job.channel_id, job.requested_at)
 
     def got(self, session: Session, count: int, *, offset: int | None = None, since: datetime | None = None) -> None:
         """Note what was stored, in the transaction that stores it where that can be. Raises Overtaken."""

@@ -35,7 +35,7 @@ from app.inbox.pace import follow
 from app.inbox.postings import movements_of
 from app.inbox.resolve import lines_of, resolve
 from app.ledger.post import post
-from app.listings import belief
+from app.listings import belief, wanted
 from app.listings.channels import Channel, get_channel
 from app.listings.shadow_sales import note_sales
 from connectors.base import Connector, OrderSnapshot, StockKey, StockReading
@@ -87,6 +87,7 @@ class _Batch:
     rows: dict[int, Row]
     outcomes: dict[int, tuple[str, str | None, str | None]] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)  # orders to read afresh
+    unlisted: set[str] = field(default_factory=set)  # products named in orders that no listing is
     read: dict[int, Seen] = field(default_factory=dict)  # order id → the reading that said nothing new
 
     def done(self, inbox_id: int, reason: str | None = None) -> None:
@@ -178,15 +179,19 @@ def _finish(session: Session, channel_id: int, batch: _Batch, movements: int) ->
 
 
 def _observations(session: Session, channel_id: int, batch: _Batch) -> None:
-    """Numbers that a delivery spoke of: hints to look, never movements."""
-    hints = []
+    """Numbers that a delivery spoke of: hints to look, never movements. Products that it or an order spoke of are read
+    where the listings do not say the same."""
+    hints, told = [], []
     for row in batch.rows.values():
         if row.kind == "observation":
             body = orjson.loads(bytes(row.body))
-            key = StockKey(body["stock_key"], body.get("location_key", ""))
-            hints.append(StockReading(key, body["quantity"]))
+            told += body.get("listings", [body])
+            if "stock_key" in body:
+                key = StockKey(body["stock_key"], body.get("location_key", ""))
+                hints.append(StockReading(key, body["quantity"]))
             batch.done(row.inbox_id)
     belief.ask_to_look(session, channel_id, hints)
+    wanted.want_told(session, channel_id, batch.unlisted, told)
 
 
 def _parse(connector: Connector, batch: _Batch) -> list[Seen]:
@@ -304,6 +309,7 @@ def _post_orders(session: Session, channel: Channel, batch: _Batch, chosen: Sequ
     done = [(o.order_id, replace(s, complete=False) if o.order_id in resolved.waiting else s) for o, s in chosen]
     write_orders(session, done)
     cases.of_orders(session, channel_id, chosen, changed)
+    batch.unlisted |= resolved.unlisted
     _supersede(session, channel_id, chosen)
     for order, seen in chosen:
         if order.order_id in resolved.waiting:

@@ -17,6 +17,7 @@ from app.inbox.pace import find_pause_s
 from app.inbox.polls import Claim, Overtaken, backoff, claim_poll, end_poll, fail_poll, hold_poll
 from app.listings import belief
 from app.listings.importing import request_import
+from app.listings.wanted import want_listed
 from connectors.base import Window
 from connectors.errors import ChannelError
 
@@ -181,5 +182,6 @@ def _reopen_rings(session: Session, rings: Sequence[Row], error: ChannelError) -
 
 
 def _look(session: Session, channel_id: int, rings: Sequence[Row]) -> None:
-    """Doorbells about stock or products: the numbers concerned are looked at."""
+    """Doorbells about stock or products: the numbers concerned are looked at, the products read again."""
     belief.look_at(session, channel_id, [r.resource_key for r in rings if r.resource in ("stock", "product")])
+    want_listed(session, channel_id, [r.resource_key for r in rings if r.resource == "product"])

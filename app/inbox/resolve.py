@@ -27,6 +27,7 @@ class Resolved:
     targets: Positions = field(default_factory=lambda: defaultdict(dict))
     items: dict[Line, int | None] = field(default_factory=dict)
     waiting: dict[int, tuple[str, str]] = field(default_factory=dict)  # order id → (reason, detail)
+    unlisted: set[str] = field(default_factory=set)  # listing keys that no listing has
 
 
 @dataclass(slots=True)
@@ -90,6 +91,8 @@ def _listing_key(at: Line, line: OrderLine, memory: Mapping[Line, LineMemory]) -
 
 def _resolve_line(known: Known, resolved: Resolved, at: Line, line: OrderLine) -> None:
     listing = known.listings.get(_listing_key(at, line, known.memory) or "")
+    if line.listing_key is not None and listing is None:
+        resolved.unlisted.add(line.listing_key)
     item = _item_of(known, at, line, listing)
     resolved.items[at] = item
     if not line.tracked or (listing is not None and not listing.tracked):

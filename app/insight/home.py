@@ -35,6 +35,7 @@ _FAILING = {
     "stock": "reading_stock_fails",
     "known": "checking_orders_fails",
     "webhooks": "checking_webhooks_fails",
+    "products": "reading_products_fails",
     "import": "importing_fails",
     "push": "writing_fails",
 }

@@ -23,7 +23,7 @@ SOLD_MAX = 20
 
 _FILTERS = """
 l.merchant_id = %(merchant_id)s and (%(channel)s::bigint is null or l.channel_id = %(channel)s)
-  and (not %(unmapped)s or l.item_id is null)
+  and (not %(unmapped)s or l.item_id is null and l.gone_at is null)
   and (%(like)s::text is null or l.sku ilike %(like)s or l.title ilike %(like)s or l.listing_key ilike %(like)s)
   and (%(after)s::bigint is null or (l.channel_id, l.listing_key) > (
         select a.channel_id, a.listing_key from listing a
@@ -31,6 +31,7 @@ l.merchant_id = %(merchant_id)s and (%(channel)s::bigint is null or l.channel_id
 """
 _SELECT = """
 select l.listing_id, l.channel_id, l.listing_key, l.stock_key, l.sku, l.title, l.item_id, l.tracked, l.left_out,
+       l.gone_at is not null as gone,
        c.name as channel, i.sku as item_sku, i.name as item_name
 from listing l join channel c using (merchant_id, channel_id)
 left join item i on i.merchant_id = l.merchant_id and i.item_id = l.item_id
@@ -145,7 +146,7 @@ def list_sold(session: Session) -> Sequence[Sold]:
 
 
 def _views(session: Session, rows: Sequence[Row]) -> Sequence[ListingView]:
-    listings = [Listing(*row[:9]) for row in rows]
+    listings = [Listing(*row[:10]) for row in rows]
     numbers = _read_numbers(session, listings)
     suggestions = _suggest(session, [listing for listing in listings if listing.item_id is None])
     return [

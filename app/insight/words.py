@@ -20,6 +20,7 @@ HEALTH = {
     "reading_stock_fails": "Its stock can't be compared",
     "checking_orders_fails": "Its open orders can't be looked for",
     "checking_webhooks_fails": "Its webhooks can't be checked",
+    "reading_products_fails": "New or changed products can't be read",
     "importing_fails": "Its catalogue or older orders can't be imported",
     "writing_fails": "Numbers can't be written",
     "writing_is_late": "Numbers wait longer than they should",
@@ -82,6 +83,7 @@ CASES = {
     "webhook_silent": "No webhook tells of orders",
     "webhook_unneeded": "Webhooks that nobody listens to",
     "import_failed": "An import failed",
+    "listing_renamed": "A product has another item's SKU now",
     "goods_to_check": "Goods to check",
     "currency_changed": "The currency of an order changed",
     "restock_unclear": "A refund does not say what came back",
@@ -133,6 +135,12 @@ SUGGESTED = {
     "same_sku": "the same SKU",
     "like_sku": "the same SKU but for capitals",
     "same_barcode": "its SKU is the item's barcode",
+}
+# Why a listing is no item.
+UNMAPPED = {
+    "taken_out": "Taken out",
+    "no_sku": "Not mapped: it has no SKU",
+    "no_such_sku": "Not mapped: no item has its SKU",
 }
 RESOURCES = {"order": "orders", "stock": "stock", "product": "products", "unknown": "deliveries"}
 

@@ -9,21 +9,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.core.db import Session
+from app.core.db import Row, Session
 from app.core.errors import NotFound
+from app.listings.cases import Case, open_cases
+from app.listings.wanted import retire
 from connectors.base import CatalogueEntry, StockReading
 
 _LISTINGS = """
-insert into listing (merchant_id, listing_id, channel_id, listing_key, stock_key, item_id, sku, title, tracked)
+insert into listing (merchant_id, listing_id, channel_id, listing_key, stock_key, item_id, sku, title, tracked,
+    seen_at)
 select %(merchant_id)s, nextval('listing_seq'), %(channel)s, l.listing_key, l.stock_key, i.item_id, l.sku, l.title,
-    l.tracked
+    l.tracked, %(now)s
 from unnest(%(keys)s::text[], %(stock_keys)s::text[], %(skus)s::text[], %(titles)s::text[], %(tracked)s::boolean[])
      l(listing_key, stock_key, sku, title, tracked)
 left join item i on i.merchant_id = %(merchant_id)s and i.sku = l.sku
 order by l.listing_key
 on conflict on constraint listing_key do update
 set stock_key = excluded.stock_key, sku = excluded.sku, title = excluded.title, tracked = excluded.tracked,
+    seen_at = excluded.seen_at, gone_at = null,
     item_id = case when not listing.left_out then coalesce(listing.item_id, excluded.item_id) end
+"""
+# What the page changes of listings that are there: the number that carries them, or the SKU to that of another item.
+# The mapping stays: orders of it are booked, and whether the label was wrong or the thing is another, only a person
+# knows.
+_CHANGED = """
+select l.listing_key, l.stock_key, l.stock_key <> n.stock_key as moved, l.sku as sku_before, n.sku, i.sku as mapped,
+       l.sku is distinct from n.sku and l.item_id <> o.item_id as renamed
+from unnest(%(keys)s::text[], %(stock_keys)s::text[], %(skus)s::text[]) n(listing_key, stock_key, sku)
+join listing l on l.merchant_id = %(merchant_id)s and l.channel_id = %(channel)s and l.listing_key = n.listing_key
+left join item i on i.merchant_id = l.merchant_id and i.item_id = l.item_id
+left join item o on o.merchant_id = l.merchant_id and o.sku = n.sku
+where l.stock_key <> n.stock_key or l.sku is distinct from n.sku and l.item_id <> o.item_id
 """
 # A stock owner is mapped only when all listings that share it are the same item.
 _OWNERS = """
@@ -33,7 +49,7 @@ from (select l.stock_key, case when count(distinct l.item_id) = 1 then min(l.ite
              case when bool_or(b.bundle) then 'bundle' when bool_and(l.tracked) then 'managed' else 'untracked' end as
                  state
       from listing l join unnest(%(stock_keys)s::text[], %(bundles)s::boolean[]) b(stock_key, bundle) using (stock_key)
-      where l.merchant_id = %(merchant_id)s and l.channel_id = %(channel)s group by l.stock_key) s
+      where l.merchant_id = %(merchant_id)s and l.channel_id = %(channel)s and l.gone_at is null group by l.stock_key) s
 cross join (select distinct location_key from channel_location
             where merchant_id = %(merchant_id)s and channel_id = %(channel)s) p
 order by s.stock_key, p.location_key
@@ -88,9 +104,11 @@ def import_entries(session: Session, channel_id: int, entries: Sequence[Catalogu
     """One page of a channel's catalogue; opens again what waited for it. A listing that is named twice (a plugin's
     translated products) counts as named last."""
     entries = list({entry.listing_key: entry for entry in entries}.values())
+    left = _changes(session, channel_id, entries)
     session.run(
         _LISTINGS,
         channel=channel_id,
+        now=session.now,
         keys=[e.listing_key for e in entries],
         stock_keys=[e.stock_key for e in entries],
         skus=[e.sku for e in entries],
@@ -99,6 +117,7 @@ def import_entries(session: Session, channel_id: int, entries: Sequence[Catalogu
     )
     bundles = {e.stock_key: e.bundle for e in entries}
     session.run(_OWNERS, channel=channel_id, stock_keys=list(bundles), bundles=list(bundles.values()))
+    retire(session, channel_id, left)
     _first_beliefs(session, channel_id, [reading for e in entries for reading in e.stock])
     session.run(_REOPEN, channel=channel_id)
     unmapped = session.value(
@@ -108,6 +127,22 @@ def import_entries(session: Session, channel_id: int, entries: Sequence[Catalogu
         keys=[e.listing_key for e in entries],
     )
     return Mapped(len(entries), unmapped)
+
+
+def _changes(session: Session, channel_id: int, entries: Sequence[CatalogueEntry]) -> list[str]:
+    """A case for each listing that has another item's SKU now; returns the stock keys that listings left."""
+    rows = session.rows(
+        _CHANGED, channel=channel_id, keys=[e.listing_key for e in entries],
+        stock_keys=[e.stock_key for e in entries], skus=[e.sku for e in entries],
+    )  # fmt: skip
+    renamed = [row for row in rows if row.renamed]
+    open_cases(session, channel_id, [_renamed_case(row) for row in renamed])
+    return [row.stock_key for row in rows if row.moved]
+
+
+def _renamed_case(row: Row) -> Case:
+    detail = f"its SKU in the shop is {row.sku} now, another item's; it stays {row.mapped} until somebody maps it"
+    return "listing_renamed", row.listing_key, detail, {"sku_before": row.sku_before, "sku": row.sku}
 
 
 def _first_beliefs(session: Session, channel_id: int, readings: Sequence[StockReading]) -> None:

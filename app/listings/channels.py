@@ -125,6 +125,7 @@ def _schedule(runtime: Runtime, session: Session, channel_id: int) -> None:
         ("stock", session.now + timedelta(seconds=sync.audit_interval_s)),
         ("known", session.now + timedelta(seconds=sync.known_interval_s)),
         ("webhooks", session.now + timedelta(seconds=sync.webhook_interval_s)),
+        ("products", session.now + timedelta(seconds=sync.catalogue_interval_s)),
         ("push", session.now),
     ]
     session.run(

@@ -17,7 +17,8 @@ NEAREST_MAX = 5
 NAMED_MAX = 20
 _CANDIDATES_MAX = 500
 _ENDS = 3  # characters that a near one mostly shares at one of its ends
-_COLUMNS = "listing_id, channel_id, listing_key, stock_key, sku, title, item_id, tracked, left_out"
+_COLUMNS = """listing_id, channel_id, listing_key, stock_key, sku, title, item_id, tracked, left_out,
+    gone_at is not null as gone"""
 
 _NEAR_LISTINGS = f"""
 select coalesce(sku, listing_key) as name from listing
@@ -46,6 +47,14 @@ class Listing:
     item_id: int | None
     tracked: bool
     left_out: bool
+    gone: bool = False  # the channel does not have it any more
+
+    @property
+    def why_unmapped(self) -> str:
+        """Of one without an item: a slug of `words.UNMAPPED`."""
+        if self.left_out:
+            return "taken_out"
+        return "no_such_sku" if self.sku else "no_sku"
 
 
 def get_channel_id(session: Session, name: str) -> int:

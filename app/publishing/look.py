@@ -16,6 +16,7 @@ from app.core.runtime import Runtime
 from app.listings import belief
 from app.listings.channels import Channel, ask_for_orders, get_channel, shop_of
 from app.listings.states import get_standing
+from app.listings.wanted import want_listed
 from app.publishing.decisions import adjust_decided
 from app.publishing.drift import Verdict, judge, note_explained, note_unmanaged
 from connectors.base import StockKey
@@ -118,6 +119,7 @@ def read_numbers(
             ask_for_orders(session, channel.channel_id, after)
         if any(reading.quantity is None for reading in readings):
             note_unmanaged(session, channel.channel_id)
+            want_listed(session, channel.channel_id, {r.key.stock_key for r in readings if r.reason == "gone"})
     return contradicted
 
 

@@ -17,6 +17,7 @@ from app.core.runtime import Runtime
 from app.listings import belief
 from app.listings.cases import Case, close_corrected, open_cases
 from app.listings.channels import Channel, ask_for_orders, get_channel, shop_of
+from app.listings.wanted import want_listed
 from app.publishing import attempts
 from app.publishing.attempts import REPLAY_MAX, Attempt, Recorded, to_write
 from app.publishing.due import Due, list_due, settle_due
@@ -200,6 +201,7 @@ def _open_refusals(session: Session, channel_id: int, attempt: Attempt) -> None:
         for r in rows
     ]
     open_cases(session, channel_id, refused)
+    want_listed(session, channel_id, {row.stock_key for row in rows})
 
 
 def _paused(runtime: Runtime, merchant_id: int, channel_id: int, error: ChannelError) -> Pushed:

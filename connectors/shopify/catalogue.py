@@ -9,6 +9,7 @@ from connectors.base import CatalogueEntry, ChannelLocation, Shop, StockKey, Sto
 from connectors.errors import Refused, Throttled
 from connectors.http import Http
 from connectors.shopify import graphql
+from connectors.shopify.keys import kind
 from connectors.shopify.shape import Node
 from connectors.shopify.stock import quantity
 
@@ -36,6 +37,25 @@ def read(http: Http, shop: Shop) -> Iterator[Sequence[CatalogueEntry]]:
         after = page.cursor
         size = graphql.next_size(size, reply.cost, VARIANTS_MAX)
     raise Refused("catalogue_too_large", "more variants than pagination reaches")
+
+
+def read_entries(http: Http, shop: Shop, keys: Sequence[str]) -> list[CatalogueEntry]:
+    """The variants with these gids, or with inventory items of these gids; what is neither is left out."""
+
+    def fetch(some: Sequence[str]) -> tuple[list[CatalogueEntry], graphql.Cost]:
+        reply = graphql.query(http, shop, "entries_by_key", {"ids": list(some), "levels": LEVELS})
+        found = [_variant_of(node) for node in graphql.nodes_of(reply, some) if node]
+        return [entry(Node(v, "variant"), _levels(http, shop, v)) for v in found if v is not None], reply.cost
+
+    named = [key for key in dict.fromkeys(keys) if kind(key) in ("ProductVariant", "InventoryItem")]
+    return graphql.in_slices(named, FIRST_PAGE, fetch, largest=VARIANTS_MAX)
+
+
+def _variant_of(node: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Of a variant itself, or of an inventory item."""
+    if "variants" not in node:
+        return node if "id" in node else None
+    return next(iter(graphql.page_of(node, "variants").nodes), None)
 
 
 def entry(variant: Node, levels: Sequence[Node]) -> CatalogueEntry:

@@ -84,6 +84,10 @@ class Shopify:
         """See `catalogue.read`."""
         return catalogue.read(http, shop)
 
+    def read_entries(self, http: Http, shop: Shop, keys: Sequence[str]) -> Sequence[CatalogueEntry]:
+        """See `catalogue.read_entries`."""
+        return catalogue.read_entries(http, shop, keys)
+
     def read_locations(self, http: Http, shop: Shop) -> Sequence[ChannelLocation]:
         """See `catalogue.read_locations`."""
         return catalogue.read_locations(http, shop)

@@ -187,8 +187,24 @@ def _product(delivery: _Delivery) -> Notice:
     kinds = {"products": "Product", "variants": "ProductVariant", "inventory_items": "InventoryItem"}
     if type(delivery.body.values.get("id")) is not int:
         raise _mismatch("id")
-    family = delivery.topic.partition("/")[0]
-    return _doorbell(delivery, "product", gid(kinds[family], delivery.body.number("id")))
+    key = gid(kinds[delivery.topic.partition("/")[0]], delivery.body.number("id"))
+    if not delivery.body.has("variants"):
+        return _doorbell(delivery, "product", key)
+    body = orjson.dumps({"listings": [_told(variant) for variant in delivery.body.nodes("variants")]})
+    return Notice(
+        NoticeKind.OBSERVATION, delivery.topic, resource="product", resource_key=key, delivery_key=delivery.key,
+        body=body,
+    )  # fmt: skip
+
+
+def _told(variant: Node) -> dict[str, object]:
+    """What a product's body says of a variant that a listing says too. Its number is not believed: it comes with a
+    delivery of its own, by location."""
+    return {
+        "listing_key": gid("ProductVariant", variant.number("id")),
+        "stock_key": gid("InventoryItem", variant.number("inventory_item_id")),
+        "sku": variant.find_text("sku"),
+    }
 
 
 def _app(delivery: _Delivery) -> Notice:

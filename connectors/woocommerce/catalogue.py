@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from connectors.base import CatalogueEntry, StockKey
-from connectors.errors import Malformed
+from connectors.errors import Malformed, NotFound
 from connectors.woocommerce import fields
-from connectors.woocommerce.api import Api
+from connectors.woocommerce.api import Api, chunks
 from connectors.woocommerce.fields import Node
 from connectors.woocommerce.orders import listing_key
 from connectors.woocommerce.stock import has_flat_variations, reading
@@ -35,6 +35,53 @@ def read_catalogue(api: Api) -> Iterator[Sequence[CatalogueEntry]]:
     if flat:
         for rows in api.pages("variations", {"status": "any"}):
             yield [_variation(row, titles.get(fields.key(row.get("parent_id"), "parent_id"), "")) for row in rows]
+
+
+def read_entries(api: Api, keys: Sequence[str]) -> list[CatalogueEntry]:
+    """What is sold under these keys: a product, all variations of one that has some, or the variation of `13/14`
+    wherever it belongs now. What is in the trash is not sold."""
+    plain = [key for key in dict.fromkeys(keys) if "/" not in key]
+    entries: list[CatalogueEntry] = []
+    for row in _by_id(api, "products", plain):
+        if _has_variations(row):
+            found = _per_parent(api, {fields.key(row.get("id"), "product.id"): _title(row)})
+            entries += [entry for page in found for entry in page]
+        elif row.get("type") not in NOT_SOLD:
+            entries.append(_entry(row, 0, _title(row)))
+    return entries + _variations_named(api, [key for key in dict.fromkeys(keys) if "/" in key])
+
+
+def _variations_named(api: Api, keys: Sequence[str]) -> list[CatalogueEntry]:
+    pairs = [(parent, own) for parent, _, own in (key.partition("/") for key in keys)]
+    if has_flat_variations(api.shop.facts):
+        rows = _by_id(api, "variations", [own for _, own in pairs])
+    else:
+        rows = [{**row, "parent_id": int(parent)} for parent in {parent for parent, _ in pairs}
+                for row in _of_parent(api, parent, [own for of, own in pairs if of == parent])]  # fmt: skip
+    parents = {str(fields.key(row.get("parent_id"), "variation.parent_id")) for row in rows}
+    titles = {str(row.get("id")): _title(row) for row in _by_id(api, "products", sorted(parents))}
+    # A variation goes to the trash with its product, which alone says so.
+    return [_variation(row, titles[str(row["parent_id"])]) for row in rows if str(row["parent_id"]) in titles]
+
+
+def _of_parent(api: Api, parent: str, own: Sequence[str]) -> list[Node]:
+    try:
+        return _by_id(api, f"products/{int(parent)}/variations", own)
+    except NotFound as error:
+        if error.reason != "no_such_product":
+            raise
+        return []
+
+
+def _by_id(api: Api, path: str, ids: Sequence[str]) -> list[Node]:
+    """The rows of a listing that have these ids, whatever their status but the trash; ids that are none are not asked
+    for, since one of them would have the whole call refused."""
+    known = [key for key in ids if key.isascii() and key.isdecimal()]
+    return [
+        row
+        for chunk in chunks(known)
+        for row in api.listed(path, {"include": ",".join(chunk), "status": "any", "per_page": 100, "orderby": "id"})
+    ]
 
 
 def _per_parent(api: Api, parents: dict[int, str]) -> Iterator[Sequence[CatalogueEntry]]:

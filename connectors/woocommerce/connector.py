@@ -88,6 +88,10 @@ class WooCommerce:
         """See `catalogue.read_catalogue`."""
         return catalogue.read_catalogue(self._api(http, shop))
 
+    def read_entries(self, http: Http, shop: Shop, keys: Sequence[str]) -> Sequence[CatalogueEntry]:
+        """See `catalogue.read_entries`."""
+        return catalogue.read_entries(self._api(http, shop), keys)
+
     def read_locations(self, http: Http, shop: Shop) -> Sequence[ChannelLocation]:
         """None: one number per product is all WooCommerce has."""
         return ()

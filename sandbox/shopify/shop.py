@@ -23,7 +23,7 @@ from sandbox.shopify.orders import Orders
 from sandbox.shopify.state import FIRST_ID, Level, Location, Order, Subscription, Variant, gid, number
 from sandbox.shopify.stock import Inventory
 from sandbox.shopify.views import Views, connection, keyset, location
-from sandbox.shopify.webhooks import Webhooks, level_body
+from sandbox.shopify.webhooks import Webhooks, level_body, product_body
 
 ACCESS_TOKEN = "shpat_sandbox"  # noqa: S105 - a pretend shop's
 WEBHOOK_SECRET = "shpss_sandbox"  # noqa: S105 - a pretend app's
@@ -91,7 +91,16 @@ class PretendShopify(Orders):
         self._by_sku.setdefault(sku, variant)
         for place, quantity in (stock or {}).items():
             self.inventory.levels[variant.item_id, number(place)] = Level(quantity)
+        self.webhooks.emit("products/create", product_body(variant))
         return variant
+
+    def rename_variant(self, sku: str, new: str) -> None:
+        """Staff give a sellable another SKU."""
+        variant = self.variant(sku)
+        variant.sku = new
+        self._by_sku.setdefault(new, variant)
+        del self._by_sku[sku]
+        self.webhooks.emit("products/update", product_body(variant))
 
     def delete_variant(self, sku: str) -> None:
         """Delete a sellable; orders keep its SKU."""

@@ -92,6 +92,9 @@ class Views:
             return self.order(shop.orders[of])
         if kind == "InventoryItem" and of in shop.variants and not shop.variants[of].deleted:
             return self.item(shop.variants[of])
+        if kind == "ProductVariant":
+            sold = next((v for v in shop.variants.values() if v.id == of and not v.deleted), None)
+            return self.variant(sold) if sold else None
         finders: Mapping[str, Callable[[Order], Iterable[View]]] = {
             "FulfillmentOrder": lambda o: (self.allocation(o, a) for a in o.allocations if a.id == of),
             "Fulfillment": lambda o: (self.fulfillment(o, f) for f in o.fulfillments if f.id == of),
@@ -109,7 +112,7 @@ class Views:
             "id": gid("InventoryItem", variant.item_id),
             "tracked": variant.tracked,
             "unitCost": None if variant.unit_cost is None else {"amount": str(variant.unit_cost)},
-            "variants": lambda *_args, **_: {"nodes": [{"requiresComponents": variant.bundle}]},
+            "variants": lambda info, **page: connection([variant], self.variant)(info, **page),
             "inventoryLevel": lambda _info, locationId, **_: self.level((variant.item_id, number(locationId))),
             "inventoryLevels": connection(self.shop.inventory.stocked(variant.item_id), self.stocked),
         }

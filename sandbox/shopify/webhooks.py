@@ -220,6 +220,25 @@ def refund_body(order: Order, refund: Refund) -> dict[str, Any]:
     }
 
 
+def product_body(variant: Variant) -> dict[str, Any]:
+    """`products/create` and `products/update`: the product with its one variant."""
+    return {
+        "id": variant.product_id,
+        "admin_graphql_api_id": gid("Product", variant.product_id),
+        "title": variant.title,
+        "variants": [{
+            "id": variant.id,
+            "admin_graphql_api_id": gid("ProductVariant", variant.id),
+            "product_id": variant.product_id,
+            "inventory_item_id": variant.item_id,
+            "sku": variant.sku,
+            "barcode": variant.barcode,
+            "price": str(variant.price),
+            "inventory_management": "shopify" if variant.tracked else None,
+        }],
+    }  # fmt: skip
+
+
 def level_body(variant: Variant, location_id: int, available: int | None, now: datetime) -> dict[str, Any]:
     """`inventory_levels/*`: no cause, no app, no previous value."""
     key = f"{gid('InventoryLevel', location_id)}?inventory_item_id={variant.item_id}"

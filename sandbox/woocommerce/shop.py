@@ -154,6 +154,26 @@ class WooShop:
         """Order gone for good."""
         self._selling.delete(self.get_order(order))
 
+    def rename_product(self, sku: str, new: str) -> None:
+        """In the product editor: another SKU."""
+        product = self.state.product_of_sku(sku)
+        product.sku = new
+        self.state.by_sku[new] = self.state.by_sku.pop(sku)
+        self.state.touch_product(product)
+        self._hooks.emit("product.updated", product.id)
+
+    def add_variation(self, parent: str, sku: str, stock: int) -> int:
+        """One more of a variable product, with a number of its own."""
+        product = self._new("variation", sku, stock, price="20.00", name=sku, parent=self.product_id(parent))
+        return self._add(product).id
+
+    def untrash_product(self, sku: str) -> None:
+        """Product out of the trash."""
+        product = self.state.product_of_sku(sku)
+        product.trashed = False
+        self.state.touch_product(product)
+        self._hooks.emit("product.restored", product.id)
+
     def delete_product(self, sku: str) -> None:
         """Product gone for good."""
         self._products.delete(self.state.product_of_sku(sku))

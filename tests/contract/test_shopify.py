@@ -223,6 +223,18 @@ def test_pages_grow_as_far_as_the_told_cost_allows(rig: ShopifyRig) -> None:
     assert pages[1] > pages[0]
 
 
+def test_what_is_sold_is_found_by_its_own_key_and_by_its_numbers_and_the_rest_is_left_out(rig: ShopifyRig) -> None:
+    rig.add("A", 7)
+    rig.add("B", 0)
+    listed = {e.sku: e for page in rig.connector.read_catalogue(rig.http, rig.shop) for e in page}
+    wanted, nobody = listed["A"], listed["A"].listing_key + "999"
+    for keys in ([wanted.listing_key, nobody], [wanted.stock_key, "?"], [wanted.listing_key, wanted.listing_key]):
+        assert list(rig.connector.read_entries(rig.http, rig.shop, keys)) == [wanted]
+    assert wanted.speaks_of(wanted.listing_key)
+    assert not wanted.speaks_of(nobody)
+    assert list(rig.connector.read_entries(rig.http, rig.shop, [nobody])) == []
+
+
 def test_closed_locations_are_listed_as_closed(rig: ShopifyRig) -> None:
     annex = rig.add_location("Annex")
     rig.pretend.deactivate_location(annex)

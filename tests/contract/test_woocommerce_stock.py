@@ -69,6 +69,30 @@ def test_the_catalogue_shares_a_parent_s_number_among_its_variations(either: Woo
     assert [reading.quantity for reading in entries["P-S"].stock] == [7]
 
 
+def test_entries_are_found_by_variation_by_product_and_by_the_parent_s_number(either: WooRig) -> None:
+    own, parent = variable(either)
+    product = own.stock_key.split("/", maxsplit=1)[0]
+
+    def found(*keys: str) -> list[str]:
+        return sorted(entry.sku or "" for entry in either.connector.read_entries(either.http, either.shop, keys))
+
+    assert found(own.stock_key) == ["V-S"]
+    assert found(product) == ["V-M", "V-S"]
+    assert found(parent.stock_key, own.stock_key) == ["P-M", "P-S", "V-S"]
+    assert found(f"{product}/99999", "99999/1", "99999") == []
+    entry = either.connector.read_entries(either.http, either.shop, [own.stock_key])[0]
+    assert entry in [e for page in either.connector.read_catalogue(either.http, either.shop) for e in page]
+
+
+def test_what_lies_in_the_trash_is_not_sold_nor_are_its_variations(either: WooRig) -> None:
+    own, _ = variable(either)
+    either.add("A", 3)
+    for sku in ("A", "V"):
+        either.pretend.trash_product(sku)
+    keys = [own.stock_key, own.stock_key.split("/", maxsplit=1)[0], either.pretend.stock_key("A")]
+    assert list(either.connector.read_entries(either.http, either.shop, keys)) == []
+
+
 def test_a_page_that_only_links_to_other_products_is_no_sellable_and_a_bundle_says_so(rig: WooRig) -> None:
     for kind in ("grouped", "external", "bundle"):
         rig.add(kind, 1)

@@ -34,7 +34,10 @@ def again(street: Street, shop: PretendShopify | WooShop) -> Mapped:
 def rows(world: World, table: str) -> list[tuple[Any, ...]]:
     with world.session() as session:
         return [
-            tuple(row) for row in session.rows(f"select * from {table} where merchant_id = %(merchant_id)s order by 2")
+            tuple(row)
+            for row in session.rows(
+                f"select to_jsonb(t) - 'seen_at' from {table} t where merchant_id = %(merchant_id)s order by 1"
+            )
         ]
 
 

@@ -176,6 +176,7 @@ def test_every_broken_link_of_a_channel_is_named(street: Street) -> None:
         "reading_stock_fails",
         "checking_orders_fails",
         "checking_webhooks_fails",
+        "reading_products_fails",
         "writing_fails",
         "clock_not_running",
         "webhooks_refused",

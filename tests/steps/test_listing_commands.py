@@ -94,7 +94,7 @@ def test_the_list_shows_the_merchants_own_listings_with_item_rule_and_number(dat
 def test_a_listing_is_mapped_and_unmapped_by_sku_or_key(data: Path) -> None:
     assert lines(data, "map", "Web", "cup", "bowl")[0][4] == "bowl"
     assert lines(data, "map", "Web", "12", "mug")[0][4] == "mug"
-    assert lines(data, "unmap", "Web", "12")[0][4:] == ["not mapped", "everything", "7", "-"]
+    assert lines(data, "unmap", "Web", "12")[0][4:] == ["taken out", "everything", "7", "-"]
 
 
 def test_a_rule_is_set_in_parts_shown_and_taken_back(data: Path) -> None:

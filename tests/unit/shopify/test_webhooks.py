@@ -135,6 +135,28 @@ def test_an_item_that_is_no_longer_stocked_is_observed_without_a_number(ending: 
     assert orjson.loads(notice.body or b"")["quantity"] is None
 
 
+@pytest.mark.parametrize("topic", ["products/create", "products/update"])
+def test_a_product_tells_its_variants_as_listings_do_and_never_a_number(topic: str) -> None:
+    variants = [{"id": 5, "inventory_item_id": 6, "sku": "mug", "inventory_quantity": 3, "title": "Mug"},
+                {"id": 7, "inventory_item_id": 8, "sku": ""}]  # fmt: skip
+    body = orjson.dumps({"id": 4, "vendor": "Ada", "variants": variants})
+    notice = SHOPIFY.notice(SHOP, headers(topic), body)
+    assert (notice.kind, notice.resource, notice.resource_key) == (
+        NoticeKind.OBSERVATION, "product", "gid://shopify/Product/4",
+    )  # fmt: skip
+    assert orjson.loads(notice.body or b"") == {"listings": [
+        {"listing_key": "gid://shopify/ProductVariant/5", "stock_key": "gid://shopify/InventoryItem/6", "sku": "mug"},
+        {"listing_key": "gid://shopify/ProductVariant/7", "stock_key": "gid://shopify/InventoryItem/8", "sku": None},
+    ]}  # fmt: skip
+
+
+def test_a_product_without_variants_in_its_body_is_only_a_doorbell() -> None:
+    notice = SHOPIFY.notice(SHOP, headers("products/delete"), b'{"id": 4}')
+    assert (notice.kind, notice.resource_key, notice.body) == (
+        NoticeKind.DOORBELL, "gid://shopify/Product/4", None,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "topic", ["carts/update", "orders/risk_assessment_changed", "bulk_operations/finish", "nonsense"]
 )
