@@ -72,6 +72,7 @@ def create_channel(runtime: Runtime, session: Session, new: NewChannel) -> int:
             "select register_channel(%(platform)s, %(address)s, %(merchant_id)s, %(id)s)",
             platform=new.platform, address=new.address, id=channel_id,
         )  # fmt: skip
+        _place(session, new)
     except ConstraintViolated as error:
         raise _taken(error) from error
     _schedule(runtime, session, channel_id)
@@ -84,7 +85,8 @@ def find_channel_of(session: Session, new: NewChannel) -> int | None:
     row = session.row(
         """select channel_id, address from channel
            where merchant_id = %(merchant_id)s and platform = %(platform)s
-             and (address = %(address)s or base_url = %(base_url)s) order by address <> %(address)s limit 1""",
+             and (address = %(address)s or shop_place(base_url) = shop_place(%(base_url)s))
+           order by address <> %(address)s limit 1""",
         platform=new.platform, address=new.address, base_url=new.base_url,
     )  # fmt: skip
     if row is None:
@@ -105,14 +107,23 @@ def renew_channel(runtime: Runtime, session: Session, channel_id: int, new: NewC
                where merchant_id = %(merchant_id)s and channel_id = %(id)s""",
             id=channel_id, name=new.name, base_url=new.base_url, sealed=sealed,
         )  # fmt: skip
+        _place(session, new)
     except ConstraintViolated as error:
         raise _taken(error) from error
     if get_standing(session, channel_id, lock=True).state == "disconnected":
         activate(session, channel_id, "disconnected", "connecting again")
 
 
+def _place(session: Session, new: NewChannel) -> None:
+    """Claim the shop itself, whatever address its deliveries come to."""
+    session.run(
+        "select place_shop(%(platform)s, %(address)s, %(base_url)s)",
+        platform=new.platform, address=new.address, base_url=new.base_url,
+    )  # fmt: skip
+
+
 def _taken(error: ConstraintViolated) -> Conflict:
-    of_shop = error.name == "channel_address_taken"
+    of_shop = error.name in ("channel_address_taken", "channel_place_taken")
     return Conflict("channel_taken", "this shop is connected already" if of_shop else "a channel of that name exists")
 
 

@@ -21,7 +21,7 @@ GLOBAL = {
 REGISTRY = {"channel_address"}
 # The calls that look across merchants; each is SECURITY DEFINER and pins its search_path.
 ACROSS = {
-    "list_merchants", "find_shops", "register_channel", "list_work", "get_setting", "put_setting",
+    "list_merchants", "find_shops", "register_channel", "place_shop", "list_work", "get_setting", "put_setting",
     "keep_inbox_partitions", "compact_due", "refresh_statistics", "free_abandoned",
 }  # fmt: skip
 # Unique over the whole installation, so `merchant` itself is not split up: beyond one server each has a copy of it.

@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from app.core.errors import Conflict
-from app.listings.channels import WEBHOOK_SECRETS, NewChannel, get_channel, open_credentials, set_state
+from app.listings.channels import (
+    WEBHOOK_SECRETS,
+    NewChannel,
+    create_channel,
+    get_channel,
+    open_credentials,
+    renew_channel,
+    set_state,
+)
 from app.listings.connect import connect
 from connectors.errors import AccessDenied, ChannelError
 from sandbox.base import Context
@@ -108,6 +116,38 @@ def test_one_woocommerce_shop_can_not_be_two_channels_that_undo_each_others_numb
         1,
         {"first"},
     )
+
+
+@pytest.mark.parametrize("written", ["https://{}", "http://{}/", "https://WWW.{}", "https://{}:443"])
+def test_a_woocommerce_shop_of_another_merchant_is_refused_however_its_address_is_written(
+    street: Street, other: World, written: str
+) -> None:
+    woo = street.open_woo({"mug": 1})
+    host = woo.options.base_url.removeprefix("https://")
+    base = written.format(host)
+    street.session.mount(base, ShopAdapter(woo))
+    before = len(woo.hooks())
+    keys = {"consumer_key": Key().consumer_key, "consumer_secret": Key().consumer_secret, WEBHOOK_SECRETS: "s"}
+    new = NewChannel("woocommerce", "Theirs", f"theirs-{other.merchant_id}", base, keys, {})
+    with pytest.raises(Conflict) as refused:
+        connect(street.runtime, other.merchant_id, new, webhook_url=f"{ORIGIN}/webhooks/woocommerce/theirs")
+    assert (refused.value.reason, refused.value.detail) == ("channel_taken", "this shop is connected already")
+    assert [count(other, table) for table in ("channel", "channel_poll", "listing", "channel_location")] == [0, 0, 0, 0]
+    assert len(woo.hooks()) == before
+
+
+def test_a_shop_can_not_be_moved_to_the_place_of_another_merchants(street: Street, other: World) -> None:
+    woo, mine = street.open_woo({"mug": 1}), street.open_woo({"mug": 1})
+    keys = {"consumer_key": Key().consumer_key, "consumer_secret": Key().consumer_secret, WEBHOOK_SECRETS: "s"}
+    theirs = NewChannel("woocommerce", "Theirs", f"moved-{other.merchant_id}", "https://moved.test", keys, {})
+    with other.session() as session:
+        channel_id = create_channel(street.runtime, session, theirs)
+    with pytest.raises(Conflict), other.session() as session:
+        renew_channel(street.runtime, session, channel_id, replace(theirs, base_url=woo.options.base_url))
+    with other.session() as session:  # and where nobody is, it can
+        free = replace(theirs, base_url=f"{mine.options.base_url}/second-shop")
+        renew_channel(street.runtime, session, channel_id, free)
+        assert get_channel(session, channel_id).base_url == free.base_url
 
 
 @pytest.mark.parametrize("answers", range(6))
