@@ -192,6 +192,7 @@ class Worker:
             try:
                 with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
                     connection.execute("select pg_advisory_lock(presence_key(%s))", (self.runtime.worker,))
+                    connection.execute("select pg_advisory_lock_shared(presence_key('of any'))")
                     connection.execute(f"listen {DOORBELL}")
                     self.present.set()
                     self.bell.set()

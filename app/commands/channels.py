@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import orjson
 
-from app.commands.frame import add_command, add_group, add_merchant, with_merchant
+from app.accounts.merchants import get_merchant
+from app.commands.frame import add_command, add_group, add_merchant, with_merchant, with_runtime
 from app.core.config import Settings
 from app.core.db import Session
+from app.core.runtime import Runtime
+from app.insight import words
+from app.insight.diagnose import Diagnosis, diagnose
 from app.insight.shadow import ShadowNumber, ShadowReport, read_shadow
 from app.listings.channels import set_drift_policy
+from app.listings.connect import renew_credentials
 from app.listings.lookup import get_channel_id
 from app.listings.states import STATES, Standing, change_state, get_standing
+from connectors.errors import ChannelError
 
 POLICIES = ("ledger_wins", "channel_wins", "ask")
 BY = "command line"
 
 
 def add(commands: Any) -> None:
-    """channel policy and state; shadow."""
+    """channel policy, state and credentials; diagnose, shadow."""
     channel = add_group(commands, "channel", "a connected shop")
     policy = add_merchant(add_command(channel, "policy", run_policy, "what happens to numbers that nothing explains"))
     policy.add_argument("channel", help="its name")
@@ -33,6 +41,12 @@ def add(commands: Any) -> None:
         "state", nargs="?", choices=STATES,
         help="active: once it has been read; paused: nothing is read or written; shadow: no number is written",
     )  # fmt: skip
+    help_text = "store another token, key or webhook secret, as name=value lines from the input"
+    renewing = add_merchant(add_command(channel, "credentials", run_credentials, help_text))
+    renewing.add_argument("channel", help="its name")
+    finding = add_merchant(add_command(commands, "diagnose", run_diagnose, "which link is broken and what to do"))
+    finding.add_argument("--channel", help="only this channel, by name")
+    finding.add_argument("--json", action="store_true", help="all findings as JSON")
     report = add_merchant(add_command(commands, "shadow", run_shadow, "what channels in shadow would have been sent"))
     report.add_argument("--channel", help="only this channel, by name")
     report.add_argument("--json", action="store_true", help="the whole report as JSON")
@@ -60,6 +74,52 @@ def run_state(arguments: argparse.Namespace, settings: Settings) -> int:
         return 0
 
     return with_merchant(arguments, settings, act)
+
+
+def run_credentials(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Stored when the shop accepts them. They are read from the input, since a shell remembers its arguments."""
+
+    def act(runtime: Runtime) -> int:
+        now = runtime.clock()
+        merchant = get_merchant(runtime.database, now, arguments.merchant)
+        with runtime.begin(merchant.merchant_id, now) as session:
+            channel_id = get_channel_id(session, arguments.channel)
+        given = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in sys.stdin) if value}
+        try:
+            renew_credentials(runtime, merchant.merchant_id, channel_id, given)
+        except ChannelError as error:
+            print(f"{error.reason}: {words.failure(error.reason)}; nothing was changed", file=sys.stderr)
+            return 1
+        runtime.ring()
+        print(f"{arguments.channel}: the shop accepts them; what failed is tried again now")
+        return 0
+
+    return with_runtime(settings, act)
+
+
+def run_diagnose(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Every channel with its findings, the most basic first; 0 when nothing is broken, 1 when something is."""
+
+    def act(session: Session) -> int:
+        found = diagnose(session, arguments.channel)
+        if arguments.json:
+            told = [{**asdict(one), "broken": one.broken} for one in found]
+            print(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())
+        else:
+            print("\n".join(line for one in found for line in _diagnosis(one)) or "There is no channel yet.")
+        return 1 if any(one.broken for one in found) else 0
+
+    return with_merchant(arguments, settings, act)
+
+
+def _diagnosis(one: Diagnosis) -> Iterator[str]:
+    yield _plain(f"{one.channel} ({one.platform}, {one.state}): {'broken' if one.broken else 'nothing is broken'}")
+    for finding in one.findings:
+        mark = "!" if finding.broken else "-"
+        detail = f": {finding.detail}" if finding.detail else ""
+        since = "" if finding.since is None else f", since {_instant(finding.since)}"
+        yield _plain(f"  {mark} {finding.what}{detail}{since}  [{finding.link}]")
+        yield _plain(f"    do: {finding.do}")
 
 
 def run_shadow(arguments: argparse.Namespace, settings: Settings) -> int:

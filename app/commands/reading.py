@@ -12,18 +12,22 @@ from app.core.db import Session
 from app.core.errors import NotFound
 from app.listings.channels import list_channels
 from app.listings.importing import Import, list_imports, request_import
+from app.listings.lookup import get_channel_id
+from app.listings.states import read_afresh
 from connectors.export import ExportOf
 
 BACK_MAX = timedelta(days=3_650)
 
 
 def add(commands: Any) -> None:
-    """reading status and backfill."""
+    """reading status, backfill and afresh."""
     reading = add_group(commands, "reading", "what is read from the channels beside the polls")
     add_merchant(add_command(reading, "status", run_status, "how far first imports and back-fills are"))
     help_text = "have a channel's orders since a day read again; what is known already changes nothing"
     backfill = add_merchant(add_command(reading, "backfill", run_backfill, help_text))
     backfill.add_argument("channel", help="its name")
+    help_text = "have all that a channel shows and its orders read now, and everything planned anew"
+    add_merchant(add_command(reading, "afresh", run_afresh, help_text)).add_argument("channel", help="its name")
     backfill.add_argument("--since", required=True, type=_day, help="a day (UTC) such as 2026-11-01")
 
 
@@ -51,6 +55,17 @@ def run_backfill(arguments: argparse.Namespace, settings: Settings) -> int:
         since = min(max(arguments.since, session.now - BACK_MAX), session.now)
         request_import(session, channel.channel_id, ExportOf.ORDERS, since=since, until=session.now)
         print(f"The orders of {channel.name} since {since:%Y-%m-%d} will be read; see: python -m app reading status")
+        return 0
+
+    return with_merchant(arguments, settings, ask)
+
+
+def run_afresh(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Asked for here, done by the worker; nothing is written to the channel before."""
+
+    def ask(session: Session) -> int:
+        read_afresh(session, get_channel_id(session, arguments.channel), "command line")
+        print(f"{arguments.channel} is read afresh; see: python -m app channel state CHANNEL")
         return 0
 
     return with_merchant(arguments, settings, ask)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from app.accounts.merchants import create_merchant, list_merchants
-from app.catalog.locations import create_location
+from app.accounts.merchants import create_merchant, get_merchant, list_merchants
+from app.catalog.locations import create_location, list_locations
 from app.commands.frame import add_command, add_group, add_merchant, with_merchant, with_runtime
 from app.core.config import Settings
 from app.core.db import Session
+from app.core.errors import NotFound
 from app.core.runtime import Runtime
+from app.listings.connect import map_place
+from app.listings.lookup import get_channel_id
 
 
 def add(commands: Any) -> None:
-    """merchant create and list, location create."""
+    """merchant create and list, location create and map."""
     merchant = add_group(commands, "merchant", "merchants")
     create = add_command(merchant, "create", run_merchant_create, "a new merchant")
     create.add_argument("name")
@@ -27,6 +30,10 @@ def add(commands: Any) -> None:
     place = add_merchant(add_command(location, "create", run_location_create, "a new location"))
     place.add_argument("name")
     place.add_argument("--priority", type=int, default=100, help="lower serves orders first that say no place")
+    mapping = add_merchant(add_command(location, "map", run_location_map, "which place of a channel a location is"))
+    mapping.add_argument("channel", help="the channel's name")
+    mapping.add_argument("place", help="the place there, by its name or key")
+    mapping.add_argument("location", help="our location, by its name")
 
 
 def run_merchant_create(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -62,3 +69,22 @@ def run_location_create(arguments: argparse.Namespace, settings: Settings) -> in
     code = with_merchant(arguments, settings, create)
     print(f"{arguments.name} is there.")
     return code
+
+
+def run_location_map(arguments: argparse.Namespace, settings: Settings) -> int:
+    """The channel is asked for its places; orders that wait for this one are booked then."""
+
+    def act(runtime: Runtime) -> int:
+        now = runtime.clock()
+        merchant = get_merchant(runtime.database, now, arguments.merchant)
+        with runtime.begin(merchant.merchant_id, now) as session:
+            channel_id = get_channel_id(session, arguments.channel)
+            ours = {place.name: place.location_id for place in list_locations(session)}
+        if arguments.location not in ours:
+            raise NotFound("unknown_location", f"no location has that name; there is {', '.join(ours)}")
+        place = map_place(runtime, merchant.merchant_id, channel_id, arguments.place, ours[arguments.location])
+        runtime.ring()
+        print(f"{place} is {arguments.location} now.")
+        return 0
+
+    return with_runtime(settings, act)

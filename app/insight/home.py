@@ -24,9 +24,10 @@ CASES_MAX = 50
 # What trying again does not cure.
 PERMANENT = frozenset(
     {
-        "unauthorized", "missing_credentials", "forbidden", "no_permission", "keys_not_accepted", "keys_refused",
-        "wrong_secret", "wrong_signature", "read_only_key", "clock_differs", "plain_permalinks", "blocked_by_firewall",
-        "shop_frozen", "shop_locked", "not_found", "no_such_route", "redirected", "bad_certificate", "bad_address",
+        "unauthorized", "missing_credentials", "forbidden", "access_denied", "no_permission", "keys_not_accepted",
+        "keys_refused", "wrong_secret", "wrong_signature", "read_only_key", "clock_differs", "plain_permalinks",
+        "blocked_by_firewall", "shop_frozen", "shop_locked", "shop_inactive", "not_found", "no_such_route",
+        "redirected", "bad_certificate", "bad_address",
     }
 )  # fmt: skip
 _FAILING = {

@@ -31,6 +31,8 @@ FAILURES = {
     "unauthorized": "it does not accept our token: connect it again",
     "missing_credentials": "its token or key is missing: connect it again",
     "forbidden": "the token may not do this: grant the missing permission and connect it again",
+    "access_denied": "the token may not do this: grant the app the missing scope",
+    "shop_inactive": "the shop is not active: see to its plan at Shopify",
     "no_permission": "the key may not do this: give its user the rights of a shop manager",
     "keys_not_accepted": "it does not accept our key: make a new one in the shop and connect it again",
     "keys_refused": "it does not accept our key: make a new one in the shop and connect it again",

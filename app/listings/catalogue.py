@@ -57,6 +57,7 @@ on conflict on constraint stock_owner_key do update
 set item_id = coalesce(stock_owner.item_id, excluded.item_id),
     state = excluded.state
 """
+_PLACED = _OWNERS.partition("on conflict")[0] + "on conflict on constraint stock_owner_key do nothing"
 _FIRST_BELIEF = """
 update stock_owner o set believed = r.quantity, believed_at = %(now)s
 from unnest(%(keys)s::text[], %(places)s::text[], %(quantities)s::bigint[]) r(stock_key, location_key, quantity)
@@ -143,6 +144,21 @@ def _changes(session: Session, channel_id: int, entries: Sequence[CatalogueEntry
 def _renamed_case(row: Row) -> Case:
     detail = f"its SKU in the shop is {row.sku} now, another item's; it stays {row.mapped} until somebody maps it"
     return "listing_renamed", row.listing_key, detail, {"sku_before": row.sku_before, "sku": row.sku}
+
+
+def open_place(session: Session, channel_id: int) -> None:
+    """A place of the channel was mapped: each of its products has a number there, and orders that waited open again."""
+    rows = session.rows(
+        """select l.stock_key, coalesce(bool_or(o.state = 'bundle'), false) as bundle
+           from listing l left join stock_owner o using (merchant_id, channel_id, stock_key)
+           where l.merchant_id = %(merchant_id)s and l.channel_id = %(channel)s and l.gone_at is null
+           group by l.stock_key""",
+        channel=channel_id,
+    )
+    session.run(
+        _PLACED, channel=channel_id, stock_keys=[row.stock_key for row in rows], bundles=[row.bundle for row in rows]
+    )
+    session.run(_REOPEN, channel=channel_id)
 
 
 def _first_beliefs(session: Session, channel_id: int, readings: Sequence[StockReading]) -> None:

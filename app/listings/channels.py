@@ -122,6 +122,21 @@ def _place(session: Session, new: NewChannel) -> None:
     )  # fmt: skip
 
 
+def store_credentials(runtime: Runtime, session: Session, channel_id: int, credentials: Mapping[str, str]) -> None:
+    """Other credentials; what failed with the old ones is due at once."""
+    sealed = runtime.sealer.seal(orjson.dumps(dict(credentials)), bound_to=_bound(session.merchant_id, channel_id))
+    session.run(
+        """update channel set sealed_credentials = %(sealed)s
+           where merchant_id = %(merchant_id)s and channel_id = %(id)s""",
+        id=channel_id, sealed=sealed,
+    )  # fmt: skip
+    session.run(
+        """update channel_poll set due_at = least(due_at, %(now)s)
+           where merchant_id = %(merchant_id)s and channel_id = %(id)s and failures > 0""",
+        id=channel_id, now=session.now,
+    )  # fmt: skip
+
+
 def _taken(error: ConstraintViolated) -> Conflict:
     of_shop = error.name in ("channel_address_taken", "channel_place_taken")
     return Conflict("channel_taken", "this shop is connected already" if of_shop else "a channel of that name exists")

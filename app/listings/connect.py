@@ -10,8 +10,9 @@ from dataclasses import replace
 
 from app.catalog.locations import create_location, list_locations
 from app.core.db import Session
+from app.core.errors import InvalidInput, NotFound
 from app.core.runtime import Runtime
-from app.listings.catalogue import Mapped, import_entries
+from app.listings.catalogue import Mapped, import_entries, open_place
 from app.listings.channels import (
     WEBHOOK_SECRETS,
     NewChannel,
@@ -22,6 +23,7 @@ from app.listings.channels import (
     map_location,
     renew_channel,
     shop_of,
+    store_credentials,
 )
 from app.listings.importing import request_import
 from connectors.base import ChannelLocation, Connector, Shop
@@ -76,6 +78,41 @@ def subscribe(runtime: Runtime, merchant_id: int, channel_id: int, url: str, *, 
                where merchant_id = %(merchant_id)s and channel_id = %(id)s""",
             id=channel_id, url=url,
         )  # fmt: skip
+
+
+def map_place(runtime: Runtime, merchant_id: int, channel_id: int, place: str, location_id: int) -> str:
+    """One of our locations behind a place of the channel, told by its key or name; returns the place's name. A channel
+    without places has one number for all of them, whatever `place` says. Raises NotFound with the places there are, and
+    ChannelError."""
+    with runtime.begin(merchant_id, runtime.clock()) as session:
+        channel = get_channel(session, channel_id)
+        shop = shop_of(runtime, merchant_id, channel)
+    found = runtime.connectors[channel.platform].read_locations(runtime.open_http(), shop)
+    chosen = next((one for one in found if place in (one.location_key, one.name)), None)
+    if found and chosen is None:
+        names = ", ".join(f"{one.name} ({one.location_key})" for one in found)
+        raise NotFound("unknown_place", f"the channel has no such place; there is {names}", where="place")
+    with runtime.begin(merchant_id, runtime.clock()) as session:
+        map_location(session, channel_id, NO_PLACE if chosen is None else chosen.location_key, location_id)
+        open_place(session, channel_id)
+    return channel.name if chosen is None else chosen.name
+
+
+def renew_credentials(runtime: Runtime, merchant_id: int, channel_id: int, given: Mapping[str, str]) -> None:
+    """Store credentials that the shop accepts, by the names that it has; what is not given stays. What failed is tried
+    again at once. Raises InvalidInput, and ChannelError when the shop refuses them: then nothing was changed."""
+    with runtime.begin(merchant_id, runtime.clock()) as session:
+        channel = get_channel(session, channel_id)
+        shop = shop_of(runtime, merchant_id, channel)
+    if not given or not given.keys() <= shop.credentials.keys():
+        names = ", ".join(sorted(shop.credentials))
+        raise InvalidInput("unknown_credential", f"give name=value lines; its names are {names}", where="credentials")
+    renewed = replace(shop, credentials={**shop.credentials, **given})
+    runtime.connectors[channel.platform].read_facts(runtime.open_http(), renewed)
+    with runtime.begin(merchant_id, runtime.clock()) as session:
+        store_credentials(runtime, session, channel_id, renewed.credentials)
+    if WEBHOOK_SECRETS in given and channel.facts.get("webhook_url"):
+        subscribe(runtime, merchant_id, channel_id, channel.facts["webhook_url"], renew=True)
 
 
 def _is_large(connector: Connector, facts: Mapping[str, str]) -> bool:

@@ -75,6 +75,15 @@ def change_state(session: Session, channel_id: int, state: str, by: str) -> Stan
     return get_standing(session, channel_id)
 
 
+def read_afresh(session: Session, channel_id: int, by: str) -> None:
+    """Have everything that an active channel shows, and its orders, read now and planned anew; until that is done
+    nothing is written to it. Raises NotFound, and Conflict for one that is not active."""
+    before = get_standing(session, channel_id, lock=True)
+    if before.state != "active" and before.activating_since is None:
+        raise Conflict("channel_not_active", "the channel is not active: it is read when it becomes that")
+    activate(session, channel_id, before.activating_from or "paused", by)
+
+
 def activate(session: Session, channel_id: int, before: str, by: str) -> None:
     """Have a channel that was `before` (paused, shadow, disconnected) become active once it has been read."""
     _set(session, channel_id, "shadow", by, activating_from=before)

@@ -107,6 +107,9 @@ select %(merchant_id)s, nextval('case_seq'), 'unmanaged', o.channel_id, trim(o.s
 from stock_owner o
 where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and o.observed_at = %(now)s
   and o.state in ('untracked', 'gone') and o.item_id is not null
+  and not exists (select from case_file c where c.merchant_id = o.merchant_id and c.owner_id = o.owner_id
+                  and c.kind = 'unmanaged' and c.state = 'dismissed'
+                  and c.closed_at > coalesce(greatest(o.believed_at, o.confirmed_at), '-infinity'))
 on conflict do nothing
 """
 

@@ -58,7 +58,7 @@ with k as materialized (
     select owner_id from stock_owner where merchant_id = %(merchant_id)s and channel_id = %(channel)s
     order by owner_id for update
 )
-update stock_owner o set shadow_shown = null, conflicts = 0 from k
+update stock_owner o set shadow_shown = null, conflicts = 0, awaiting_since = null from k
 where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id
 """
 _ALL_DUE = """

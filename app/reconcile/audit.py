@@ -17,9 +17,11 @@ from app.publishing.look import read_numbers
 from connectors.base import StockKey
 from connectors.errors import ChannelError
 
+# What the channel kept no number for, or refused one, is asked again as long as it is one of our items.
 _PAGE = """
 select owner_id, stock_key, location_key from stock_owner
-where merchant_id = %(merchant_id)s and channel_id = %(channel)s and state = 'managed' and owner_id > %(after)s
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and owner_id > %(after)s
+  and (state = 'managed' or state in ('untracked', 'gone', 'refused') and item_id is not null)
 order by owner_id limit %(limit)s
 """
 
@@ -34,7 +36,7 @@ class Audited:
 
 
 def audit(runtime: Runtime, merchant_id: int, channel_id: int) -> Audited:
-    """Read all managed numbers of a channel, page by page, if its audit is due and nobody else is at it."""
+    """Read all numbers of a channel, page by page, if its audit is due and nobody else is at it."""
     now = runtime.clock()
     with runtime.begin(merchant_id, now) as session:
         claimed = claim_poll(runtime, session, channel_id, "stock")

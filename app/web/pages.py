@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, current_app, render_template, request
 
 from app.core.errors import InvalidInput
+from app.insight.diagnose import list_unshown
 from app.insight.home import read_home
 from app.insight.items import SORTS, get_item_row, list_items, list_levels
 from app.insight.movements import list_movements
@@ -27,7 +28,8 @@ def home() -> str:
     with reading() as session:
         stamp = read_stamp(session)
         found = read_home(session)
-    return render_template("home.html", merchant=chosen(), stamp=stamp, home=found)
+        findings = list_unshown(session)
+    return render_template("home.html", merchant=chosen(), stamp=stamp, home=found, findings=findings)
 
 
 @blueprint.get("/items")

@@ -78,3 +78,27 @@ def test_the_shadow_report_is_for_reading_and_as_json(data: Path) -> None:
     assert (told["channel"], told["state"]) == ("Web", "shadow")
     assert told["numbers"][0]["writes"][0]["steps"] == [["available", 4]]
     assert "unknown_channel" in app(data, "shadow", "--channel", "Wob", *OURS).stderr
+
+
+def test_diagnose_names_what_is_broken_by_its_exit_code_as_text_and_as_json(data: Path) -> None:
+    state(data, "paused")
+    result = app(data, "diagnose", *OURS)
+    assert result.returncode == 1
+    assert "! the channel is paused" in result.stdout
+    assert "do: `python -m app channel state Web active`" in result.stdout
+    told = json.loads(app(data, "diagnose", "--channel", "Web", "--json", *OURS).stdout)
+    assert [(one["channel"], one["broken"], one["findings"][0]["link"]) for one in told] == [
+        ("Web", True, "channel_paused")
+    ]
+    assert "unknown_channel" in app(data, "diagnose", "--channel", "Wob", *OURS).stderr
+    theirs = app(data, "diagnose", "--merchant", "theirs")
+    assert (theirs.returncode, "clock_not_running" in theirs.stdout) == (1, True)
+    assert "paused" not in theirs.stdout
+
+
+def test_what_a_remedy_names_is_refused_with_what_to_do_where_it_does_not_fit(data: Path) -> None:
+    state(data, "paused")
+    assert "channel_not_active" in app(data, "reading", "afresh", "Web", *OURS).stderr
+    wrong = app(data, "location", "map", "Web", "Annex", "Mars", *OURS)
+    assert (wrong.returncode, "there is Main, Shop, front" in wrong.stderr) == (2, True)
+    assert app(data, "channel", "credentials", "Wob", *OURS).returncode == 2

@@ -107,6 +107,22 @@ def test_a_worker_without_database_waits_and_asks_for_the_embedded_server(street
     assert not thread.is_alive()
 
 
+def test_everybody_can_see_that_a_worker_lives_as_long_as_it_does(ringing: Street, server: Embedded) -> None:
+    def is_seen() -> bool:
+        with ringing.world.session() as session:
+            return bool(session.value("select is_worker_present()"))
+
+    with psycopg.connect(psycopg_url(server.url(APP_ROLE)), autocommit=True) as alone:
+        alone.execute("select pg_advisory_lock(presence_key('of any'))")  # had only when other tests' are gone
+        assert not is_seen()
+    worker = Worker(ringing.runtime, only_merchant=ringing.world.merchant_id)
+    thread = run(worker)
+    until(worker.present)
+    assert is_seen()
+    worker.stop()
+    thread.join(30)
+
+
 def test_housekeeping_is_done_by_one_worker_at_a_time(street: Street) -> None:
     assert housekeeping(street.runtime)
     with street.world.database.across(street.world.now) as session:
