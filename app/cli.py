@@ -11,14 +11,26 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.commands import books, cases, catalogue, channels, installation, listings, processes, proofs, reading, setup
+from app.commands import (
+    accounts,
+    books,
+    cases,
+    catalogue,
+    channels,
+    installation,
+    listings,
+    processes,
+    proofs,
+    reading,
+    setup,
+)
 from app.commands.frame import Command
 from app.core.config import load_settings
 from app.core.errors import ConfigError, PerpetualError
 from app.core.log import configure
 
 # In the order of the help.
-SUBJECTS = (processes, books, catalogue, listings, reading, channels, cases, setup, installation, proofs)
+SUBJECTS = (processes, books, catalogue, listings, reading, channels, cases, setup, accounts, installation, proofs)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from app.accounts.merchants import get_merchant
 from app.core.config import Settings
@@ -19,6 +19,7 @@ from app.core.runtime import Runtime
 from app.wiring import build, embedded_of, prepare
 
 Command = Callable[[argparse.Namespace, Settings], int]
+Answer = TypeVar("Answer")
 
 
 def add_command(commands: Any, name: str, run: Command, help_text: str) -> argparse.ArgumentParser:
@@ -41,7 +42,7 @@ def add_merchant(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
-def with_runtime(settings: Settings, act: Callable[[Runtime], int]) -> int:
+def with_runtime(settings: Settings, act: Callable[[Runtime], Answer]) -> Answer:
     """Run one command against the database; an embedded server that was not running is stopped again."""
     started = prepare(settings)
     runtime = build(settings)
@@ -52,10 +53,10 @@ def with_runtime(settings: Settings, act: Callable[[Runtime], int]) -> int:
         stop_embedded(embedded_of(settings), started=started)
 
 
-def with_merchant(arguments: argparse.Namespace, settings: Settings, act: Callable[[Session], int]) -> int:
+def with_merchant(arguments: argparse.Namespace, settings: Settings, act: Callable[[Session], Answer]) -> Answer:
     """Run one command in one transaction of the merchant that `--merchant` names, or of the only one."""
 
-    def inside(runtime: Runtime) -> int:
+    def inside(runtime: Runtime) -> Answer:
         now = runtime.clock()
         merchant = get_merchant(runtime.database, now, arguments.merchant)
         with runtime.begin(merchant.merchant_id, now) as session:

@@ -29,7 +29,7 @@ _SECRET_PARAMETER = re.compile(
 )
 _URL_PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+@", re.IGNORECASE)
 _BEARER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE)
-_TOKEN = re.compile(r"\b(?:shp(?:at|ca|pa|ss|ua|rt)_|c[ks]_)\w{8,}")
+_TOKEN = re.compile(r"\b(?:shp(?:at|ca|pa|ss|ua|rt)_|c[ks]_|perp_)\w{8,}")
 
 
 def configure(kind: Literal["json", "console"], level: str = "INFO", stream: TextIO | None = None) -> None:

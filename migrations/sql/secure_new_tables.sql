@@ -6,7 +6,8 @@ begin
         select c.oid::regclass from pg_class c join pg_namespace n on n.oid = c.relnamespace
         join pg_attribute a on a.attrelid = c.oid and a.attname = 'merchant_id' and not a.attisdropped
         where n.nspname = current_schema() and c.relkind in ('r', 'p') and not c.relispartition
-          and not c.relrowsecurity and c.relname <> 'channel_address'
+          and not c.relrowsecurity
+          and c.relname not in ('channel_address', 'api_key_hash')  -- registries, read through functions only
     loop
         execute format('alter table %s enable row level security', t);
         execute format('alter table %s force row level security', t);

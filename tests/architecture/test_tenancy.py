@@ -18,11 +18,11 @@ GLOBAL = {
     "instance_setting": "settings of this installation, through functions only",
 }
 # Has merchant_id, but answers *whose is this?*, so its key is the question. Read through functions only.
-REGISTRY = {"channel_address"}
+REGISTRY = {"channel_address", "api_key_hash"}
 # The calls that look across merchants; each is SECURITY DEFINER and pins its search_path.
 ACROSS = {
     "list_merchants", "find_shops", "register_channel", "place_shop", "list_work", "get_setting", "put_setting",
-    "keep_inbox_partitions", "compact_due", "refresh_statistics", "free_abandoned",
+    "keep_inbox_partitions", "compact_due", "refresh_statistics", "free_abandoned", "register_key", "find_key",
 }  # fmt: skip
 # Unique over the whole installation, so `merchant` itself is not split up: beyond one server each has a copy of it.
 OVER_ALL = {"merchant_name"}

@@ -1,0 +1,69 @@
+"""Who may act for a merchant: the keys of its programs."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime, time
+from typing import Any
+
+import orjson
+
+from app.accounts.keys import create_key, list_keys, read_scopes, revoke_key
+from app.commands.frame import add_command, add_group, add_merchant, with_merchant
+from app.core.config import Settings
+from app.core.db import Session
+
+
+def add(commands: Any) -> None:
+    """key create, list and revoke."""
+    key = add_group(commands, "key", "API keys")
+    create = add_merchant(add_command(key, "create", run_key_create, "a new API key; it is shown this once"))
+    create.add_argument("--name", required=True, help="what it is for")
+    create.add_argument("--scopes", required=True, help="all, or scopes separated by commas, such as items:read")
+    create.add_argument("--expires", type=_day, metavar="DAY", help="the UTC day from which it opens nothing")
+    create.add_argument("--json", action="store_true", help='as {"key": …}')
+    add_merchant(add_command(key, "list", run_key_list, "the API keys, without what opens"))
+    revoke = add_merchant(add_command(key, "revoke", run_key_revoke, "from now on a key opens nothing"))
+    revoke.add_argument("id", type=int, help="its number, as `key list` shows it")
+
+
+def _day(text: str) -> datetime:
+    try:
+        return datetime.combine(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC), time.min, UTC)
+    except ValueError:
+        raise argparse.ArgumentTypeError("a day such as 2027-06-30") from None
+
+
+def run_key_create(arguments: argparse.Namespace, settings: Settings) -> int:
+    """The key goes to the output, alone, so that a script can keep it."""
+    scopes = read_scopes(arguments.scopes)
+
+    def act(session: Session) -> str:
+        return create_key(session, name=arguments.name, scopes=scopes, expires_at=arguments.expires)[1]
+
+    token = with_merchant(arguments, settings, act)
+    print(orjson.dumps({"key": token}).decode() if arguments.json else token)
+    return 0
+
+
+def run_key_list(arguments: argparse.Namespace, settings: Settings) -> int:
+    """One line each: number, state, name, scopes, last used, expires."""
+
+    def act(session: Session) -> int:
+        for key in list_keys(session):
+            times = [at.strftime("%Y-%m-%d %H:%M UTC") if at else "never" for at in (key.last_used_at, key.expires_at)]
+            print(key.key_id, key.state(session.now), key.name, ",".join(key.scopes), *times, sep="\t")
+        return 0
+
+    return with_merchant(arguments, settings, act)
+
+
+def run_key_revoke(arguments: argparse.Namespace, settings: Settings) -> int:
+    """At once: the next call with it is refused."""
+
+    def act(session: Session) -> int:
+        revoke_key(session, arguments.id)
+        print(f"Key {arguments.id} is revoked.")
+        return 0
+
+    return with_merchant(arguments, settings, act)

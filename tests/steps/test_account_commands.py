@@ -1,0 +1,53 @@
+"""The commands about accounts as a person uses them: each a process of its own on one embedded database."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.core.embedded import Embedded
+from tests.shell import app
+
+
+@pytest.fixture(scope="module")
+def data() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="perpetual-cli-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        assert app(path, "merchant", "create", "shop").returncode == 0
+        assert app(path, "merchant", "create", "other").returncode == 0
+        Embedded(path).ensure()
+        yield path
+        Embedded(path).stop()
+
+
+def test_a_key_is_shown_once_listed_without_it_and_revoked_by_its_number(data: Path) -> None:
+    named = ("--merchant", "shop", "--name", "till")
+    made = app(data, "key", "create", *named, "--scopes", "all", "--json")
+    token = json.loads(made.stdout)["key"]
+    assert json.loads(made.stdout).keys() == {"key"}
+    plain = app(data, "key", "create", *named, "--scopes", "items:read", "--expires", "2999-01-01").stdout.strip()
+    assert plain.startswith("perp_")
+    listed = app(data, "key", "list", "--merchant", "shop").stdout
+    assert token not in listed
+    number = listed.splitlines()[1].split("\t")[0]
+    assert "active\ttill\tall" in listed
+    assert "2999-01-01" in listed
+    refused = app(data, "key", "revoke", number, "--merchant", "other")
+    assert (refused.returncode, "unknown_key" in refused.stderr) == (2, True)
+    assert app(data, "key", "revoke", number, "--merchant", "shop").returncode == 0
+    assert "revoked\ttill\tall" in app(data, "key", "list", "--merchant", "shop").stdout
+    assert app(data, "key", "list", "--merchant", "other").stdout == ""
+
+
+def test_a_key_without_a_merchant_a_known_scope_or_a_real_day_is_not_made(data: Path) -> None:
+    wrong = [("--scopes", "all"), ("--merchant", "shop", "--scopes", "everything")]
+    wrong += [("--merchant", "shop", "--scopes", "all", "--expires", "2027-02-30")]
+    results = [app(data, "key", "create", "--name", "n", *more) for more in wrong]
+    assert [result.returncode for result in results] == [2, 2, 2]
+    assert ["which_merchant" in results[0].stderr, "bad_scope" in results[1].stderr] == [True, True]
+    assert {result.stdout for result in results} == {""}
