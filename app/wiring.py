@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import psycopg
 
@@ -18,6 +18,7 @@ from app.core.migrate import migrate
 from app.core.runtime import Runtime, fresh_dice, make_key
 from app.core.secrets import SealBroken, Sealer
 from connectors.base import Connector, Platform
+from connectors.guarded import guarded_session
 from connectors.http import Http
 from connectors.shopify import Shopify
 from connectors.woocommerce import WooCommerce
@@ -25,8 +26,6 @@ from connectors.woocommerce import WooCommerce
 DOORBELL = "perpetual"  # the NOTIFY channel; it may be lost, since workers also look by themselves
 CANARY = "sealing_canary"
 CONNECTORS: Mapping[str, Connector] = {Platform.SHOPIFY: Shopify(), Platform.WOOCOMMERCE: WooCommerce()}
-
-_local = threading.local()
 
 
 def embedded_of(settings: Settings) -> Embedded | None:
@@ -78,7 +77,7 @@ def build(settings: Settings, *, name: str = "") -> Runtime:
         rng=fresh_dice(),
         connectors=CONNECTORS,
         sealer=sealer,
-        open_http=open_http,
+        open_http=http_opener(allow_loopback=settings.security.allow_loopback),
         worker=name or f"{socket.gethostname()}:{os.getpid()}:{make_key()[:8]}",
         ring=Doorbell(psycopg_url(app_url(settings))).ring,
     )
@@ -100,12 +99,17 @@ def check_sealer(database: Database, sealer: Sealer) -> None:
         ) from error
 
 
-def open_http() -> Http:
-    """This thread's session; connections to a shop are kept open."""
-    if not hasattr(_local, "http"):
-        _local.http = Http()
-    http: Http = _local.http
-    return http
+def http_opener(*, allow_loopback: bool) -> Callable[[], Http]:
+    """What gives each thread a session of its own, which keeps connections open and calls public addresses only."""
+    local = threading.local()
+
+    def open_http() -> Http:
+        if not hasattr(local, "http"):
+            local.http = Http(session=guarded_session(allow_loopback=allow_loopback))
+        http: Http = local.http
+        return http
+
+    return open_http
 
 
 class Doorbell:
@@ -127,4 +131,4 @@ class Doorbell:
                 self._connection = None
 
 
-__all__ = ["CONNECTORS", "DOORBELL", "app_url", "build", "make_key", "open_http", "owner_url", "prepare"]
+__all__ = ["CONNECTORS", "DOORBELL", "app_url", "build", "http_opener", "make_key", "owner_url", "prepare"]

@@ -7,6 +7,7 @@ else.
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from typing import Any
 import orjson
 import requests
 import tenacity
+import urllib3
+from requests_hardened.ip_filter import InvalidIPAddress
 
 from connectors.errors import (
     AccessDenied,
@@ -214,7 +217,8 @@ class Http:
 
     def _body(self, response: requests.Response) -> bytes:
         started, parts, size = self.monotonic(), [], 0
-        for chunk in response.iter_content(_CHUNK):
+        # `iter_content` waits until a whole chunk is there: a byte now and then would never reach the clock below.
+        while chunk := response.raw.read1(_CHUNK, decode_content=True):
             size += len(chunk)
             if size > BODY_MAX:
                 raise Malformed("answer_too_large", f"the shop's answer is over {BODY_MAX} bytes")
@@ -226,17 +230,43 @@ class Http:
 
 @contextmanager
 def _named(*, write: bool) -> Iterator[None]:
-    """What `requests` raises, as ours."""
+    """What `requests` and urllib3 raise, as ours."""
     try:
         yield
-    except (requests.ConnectTimeout, requests.exceptions.SSLError, requests.exceptions.InvalidURL) as error:
+    except InvalidIPAddress as error:
+        raise Refused("address_not_allowed", "it leads into a private network or to this machine") from error
+    except requests.exceptions.SSLError as error:
+        raise Transient(_certificate(error), type(error).__name__) from error
+    except (requests.ConnectTimeout, requests.exceptions.InvalidURL) as error:
         raise Transient(_reason(error), type(error).__name__) from error
     except requests.ConnectionError as error:
-        refused = "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
-        kind = Transient if refused or not write else OutcomeUnknown
-        raise kind("connection_failed" if refused else "connection_lost", type(error).__name__) from error
-    except requests.RequestException as error:
+        raise _unconnected(error, write=write) from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise (OutcomeUnknown if write else Transient)(_reason(error), type(error).__name__) from error
+
+
+def _unconnected(error: requests.ConnectionError, *, write: bool) -> ChannelError:
+    said = repr(error)
+    if "NameResolutionError" in said or "Failed to resolve" in said:
+        return Transient("unknown_host", type(error).__name__)
+    if "NewConnectionError" in said:
+        return Transient("connection_failed", type(error).__name__)
+    return (OutcomeUnknown if write else Transient)("connection_lost", type(error).__name__)
+
+
+def _certificate(error: requests.exceptions.SSLError) -> str:
+    """What is wrong with the encryption, since each has another cure."""
+    cause: BaseException | None = error
+    for _ in range(CAUSES_MAX):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return CERTIFICATE_ERRORS.get(cause.verify_code, "bad_certificate")
+        if isinstance(cause, ssl.SSLError) and cause.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+            return "no_encryption"
+        if cause is None:
+            break
+        inner = [one for one in (*cause.args, getattr(cause, "reason", None)) if isinstance(one, BaseException)]
+        cause = cause.__cause__ or cause.__context__ or (inner[0] if inner else None)
+    return "certificate_of_another" if "doesn't match" in str(error) else "bad_certificate"
 
 
 def _wait_s(state: tenacity.RetryCallState) -> float:
@@ -245,7 +275,7 @@ def _wait_s(state: tenacity.RetryCallState) -> float:
     return max(_BACKOFF(state), asked_s or 0.0)
 
 
-def _reason(error: requests.RequestException) -> str:
+def _reason(error: Exception) -> str:
     return REQUEST_ERRORS.get(type(error).__name__, "request_failed")
 
 
@@ -258,4 +288,22 @@ REQUEST_ERRORS: Mapping[str, str] = {
     "ChunkedEncodingError": "answer_cut_short",
     "ContentDecodingError": "bad_compression",
     "ConnectionError": "connection_lost",
+    # urllib3's own, while a body is read
+    "ReadTimeoutError": "read_timeout",
+    "ProtocolError": "answer_cut_short",
+    "IncompleteRead": "answer_cut_short",
+    "InvalidChunkLength": "answer_cut_short",
+    "DecodeError": "bad_compression",
+}
+CAUSES_MAX = 8
+# OpenSSL's codes (X509_V_ERR_…) of what a merchant can tell apart and cure.
+CERTIFICATE_ERRORS: Mapping[int, str] = {
+    9: "certificate_not_yet_valid",
+    10: "certificate_expired",
+    18: "certificate_self_signed",
+    19: "certificate_self_signed",
+    20: "certificate_incomplete",
+    21: "certificate_incomplete",
+    62: "certificate_of_another",
+    64: "certificate_of_another",
 }

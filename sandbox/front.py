@@ -7,6 +7,7 @@ before its effect never reaches the shop, one that times out after has been hand
 
 from __future__ import annotations
 
+import ssl
 import sys
 import threading
 from collections.abc import Callable
@@ -51,24 +52,35 @@ class Front:
 
     Use as a context manager, or `start()` and `stop()`. Hold `lock` while acting on the shop from outside
     (`with front.lock: shop.place_order(...)`). Faults are rolled from `shop.context.faults`, which may be replaced at
-    any time. With `pump=False` no webhook is posted.
+    any time. With `pump=False` no webhook is posted. With `tls` it serves https.
     """
 
     def __init__(
-        self, shop: Shop, *, port: int = 0, latency_s: Callable[[Request], float] = no_latency, pump: bool = True
+        self,
+        shop: Shop,
+        *,
+        port: int = 0,
+        latency_s: Callable[[Request], float] = no_latency,
+        pump: bool = True,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.shop = shop
         self.lock = threading.RLock()
         self.latency_s = latency_s
         self._stopping = threading.Event()
+        self.scheme = "http" if tls is None else "https"
         self._server = _Server(self, port)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._server_thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._pump = _Pump(self) if pump else None
 
     @property
     def base_url(self) -> str:
-        """`http://127.0.0.1:<port>`, without a trailing slash."""
-        return f"http://{HOST}:{self._server.server_address[1]}"
+        """`http://127.0.0.1:<port>`, without a trailing slash; with TLS `https://localhost:<port>`, as certificates are
+        for names."""
+        host = HOST if self.scheme == "http" else "localhost"
+        return f"{self.scheme}://{host}:{self._server.server_address[1]}"
 
     def start(self) -> Self:
         """Serve and deliver until `stop`."""
@@ -140,7 +152,7 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away is no news; anything else is a bug of the sandbox and is printed."""
-        if not isinstance(sys.exception(), ConnectionError):
+        if not isinstance(sys.exception(), ConnectionError | ssl.SSLError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
@@ -176,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
             query=tuple(parse_qsl(parts.query, keep_blank_values=True)),
             headers={name.lower(): value for name, value in self.headers.items()},
             body=body,
-            url=f"http://{self.headers.get('Host', HOST)}{self.path}",
+            url=f"{self.server.front.scheme}://{self.headers.get('Host', HOST)}{self.path}",
         )
 
     def _send(self, response: Response) -> None:

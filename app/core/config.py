@@ -117,11 +117,13 @@ class Data(_Section):
 
 
 class Security(_Section):
-    """Key id → base64 of 32 bytes; `active_key` seals, all open."""
+    """Key id → base64 of 32 bytes; `active_key` seals, all open. `allow_loopback`: addresses that a person gives may be
+    this machine's own, which is for the demo and tests."""
 
     encryption_keys: Mapping[KeyId, EncryptionKey] = Field(default_factory=dict)
     active_key: str = ""
     owner_password_hash: PasswordHash | None = None
+    allow_loopback: bool = False
 
     def keys(self) -> Mapping[str, bytes]:
         """The keys as bytes, for `Sealer(settings.security.keys(), settings.security.active_key)`."""
@@ -314,8 +316,8 @@ def _field(section: str, key: str) -> FieldInfo | None:
 
 def _typed(field: FieldInfo, text: str) -> Any:
     """A number or a mapping out of a variable's text; all the rest is text, and checked with everything else."""
-    if field.annotation is int:
-        return TypeAdapter(int).validate_strings(text)
+    if field.annotation in (int, bool):
+        return TypeAdapter(field.annotation).validate_strings(text)
     return json.loads(text) if text.startswith("{") else text
 
 

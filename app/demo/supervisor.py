@@ -43,7 +43,8 @@ def paced(settings: Settings, port: int) -> Settings:
     """The settings with the demo's pace and port."""
     sync = settings.sync.model_copy(update=PACE)
     server = settings.server.model_copy(update={"port": port, "web_workers": 1})
-    return settings.model_copy(update={"sync": sync, "server": server})
+    security = settings.security.model_copy(update={"allow_loopback": True})  # the pretend shops are on this machine
+    return settings.model_copy(update={"sync": sync, "server": server, "security": security})
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -55,6 +56,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "PORT": str(settings.server.port),
         "PERPETUAL_SERVER__HOST": settings.server.host,
         "PERPETUAL_SERVER__WEB_WORKERS": "1",
+        "PERPETUAL_SECURITY__ALLOW_LOOPBACK": "true",
     }
 
 

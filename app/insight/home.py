@@ -27,7 +27,9 @@ PERMANENT = frozenset(
         "unauthorized", "missing_credentials", "forbidden", "access_denied", "no_permission", "keys_not_accepted",
         "keys_refused", "wrong_secret", "wrong_signature", "read_only_key", "clock_differs", "plain_permalinks",
         "blocked_by_firewall", "shop_frozen", "shop_locked", "shop_inactive", "not_found", "no_such_route",
-        "redirected", "bad_certificate", "bad_address",
+        "redirected", "bad_certificate", "bad_address", "certificate_expired", "certificate_not_yet_valid",
+        "certificate_self_signed", "certificate_incomplete", "certificate_of_another", "no_encryption",
+        "address_not_allowed",
     }
 )  # fmt: skip
 _FAILING = {

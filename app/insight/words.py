@@ -49,6 +49,22 @@ FAILURES = {
     "html_answer": "it answers with a web page instead of data: a firewall, a login page or a broken plugin",
     "redirected": "it has moved: store its final address",
     "bad_certificate": "its certificate can't be trusted: the shop has to renew it",
+    "certificate_expired": "its certificate has expired: the shop's host has to renew it",
+    "certificate_not_yet_valid": "its certificate is not valid yet: check the shop's and this server's clock",
+    "certificate_self_signed": "its certificate is one that it made itself: have its host install a real one (most do "
+    "that for nothing)",
+    "certificate_incomplete": "its certificate can't be traced to one that is trusted: have its host install the whole "
+    "chain",
+    "certificate_of_another": "its certificate is for another name: use the address that it is for, or have its host "
+    "install one for this name",
+    "no_encryption": "it does not speak https there: use its http address, or have its host switch on https",
+    "unknown_host": "there is no such host: look for a typing mistake in its address",
+    "address_not_allowed": "its address leads into a private network or to this machine: only public addresses are "
+    "called",
+    "answer_cut_short": "its answer broke off in the middle",
+    "bad_compression": "its answer is compressed in a way that can't be read: have its host look at gzip",
+    "answer_too_large": "its answer is too large to be one: it was not read to the end",
+    "not_json": "it answers with something that is not data: a plugin or an error of PHP writes into it",
     "bad_address": "its address is not one that can be called",
     "connection_failed": "it can't be reached",
     "connection_lost": "the connection broke",

@@ -10,6 +10,7 @@ import pytest
 from tests.architecture.source import Source, python_files
 
 CONTRACT = {
+    "connectors.addresses",
     "connectors.base",
     "connectors.errors",
     "connectors.export",
