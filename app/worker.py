@@ -16,6 +16,7 @@ from functools import partial
 import psycopg
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from app.accounts.answers import prune_answers
 from app.accounts.merchants import list_merchants
 from app.core.clock import monotonic_s
 from app.core.db import psycopg_url
@@ -256,4 +257,5 @@ def housekeeping(runtime: Runtime) -> bool:
         refresh_buffers(runtime, merchant.merchant_id)
         with runtime.begin(merchant.merchant_id, now) as session:
             prune_shadow(session)
+            prune_answers(session)
     return True

@@ -34,6 +34,15 @@ class Item:
     kind: str
 
 
+@dataclass(frozen=True, slots=True)
+class Component:
+    """So many of an item in one unit of a kit."""
+
+    item_id: int
+    sku: str
+    quantity: int
+
+
 def check_sku(sku: str) -> None:
     """Refuse an empty, overlong or unprintable SKU; raises InvalidInput."""
     if not 1 <= len(sku) <= SKU_MAX:
@@ -93,6 +102,45 @@ def get_item_by_id(session: Session, item_id: int) -> Item:
     if row is None:
         raise NotFound("unknown_item", "no such item")
     return Item(*row)
+
+
+def lock_item(session: Session, item_id: int) -> None:
+    """Nobody changes the item until the transaction ends; an item that is not there is nobody's to change."""
+    session.rows(
+        "select from item where merchant_id = %(merchant_id)s and item_id = %(id)s for no key update", id=item_id
+    )
+
+
+def change_item(session: Session, item_id: int, *, name: str, barcode: str | None) -> None:
+    """Another name and barcode; the SKU stays what channels know. Raises InvalidInput."""
+    if len(name) > NAME_MAX:
+        raise InvalidInput("bad_name", f"at most {NAME_MAX} characters", where="name")
+    session.run(
+        """update item set name = %(name)s, barcode = %(barcode)s
+           where merchant_id = %(merchant_id)s and item_id = %(id)s""",
+        id=item_id, name=name, barcode=barcode,
+    )  # fmt: skip
+
+
+def list_kits(session: Session, item_ids: Sequence[int]) -> set[int]:
+    """Which of these items are kits."""
+    rows = session.rows(
+        """select item_id from item where merchant_id = %(merchant_id)s and item_id = any(%(ids)s::bigint[])
+           and kind = 'kit'""",
+        ids=list(item_ids),
+    )
+    return {row.item_id for row in rows}
+
+
+def list_components(session: Session, kit_id: int) -> Sequence[Component]:
+    """What one unit of a kit is made of, by SKU; nothing for any other item."""
+    rows = session.rows(
+        """select i.item_id, i.sku, k.quantity from kit_component k
+           join item i on i.merchant_id = k.merchant_id and i.item_id = k.component_item_id
+           where k.merchant_id = %(merchant_id)s and k.kit_item_id = %(kit)s order by i.sku""",
+        kit=kit_id,
+    )
+    return [Component(*row) for row in rows]
 
 
 def create_kit(session: Session, kit: NewItem, components: dict[int, int]) -> int:

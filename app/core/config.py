@@ -154,6 +154,12 @@ class Inbox(_Section):
     unreadable_keep_days: int = Field(7, ge=1, le=7)
 
 
+class Api(_Section):
+    """What a merchant's programs may ask of us."""
+
+    requests_per_minute: int = Field(600, ge=1, le=1_000_000)
+
+
 class Log(_Section):
     """How this process reports."""
 
@@ -170,6 +176,7 @@ class Settings(_Section):
     security: Security = Security()
     sync: Sync = Sync()
     inbox: Inbox = Inbox()
+    api: Api = Api()
     log: Log = Log()
 
 

@@ -193,6 +193,8 @@ def _typed(cause: BaseException | None) -> PerpetualError | None:
     """A driver error as ours: a violated constraint by its name, a lost or full server as Unavailable; else None."""
     if isinstance(cause, psycopg.errors.IntegrityError) and cause.diag.constraint_name:
         return ConstraintViolated(cause.diag.constraint_name)
+    if isinstance(cause, psycopg.errors.QueryCanceled):
+        return Unavailable("took_too_long", "this takes too long: ask for less at once, or try again later")
     if isinstance(cause, (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)):
         return Unavailable("database_unavailable", "the database can't be reached or can't write now")
     return None

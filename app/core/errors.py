@@ -5,11 +5,13 @@
     ├── Unauthenticated   401  who are you
     ├── Forbidden         403  known, not allowed
     ├── NotFound          404  absent, or another merchant's: the same answer
+    ├── NotAcceptable     406  not a format we write
     ├── Conflict          409  not in the state that things are in now
     ├── Stale             412  somebody changed it since it was read
     ├── TooLarge          413  over a bound
     ├── WrongContentType  415  not a format we read
     ├── InvalidInput      422  readable, and wrong: `faults` names every place
+    ├── NotConditional    428  say which version is changed
     ├── RateLimited       429  too often: again after `retry_after_s`
     ├── Unavailable       503  ours to cure: again after `retry_after_s`
     └── ConfigError        –   the process can't start: exit 2
@@ -20,9 +22,10 @@ was sent, because what was sent may be a secret.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 RETRY_AFTER_S = 5
@@ -42,9 +45,11 @@ class Fault:
 
 
 class PerpetualError(Exception):
-    """Base of all. `where` is a field, a line and column, or a path; empty where there is only one place."""
+    """Base of all. `where` is a field, a line and column, or a path; empty where there is only one place. `more`: what
+    the caller needs to go on, by name, such as the quantity that is there."""
 
     status: ClassVar[int] = HTTPStatus.INTERNAL_SERVER_ERROR
+    more: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, reason: str, detail: str = "", where: str = "") -> None:
         self.reason = reason
@@ -77,6 +82,12 @@ class NotFound(PerpetualError):
     status = HTTPStatus.NOT_FOUND
 
 
+class NotAcceptable(PerpetualError):
+    """A format we do not write."""
+
+    status = HTTPStatus.NOT_ACCEPTABLE
+
+
 class Conflict(PerpetualError):
     """What is asked does not fit the state that things are in now."""
 
@@ -87,6 +98,12 @@ class Stale(PerpetualError):
     """Somebody changed it since the caller read it."""
 
     status = HTTPStatus.PRECONDITION_FAILED
+
+
+class NotConditional(PerpetualError):
+    """A change that does not say which version it changes."""
+
+    status = HTTPStatus.PRECONDITION_REQUIRED
 
 
 class TooLarge(PerpetualError):
@@ -146,7 +163,7 @@ def problem_json(error: PerpetualError) -> dict[str, Any]:
     """The RFC 9457 document of an error; send as application/problem+json.
 
     Beside the standard members: `reason` (slug), `where`, `retry_after_s` and `errors` (at most 100 places, `more`
-    counts the rest). A `ConfigError` is ours alone: it shows nothing.
+    counts the rest), and the error's `more`. A `ConfigError` is ours alone: it shows nothing.
     """
     if isinstance(error, ConfigError):
         return _members(HTTPStatus.INTERNAL_SERVER_ERROR, error.reason, "", "")
@@ -159,7 +176,7 @@ def problem_json(error: PerpetualError) -> dict[str, Any]:
         problem["more"] = max(0, len(error.faults) - SHOWN_FAULTS_MAX)
     if isinstance(error, RateLimited | Unavailable):
         problem["retry_after_s"] = error.retry_after_s
-    return problem
+    return {**error.more, **problem}
 
 
 def _members(status: int, reason: str, detail: str, where: str) -> dict[str, Any]:

@@ -88,7 +88,9 @@ class LevelRow:
     on_hand: int
 
 
-def list_items(session: Session, *, search: str = "", sort: str = "sku", cursor: str | None = None) -> ItemPage:
+def list_items(
+    session: Session, *, search: str = "", sort: str = "sku", cursor: str | None = None, rows_max: int = PAGE_ROWS
+) -> ItemPage:
     """A page of items whose SKU, name or barcode contains `search`. Raises InvalidInput: `unknown_sort`, `bad_cursor`,
     `search_too_long`."""
     if sort not in SORTS:
@@ -104,9 +106,9 @@ def list_items(session: Session, *, search: str = "", sort: str = "sku", cursor:
         wanted.append(f"({column}, i.item_id) {comparison} (%(value)s, %(id)s)")
     sql = f"""select {_COLUMNS} from item i {_LEVELS} where {" and ".join(wanted)}
               order by {column} {direction}, i.item_id {direction} limit %(limit)s"""  # noqa: S608  from SORTS
-    found = session.rows(sql, like=contains(search.strip()), value=value, id=item_id, limit=PAGE_ROWS + 1)
-    rows = [ItemRow(*row) for row in found[:PAGE_ROWS]]
-    return ItemPage(rows, _cursor(rows[-1], sort) if len(found) > PAGE_ROWS else None)
+    found = session.rows(sql, like=contains(search.strip()), value=value, id=item_id, limit=rows_max + 1)
+    rows = [ItemRow(*row) for row in found[:rows_max]]
+    return ItemPage(rows, _cursor(rows[-1], sort) if len(found) > rows_max else None)
 
 
 def get_item_row(session: Session, item_id: int) -> ItemRow:

@@ -122,6 +122,7 @@ class InsufficientStock(Conflict):
             "insufficient_stock", f"only {available} available", where=f"item {item_id}, location {location_id}"
         )
         self.available = available
+        self.more = {"item_id": item_id, "location_id": location_id, "available": available}
 
 
 class ReturnExceedsIssue(Conflict):

@@ -44,6 +44,7 @@ left join channel c on c.merchant_id = f.merchant_id and c.channel_id = f.channe
 left join stock_owner o on o.merchant_id = f.merchant_id and o.owner_id = f.owner_id
 left join item i on i.merchant_id = o.merchant_id and i.item_id = o.item_id
 where f.merchant_id = %(merchant_id)s and (%(state)s::text is null or f.state = %(state)s)
+  and (%(before)s::bigint is null or f.case_id < %(before)s) and (%(id)s::bigint is null or f.case_id = %(id)s)
 order by f.case_id desc limit %(limit)s
 """
 
@@ -84,9 +85,19 @@ def open_cases(session: Session, channel_id: int, cases: Sequence[Case]) -> int:
     )
 
 
-def list_cases(session: Session, state: str | None = "open", limit: int = 200) -> list[CaseFile]:
-    """Cases in a state (None: in any), the latest first."""
-    return [CaseFile(*row) for row in session.rows(_LIST, state=state, limit=limit)]
+def list_cases(
+    session: Session, state: str | None = "open", limit: int = 200, *, before: int | None = None
+) -> list[CaseFile]:
+    """Cases in a state (None: in any), the latest first; those opened before case `before` if it is given."""
+    return [CaseFile(*row) for row in session.rows(_LIST, state=state, limit=limit, before=before, id=None)]
+
+
+def get_case(session: Session, case_id: int) -> CaseFile:
+    """Raises NotFound, also for another merchant's."""
+    row = session.row(_LIST, state=None, limit=1, before=None, id=case_id)
+    if row is None:
+        raise NotFound("unknown_case", "no such case")
+    return CaseFile(*row)
 
 
 def close_corrected(

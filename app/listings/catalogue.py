@@ -194,18 +194,22 @@ def _set_item(session: Session, channel_id: int, listing_key: str, item_id: int 
     )  # fmt: skip
     if stock_key is None:
         raise NotFound("unknown_listing", "the channel has no such listing")
-    # Those that share the number are locked together: who maps another of them at the same time comes after.
-    session.rows(
-        """select from listing where merchant_id = %(merchant_id)s and channel_id = %(channel)s
-           and stock_key = %(stock_key)s order by listing_id for update""",
-        channel=channel_id, stock_key=stock_key,
-    )  # fmt: skip
+    lock_sharers(session, channel_id, stock_key)
     session.run(
         """update listing set item_id = %(item)s, left_out = %(item)s::bigint is null
            where merchant_id = %(merchant_id)s and channel_id = %(channel)s and listing_key = %(key)s""",
         channel=channel_id, key=listing_key, item=item_id,
     )  # fmt: skip
     session.run(_FOLLOW, channels=[channel_id], stock_keys=[stock_key])
+
+
+def lock_sharers(session: Session, channel_id: int, stock_key: str) -> None:
+    """Lock the listings that share a number: who maps another of them at the same time comes after."""
+    session.rows(
+        """select from listing where merchant_id = %(merchant_id)s and channel_id = %(channel)s
+           and stock_key = %(stock_key)s order by listing_id for update""",
+        channel=channel_id, stock_key=stock_key,
+    )  # fmt: skip
 
 
 def match_by_sku(session: Session) -> int:

@@ -122,11 +122,7 @@ def owners_of(session: Session, listing: Listing) -> Sequence[Owner]:
 def set_rule(session: Session, owners: Sequence[Owner], change: Change) -> None:
     """Change the rule of these numbers, all or none; each is due from now on. Raises InvalidInput with every fault by
     field: `buffer`, `buffer_percent`, `oversell_target`, `shown_min`, `shown_max`, `locations`."""
-    session.rows(
-        """select from stock_owner where merchant_id = %(merchant_id)s and owner_id = any(%(ids)s)
-           order by owner_id for update""",
-        ids=[owner.owner_id for owner in owners],
-    )
+    lock_owners(session, [owner.owner_id for owner in owners])
     faults = list(dict.fromkeys(fault for owner in owners for fault in faults_of(owner, change)))
     if faults:
         raise InvalidInput(faults[0].reason, "; ".join(map(str, faults)), faults=faults)
@@ -145,6 +141,15 @@ def set_rule(session: Session, owners: Sequence[Owner], change: Change) -> None:
             shown_max=change.get("shown_max", owner.shown_max),
             locations=location_ids_of(owner, change),
         )
+
+
+def lock_owners(session: Session, owner_ids: Sequence[int]) -> None:
+    """Nobody changes these numbers or their rules until the transaction ends."""
+    session.rows(
+        """select from stock_owner where merchant_id = %(merchant_id)s and owner_id = any(%(ids)s::bigint[])
+           order by owner_id for update""",
+        ids=list(owner_ids),
+    )
 
 
 def split_names(text: str, owners: Sequence[Owner]) -> list[str]:

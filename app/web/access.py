@@ -32,7 +32,7 @@ FAILURES_MAX = 5
 FAILURES_WINDOW = timedelta(minutes=15)
 ADDRESSES_MAX = 10_000
 SESSION_LIFE = timedelta(hours=12)
-OPEN_BLUEPRINTS = frozenset({"webhooks", "health"})
+OPEN_BLUEPRINTS = frozenset({"webhooks", "health", "api"})  # the API asks for a key itself
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -63,7 +63,7 @@ def guard(app: Flask) -> None:
 
 
 def _check() -> Response | None:
-    if request.blueprint in OPEN_BLUEPRINTS or request.endpoint == "static":
+    if request.blueprint in OPEN_BLUEPRINTS or request.endpoint == "static" or request.path.startswith("/api/"):
         return None
     if request.method in _UNSAFE and request.headers.get("Sec-Fetch-Site") == "cross-site":
         raise Forbidden("cross_site", "this came from another site: use the form on this one")

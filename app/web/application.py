@@ -6,7 +6,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.core.runtime import Runtime
-from app.web import access, errors, headers, health, listings, pages, shown, webhooks
+from app.web import access, api, errors, headers, health, listings, pages, shown, webhooks
 from app.web.live import Live
 
 
@@ -20,6 +20,7 @@ def create_app(runtime: Runtime) -> Flask:
     app.extensions["live"] = Live(runtime)
     for blueprint in (webhooks.blueprint, health.blueprint, pages.blueprint, listings.blueprint):
         app.register_blueprint(blueprint)
+    api.install(app)
     access.guard(app)
     errors.install(app)
     headers.install(app)

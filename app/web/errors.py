@@ -21,13 +21,17 @@ WORDS = {
     403: ("This is not open to you", "Ask the owner."),
     404: ("Nothing here", "There is nothing at this address."),
     405: ("Not like this", "This address does not take that kind of request."),
+    406: ("Not in that form", "Ask for another format."),
+    412: ("Somebody was faster", "Load it again and change it then."),
     413: ("Too much at once", "Send less."),
+    415: ("Not in that form", "Send another format."),
     422: ("Something in it is wrong", "Change what is named and try again."),
+    428: ("Which version?", "Load it again and change it then."),
     429: ("Too often", "Wait a little, then try again."),
     500: ("Something broke here", "It was logged. Try again; nothing was half done."),
     503: ("Not available right now", "Try again in a moment; nothing was half done."),
 }
-MACHINES = ("/webhooks/", "/healthz")  # nobody looks at these with a browser
+MACHINES = ("/webhooks/", "/healthz", "/api/")  # nobody looks at these with a browser
 OTHER = ("That did not work", "Go back and try again.")
 
 log = get_logger("web")

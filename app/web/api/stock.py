@@ -1,0 +1,244 @@
+"""Stock: levels, movements, and what a program may post: adjustments, receipts, transfers."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+
+from app.catalog.items import list_kits
+from app.core.db import Session
+from app.core.errors import InvalidInput, NotFound
+from app.insight.history import HistoryFilter, list_history
+from app.insight.stock import list_stock, list_stock_at
+from app.ledger.by_hand import Fact, Line, adjust_stock, receive_stock, transfer_stock
+from app.ledger.models import QUANTITY_MAX, Posted
+from app.web.api.call import Call, Reply
+from app.web.api.fields import LINES_MAX, AskedId, Id, In, Instant, Money, Out, Paged, Quantity, Sku, Text
+from app.web.api.lines import find_ids
+from app.web.api.route import Route
+from app.web.api.table import serves
+
+SOURCE = "api"  # of movements that a program posts
+
+
+class StockAsked(Paged):
+    """Of one item, at one place, or all."""
+
+    item_id: AskedId | None = None
+    location_id: AskedId | None = None
+
+
+class StockOut(Out):
+    """Units of an item at a place. `on_hand` is what lies there: all but `in_transit`, which is on its way there."""
+
+    item_id: int
+    sku: str
+    location_id: int
+    available: int
+    committed: int
+    damaged: int
+    quarantined: int
+    in_transit: int
+    on_hand: int
+
+
+class StocksOut(Out):
+    """A page of levels."""
+
+    data: list[StockOut]
+    next_cursor: str | None
+
+
+class MovementsAsked(StockAsked):
+    """Since and until are of when it happened; until is the first instant that is out."""
+
+    source: Annotated[str, StringConstraints(pattern=r"^[a-z_ ]{1,40}$")] | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+
+
+class MovementOut(Out):
+    """Units that went from one state to another; nothing else changes stock."""
+
+    movement_id: int
+    item_id: int
+    sku: str
+    quantity: int
+    from_state: str
+    from_location_id: int | None
+    to_state: str
+    to_location_id: int | None
+    source: str
+    source_key: str
+    reason: str | None
+    reverses_movement_id: int | None
+    occurred_at: datetime
+    posted_on: date
+    recorded_at: datetime
+
+
+class MovementsOut(Out):
+    """A page of movements, newest first."""
+
+    data: list[MovementOut]
+    next_cursor: str | None
+
+
+class _Done(In):
+    """What was done: when (now, if it is not said) and why."""
+
+    occurred_at: Instant | None = None
+    reason: Text | None = None
+
+
+class AdjustmentLine(In):
+    """Units found (positive) or lost (negative)."""
+
+    sku: Sku
+    change: Annotated[int, Field(ge=-QUANTITY_MAX, le=QUANTITY_MAX)]
+
+
+class AdjustmentIn(_Done):
+    """Differences found at a place."""
+
+    location_id: Id
+    lines: Annotated[list[AdjustmentLine], Field(min_length=1, max_length=LINES_MAX)]
+
+
+class ReceiptLine(In):
+    """Units that came in; without a cost it is not known yet."""
+
+    sku: Sku
+    quantity: Quantity
+    unit_cost: Money | None = None
+
+
+class ReceiptIn(_Done):
+    """Goods from a supplier. `currency` is checked against the merchant's where it is given."""
+
+    location_id: Id
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
+    lines: Annotated[list[ReceiptLine], Field(min_length=1, max_length=LINES_MAX)]
+
+
+class TransferLine(In):
+    """Units that were moved."""
+
+    sku: Sku
+    quantity: Quantity
+
+
+class TransferIn(_Done):
+    """Goods from one place to another."""
+
+    from_location_id: Id
+    to_location_id: Id
+    lines: Annotated[list[TransferLine], Field(min_length=1, max_length=LINES_MAX)]
+
+
+class PostedOut(Out):
+    """The movements, in the order of the lines, and what there is now of each item at each place they touched."""
+
+    movement_ids: list[int]
+    stock: list[StockOut]
+
+
+@serves(Route("GET", "/stock", StocksOut, "Levels: units of each item at each place", "stock:read", query=StockAsked))
+def list_levels(call: Call) -> StocksOut:
+    """A page of levels."""
+    asked: StockAsked = call.query
+    item, place = call.position() or (0, 0)
+    rows = list_stock(
+        call.session, item_id=asked.item_id, location_id=asked.location_id, after=(item, place), limit=asked.limit + 1
+    )
+    page = rows[: asked.limit]
+    following = call.next_cursor(rows, [page[-1].item_id, page[-1].location_id] if page else None)
+    return StocksOut(data=[StockOut.model_validate(row) for row in page], next_cursor=following)
+
+
+@serves(Route("GET", "/movements", MovementsOut, "Movements, newest first", "stock:read", query=MovementsAsked))
+def list_movements(call: Call) -> MovementsOut:
+    """A page of movements."""
+    asked: MovementsAsked = call.query
+    wanted = HistoryFilter(
+        item_id=asked.item_id, location_id=asked.location_id, source=asked.source, since=asked.since, until=asked.until
+    )
+    rows = list_history(call.session, wanted, before=call.position(), limit=asked.limit + 1)
+    page = rows[: asked.limit]
+    following = call.next_cursor(rows, page[-1].movement_id if page else None)
+    return MovementsOut(data=[MovementOut.model_validate(row) for row in page], next_cursor=following)
+
+
+@serves(Route("GET", "/movements/{movement_id}", MovementOut, "One movement", "stock:read"))
+def get_movement(call: Call) -> MovementOut:
+    """One movement."""
+    rows = list_history(call.session, HistoryFilter(movement_id=call.path["movement_id"]), before=None, limit=1)
+    if not rows:
+        raise NotFound("unknown_movement", "no such movement")
+    return MovementOut.model_validate(rows[0])
+
+
+@serves(Route("POST", "/adjustments", PostedOut, "Post differences that were found", "stock:write", body=AdjustmentIn,
+              status=201, refuses=(404,)))  # fmt: skip
+def adjust(call: Call) -> Reply:
+    """Units found or lost; refused where stock would become negative."""
+    told: AdjustmentIn = call.body
+    for number, line in enumerate(told.lines):
+        if line.change == 0:
+            raise InvalidInput("invalid", "units found or lost, not 0", where=f"lines.{number}.change")
+    ids = _stocked(call.session, [line.sku for line in told.lines])
+    lines = [Line(ids[line.sku], line.change) for line in told.lines]
+    posted = adjust_stock(call.session, _fact(call), told.location_id, lines)
+    return _reply(call, posted, lines, [told.location_id])
+
+
+@serves(Route("POST", "/receipts", PostedOut, "Receive goods", "stock:write", body=ReceiptIn, status=201,
+              refuses=(404,)))  # fmt: skip
+def receive(call: Call) -> Reply:
+    """Goods from a supplier, at cost."""
+    told: ReceiptIn = call.body
+    _check_currency(call.session, told.currency)
+    ids = _stocked(call.session, [line.sku for line in told.lines])
+    lines = [Line(ids[line.sku], line.quantity, line.unit_cost) for line in told.lines]
+    posted = receive_stock(call.session, _fact(call), told.location_id, lines)
+    return _reply(call, posted, lines, [told.location_id])
+
+
+@serves(Route("POST", "/transfers", PostedOut, "Move goods to another place", "stock:write", body=TransferIn,
+              status=201, refuses=(404,)))  # fmt: skip
+def transfer(call: Call) -> Reply:
+    """Goods from one place to another; refused where stock would become negative."""
+    told: TransferIn = call.body
+    ids = _stocked(call.session, [line.sku for line in told.lines])
+    lines = [Line(ids[line.sku], line.quantity) for line in told.lines]
+    places = (told.from_location_id, told.to_location_id)
+    return _reply(call, transfer_stock(call.session, _fact(call), places, lines), lines, places)
+
+
+def _fact(call: Call) -> Fact:
+    told: _Done = call.body
+    return Fact(SOURCE, call.key, told.occurred_at or call.session.now, told.reason)
+
+
+def _stocked(session: Session, skus: list[str]) -> dict[str, int]:
+    """Ids of items that have stock of their own."""
+    ids = find_ids(session, skus, "lines")
+    kits = list_kits(session, list(ids.values()))
+    for number, sku in enumerate(skus):
+        if ids[sku] in kits:
+            raise InvalidInput("kit_stock", "a kit has no stock of its own: name its components", f"lines.{number}.sku")
+    return ids
+
+
+def _check_currency(session: Session, currency: str | None) -> None:
+    own = session.value("select currency from merchant where merchant_id = %(merchant_id)s")
+    if currency not in (None, own):
+        raise InvalidInput("other_currency", f"costs are kept in {own}", where="currency")
+
+
+def _reply(call: Call, posted: Posted, lines: list[Line], places: Any) -> Reply:
+    ids = [posted.movement_ids[SOURCE, f"{call.key}/{number}"] for number in range(len(lines))]
+    stock = list_stock_at(call.session, [(line.item_id, place) for line in lines for place in places])
+    return Reply(PostedOut(movement_ids=ids, stock=[StockOut.model_validate(row) for row in stock]))
