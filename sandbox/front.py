@@ -10,7 +10,7 @@ from __future__ import annotations
 import ssl
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -52,7 +52,8 @@ class Front:
 
     Use as a context manager, or `start()` and `stop()`. Hold `lock` while acting on the shop from outside
     (`with front.lock: shop.place_order(...)`). Faults are rolled from `shop.context.faults`, which may be replaced at
-    any time. With `pump=False` no webhook is posted. With `tls` it serves https.
+    any time. With `pump=False` no webhook is posted. With `tls` it serves https; `trusts` is the file of the
+    authority whose certificates it accepts when it calls others.
     """
 
     def __init__(
@@ -63,11 +64,13 @@ class Front:
         latency_s: Callable[[Request], float] = no_latency,
         pump: bool = True,
         tls: ssl.SSLContext | None = None,
+        trusts: str | bool = True,
     ) -> None:
         self.shop = shop
         self.lock = threading.RLock()
         self.latency_s = latency_s
         self._stopping = threading.Event()
+        self.trusts = trusts
         self.scheme = "http" if tls is None else "https"
         self._server = _Server(self, port)
         if tls is not None:
@@ -84,6 +87,7 @@ class Front:
 
     def start(self) -> Self:
         """Serve and deliver until `stop`."""
+        self.shop.context.post = self._post_now
         self._server_thread.start()
         if self._pump is not None:
             self._pump.start()
@@ -105,6 +109,19 @@ class Front:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _post_now(self, url: str, headers: Mapping[str, str], body: bytes) -> int | None:
+        """A call of the shop's own server, made while somebody waits for its answer."""
+        with requests.Session() as session:
+            session.trust_env = False
+            try:
+                answer = session.post(
+                    url, data=body, headers=dict(headers), timeout=DELIVERY_TIMEOUT_S, allow_redirects=False,
+                    verify=self.trusts,
+                )  # fmt: skip
+            except requests.RequestException:
+                return None
+            return answer.status_code
 
     def answer(self, request: Request) -> Response | None:
         """One call with its latency and its fault; None means that the connection dies without an answer."""
@@ -255,6 +272,7 @@ class _Pump:
         if not hasattr(self._local, "session"):
             self._local.session = requests.Session()
             self._local.session.trust_env = False
+            self._local.session.verify = self._front.trusts
             self._sessions.append(self._local.session)
         session: requests.Session = self._local.session
         return session

@@ -20,6 +20,7 @@ _WOO = (
     "state.products", "state.by_sku", "state.product_ids", "state.orders", "state.order_ids", "state.trashed_orders",
     "state.refunds", "state.order_log", "state.product_log", "state._next_post", "state._next_line", "_hooks.hooks",
     "_hooks._by_topic", "_hooks._pending", "_hooks._queue", "_hooks._flying", "_hooks._sequence", "_hooks._last_id",
+    "state.keys",
 )  # fmt: skip
 _COUNTERS = ("_last_id", "_next_post", "_next_line")  # of what is named: ids, never to be used twice
 SKIPPED_IDS = 1_000_000  # a memory may be older than the last order; no id of the forgotten ones is given again

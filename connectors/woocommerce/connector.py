@@ -26,7 +26,18 @@ from connectors.base import (
 from connectors.errors import Refused
 from connectors.export import Export, ExportOf, ExportPage
 from connectors.http import Http
-from connectors.woocommerce import catalogue, orders, read_orders, shop_facts, stock, subscriptions, webhooks
+from connectors.join import Approval, Found, Grant, Requirement
+from connectors.woocommerce import (
+    catalogue,
+    joining,
+    orders,
+    read_orders,
+    requirements,
+    shop_facts,
+    stock,
+    subscriptions,
+    webhooks,
+)
 from connectors.woocommerce.api import Api
 from connectors.woocommerce.auth import OneTime
 
@@ -122,6 +133,30 @@ class WooCommerce:
     ) -> Sequence[Subscription]:
         """See `subscriptions.write_webhooks`; it always writes all of them."""
         return subscriptions.write_webhooks(self._api(http, shop), url, secret)
+
+    def plain_address(self, text: str) -> str:
+        """See `joining.plain_address`."""
+        return joining.plain_address(text)
+
+    def find_shop(self, http: Http, base_url: str, *, allow_loopback: bool) -> Found:
+        """See `joining.find_shop`."""
+        return joining.find_shop(http, base_url, allow_loopback=allow_loopback)
+
+    def approval_url(self, base_url: str, approval: Approval) -> str:
+        """See `joining.approval_url`."""
+        return joining.approval_url(base_url, approval)
+
+    def read_grant(self, body: bytes) -> Grant:
+        """See `joining.read_grant`."""
+        return joining.read_grant(body)
+
+    def read_keys(self, typed: Mapping[str, str]) -> Mapping[str, str]:
+        """See `joining.read_keys`."""
+        return joining.read_keys(typed)
+
+    def check(self, http: Http, shop: Shop) -> Sequence[Requirement]:
+        """See `requirements.check`."""
+        return requirements.check(self._api(http, shop))
 
     def start_export(self, http: Http, shop: Shop, what: ExportOf, window: Window) -> Export:
         """There are none: a listing gives whole objects, a hundred at a time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -16,12 +17,16 @@ SETTINGS: Mapping[str, str] = {
     "woocommerce_manage_stock": "manage_stock",
     "woocommerce_hold_stock_minutes": "hold_stock_minutes",
     "woocommerce_notify_no_stock_amount": "no_stock_amount",
+    "woocommerce_notify_low_stock_amount": "low_stock_amount",
 }
+
+_ZONE = re.compile(r"[A-Za-z]+(/[A-Za-z0-9_+-]+){0,2}\Z")
 
 
 def read_facts(api: Api) -> Mapping[str, str]:
     """Facts as text: name, home, timezone, gmt_offset, version, wp_version, wp_cron, hpos, currency, features,
-    manage_stock, hold_stock_minutes, no_stock_amount, auth, signed_scheme. Yes and no are `yes` and `no`."""
+    remote_post, manage_stock, hold_stock_minutes, no_stock_amount, low_stock_amount, auth, signed_scheme. Yes and no
+    are `yes` and `no`."""
     root = fields.node(api.get("/", {"_fields": ROOT_FIELDS})[0], "root")
     status, accepted = _status(api)
     environment, settings = _part(status, "environment"), _part(status, "settings")
@@ -29,11 +34,12 @@ def read_facts(api: Api) -> Mapping[str, str]:
     facts = {
         "name": _text(root.get("name")),
         "home": _text(root.get("home")),
-        "timezone": _text(root.get("timezone_string")),
+        "timezone": _zone(root.get("timezone_string")),
         "gmt_offset": _text(root.get("gmt_offset")),
         "version": _text(environment.get("version")),
         "wp_version": _text(environment.get("wp_version")),
         "wp_cron": _yes(environment.get("wp_cron")),
+        "remote_post": _yes(environment.get("remote_post_successful")),
         "hpos": _yes(settings.get("HPOS_enabled")),
         "currency": _text(settings.get("currency")),
         "features": ",".join(map(str, features))[:2_000] if isinstance(features, list) else "",
@@ -76,6 +82,12 @@ def _part(node: Node, name: str) -> Node:
 
 def _text(value: object) -> str:
     return "" if value is None else str(value)[: fields.TEXT_MAX]
+
+
+def _zone(value: object) -> str:
+    """An IANA name, else nothing: the offset says it then, as it does where the shop has chosen one."""
+    text = _text(value)
+    return text if _ZONE.match(text) else ""
 
 
 def _yes(value: object) -> str:

@@ -24,7 +24,6 @@ class Access:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._keys = {key.consumer_key: key for key in state.options.keys}
         self._nonces: dict[str, int] = {}
 
     def check(self, request: Request) -> None:
@@ -44,7 +43,7 @@ class Access:
         pair = query.get("consumer_key", ""), query.get("consumer_secret", "")
         if not pair[0] and self._state.options.host != "strips_authorization":
             pair = _basic(request.headers)
-        key = self._keys.get(pair[0])
+        key = self._state.keys.get(pair[0])
         if key is not None and not hmac.compare_digest(key.consumer_secret.encode(), pair[1].encode()):
             raise _refused("Consumer secret is invalid.")
         return key
@@ -61,7 +60,7 @@ class Access:
         oauth = given or {name: value for name, value in request.query if name.startswith("oauth_")}
         if "oauth_consumer_key" not in oauth:
             return None
-        key = self._keys.get(oauth["oauth_consumer_key"])
+        key = self._state.keys.get(oauth["oauth_consumer_key"])
         if key is None:
             raise _refused("Consumer key is invalid.")
         self._check_signature(request, key, oauth=oauth, given=given)

@@ -96,8 +96,9 @@ class Rest:
         return Response(call.status, headers, encode(value))
 
     def _call(self, request: Request) -> tuple[Call, Route]:
+        path = f"/wp-json{dict(request.query).get('rest_route', '')}" if request.path == "/" else request.path
         for pattern, route in self._routes:
-            match = pattern.match(request.path)
+            match = pattern.match(path)
             if match:
                 parts = match.groups()
                 ids = [int(part) for part in parts if part.isdigit()]

@@ -44,7 +44,7 @@ class Site:
                 "home": options.base_url,
                 "gmt_offset": offset.total_seconds() / 3600 if offset else 0,
                 "timezone_string": options.timezone,
-                "namespaces": NAMESPACES,
+                "namespaces": NAMESPACES if options.has_woocommerce else ["oembed/1.0", "wp/v2"],
                 "authentication": {},
             }
         )
@@ -57,12 +57,12 @@ class Site:
             "version": options.version,
             "wp_version": options.wp_version,
             "wp_multisite": False,
-            "wp_cron": options.webhooks == "cron",
+            "wp_cron": options.runs_cron,
             "language": "en_US",
             "php_version": "8.2.36",
             "mysql_version": "10.11.19",
             "default_timezone": "UTC",
-            "remote_post_successful": True,
+            "remote_post_successful": options.posts_out,
         }
         features = ["analytics", "custom_order_tables", "cost_of_goods_sold"]
         settings: Json = {

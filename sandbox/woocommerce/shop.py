@@ -10,6 +10,8 @@ from decimal import Decimal
 
 from sandbox.base import Context, Delivery, Request, Response
 from sandbox.woocommerce.hooks import Hook, Hooks
+from sandbox.woocommerce.hosts import before_php
+from sandbox.woocommerce.pages import Pages
 from sandbox.woocommerce.problem import gone
 from sandbox.woocommerce.rest import Rest
 from sandbox.woocommerce.rest_orders import Orders
@@ -35,14 +37,18 @@ class WooShop:
         self._products = Products(self.state, self._wire, self._hooks)
         orders = Orders(self.state, self._wire, self._selling)
         site = Site(self.state, self._wire, self._hooks)
+        self._pages = Pages(self.state)
         self._rest = Rest(self.state, [*self._products.routes(), *orders.routes(), *site.routes()])
 
     # -- what `sandbox.base.Shop` asks for
 
     def handle(self, request: Request) -> Response:
-        """Answer one API call and apply its effect at once."""
+        """Answer one call of the API or of a browser and apply its effect at once."""
+        in_the_way = before_php(self.state, request)
+        if in_the_way is not None:
+            return in_the_way
         self._hooks.visited()
-        return self._rest.answer(request)
+        return self._pages.answer(request) or self._rest.answer(request)
 
     def throttled(self, request: Request) -> Response:
         """WooCommerce has no limit of its own: this is the host's."""

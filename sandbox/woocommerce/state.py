@@ -34,7 +34,8 @@ class Options:
     """How this shop is set up. `webhooks`: "cron" delivers about a minute late, "instant" at once. `needs_traffic`:
     cron runs only when somebody visits. `sells_below_zero` False: buyers are turned away. `tls`: PHP believes it is
     called over https although the socket is plain. `host`: what the machine before PHP does to a call.
-    `oauth_window_s` None: time stamps are not checked."""
+    `oauth_window_s` None: time stamps are not checked. `moved_to`: everything redirects there. `callback_over_tls`
+    False: keys are sent over plain http too, which no real shop does."""
 
     base_url: str = "http://shop.example"
     name: str = "Pretend Woo"
@@ -48,8 +49,16 @@ class Options:
     sells_below_zero: bool = True
     manages_stock: bool = True
     tls: bool = False
-    host: Literal["", "strips_authorization", "hides_tls"] = ""
+    host: Literal[
+        "", "strips_authorization", "hides_tls", "firewall", "challenge", "login_redirect", "login_wall", "maintenance",
+        "plain_site", "plain_permalinks",
+    ] = ""  # fmt: skip
     oauth_window_s: int | None = 900
+    moved_to: str = ""
+    callback_over_tls: bool = True
+    runs_cron: bool = True
+    posts_out: bool = True
+    has_woocommerce: bool = True
 
     @property
     def release(self) -> tuple[int, ...]:
@@ -198,8 +207,29 @@ class State:
         self.refunds: dict[int, Refund] = {}
         self.order_log = ChangeLog()
         self.product_log = ChangeLog()
+        self.keys = {key.consumer_key: key for key in options.keys}
+        self._nonces: set[str] = set()
         self._next_post = 10
         self._next_line = 1
+
+    def make_key(self, permissions: str) -> Key:
+        """A new pair, as the shop makes it."""
+        digits = [f"{self.context.rng.getrandbits(160):040x}" for _ in range(2)]
+        key = Key(f"ck_{digits[0]}", f"cs_{digits[1]}", permissions)
+        self.keys[key.consumer_key] = key
+        return key
+
+    def make_nonce(self) -> str:
+        """WordPress's proof that a link was on a page of its own."""
+        nonce = f"{self.context.rng.getrandbits(40):010x}"
+        self._nonces.add(nonce)
+        return nonce
+
+    def use_nonce(self, nonce: str) -> bool:
+        """Whether it was made and not used; it is used then."""
+        known = nonce in self._nonces
+        self._nonces.discard(nonce)
+        return known
 
     def now(self) -> datetime:
         """The shop's clock, to the second."""

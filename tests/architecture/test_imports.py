@@ -15,6 +15,7 @@ CONTRACT = {
     "connectors.errors",
     "connectors.export",
     "connectors.http",
+    "connectors.join",
     "connectors.strict_json",
 }  # what all of the app may know of a channel
 PICKERS = ("app/wiring.py", "app/demo")

@@ -1,0 +1,79 @@
+"""How a shop is joined whose owner approves us in the shop itself, or brings keys by hand: what a vendor has to know.
+
+A vendor that can do so has these methods beside those of `connectors.base.Connector`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from connectors.base import Shop
+from connectors.http import Http
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A shop that answered. `moved_to`: it says that it lives elsewhere, which a person has to confirm."""
+
+    base_url: str
+    name: str
+    moved_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Where a shop's owner is to be sent to approve us. `state` comes back with the keys; `return_url` is where the
+    browser goes afterwards, `callback_url` where the shop sends the keys."""
+
+    state: str
+    return_url: str
+    callback_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Keys that a shop sent: for which state, and what they are. They prove nothing until they work at the shop."""
+
+    state: str
+    credentials: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One thing that a shop has to fulfil. `state`: pass, fail or unknown. `reason`: why it fails, a slug."""
+
+    name: str
+    state: str
+    reason: str = ""
+    detail: str = ""
+
+
+@runtime_checkable
+class Joins(Protocol):
+    """A vendor whose shops are found by their address."""
+
+    def plain_address(self, text: str) -> str:
+        """What a person typed or copied, as the shop's base address; not yet checked."""
+
+    def find_shop(self, http: Http, base_url: str, *, allow_loopback: bool) -> Found:
+        """Who answers there, asked without keys. Raises ChannelError: what is in the way, each by its own reason."""
+
+    def approval_url(self, base_url: str, approval: Approval) -> str:
+        """The shop's own page on which its owner approves us."""
+
+    def read_grant(self, body: bytes) -> Grant:
+        """What the shop sent to our callback. Raises `Malformed`."""
+
+    def read_keys(self, typed: Mapping[str, str]) -> Mapping[str, str]:
+        """Credentials from what a person typed. Raises `Malformed` with the field that is wrong."""
+
+
+@runtime_checkable
+class Checks(Protocol):
+    """A vendor whose shops can be looked over."""
+
+    def check(self, http: Http, shop: Shop) -> Sequence[Requirement]:
+        """Each requirement with how things stand, asked now; what could not be asked is unknown. Raises nothing that a
+        shop does."""
