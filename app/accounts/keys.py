@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.accounts import audit
 from app.core.db import Database, Session
 from app.core.errors import InvalidInput, NotFound
 
@@ -75,6 +76,8 @@ def create_key(
         name=name, scopes=sorted(set(scopes)), now=session.now, expires=expires_at,
     )  # fmt: skip
     session.value("select register_key(%(hash)s, %(merchant_id)s, %(key)s)", hash=_hash(token), key=key_id)
+    told = {"name": name, "scopes": sorted(set(scopes)), "expires_at": expires_at}
+    audit.note(session, None, "key.created", f"key {key_id}", after=told)
     return key_id, token
 
 
@@ -112,6 +115,7 @@ def revoke_key(session: Session, key_id: int) -> None:
     )
     if not known:
         raise NotFound("unknown_key", "there is no key of that number")
+    audit.note(session, None, "key.revoked", f"key {key_id}")
 
 
 def read_scopes(text: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Who may act for a merchant: the keys of its programs."""
+"""Who may act for a merchant, and who did: the keys of its programs, the audit log."""
 
 from __future__ import annotations
 
@@ -8,14 +8,23 @@ from typing import Any
 
 import orjson
 
+from app.accounts import audit
 from app.accounts.keys import create_key, list_keys, read_scopes, revoke_key
-from app.commands.frame import add_command, add_group, add_merchant, with_merchant
+from app.commands.frame import (
+    add_command,
+    add_group,
+    add_merchant,
+    chosen_merchants,
+    with_merchant,
+    with_runtime,
+)
 from app.core.config import Settings
 from app.core.db import Session
+from app.core.runtime import Runtime
 
 
 def add(commands: Any) -> None:
-    """key create, list and revoke."""
+    """key create, list and revoke; audit verify."""
     key = add_group(commands, "key", "API keys")
     create = add_merchant(add_command(key, "create", run_key_create, "a new API key; it is shown this once"))
     create.add_argument("--name", required=True, help="what it is for")
@@ -25,6 +34,8 @@ def add(commands: Any) -> None:
     add_merchant(add_command(key, "list", run_key_list, "the API keys, without what opens"))
     revoke = add_merchant(add_command(key, "revoke", run_key_revoke, "from now on a key opens nothing"))
     revoke.add_argument("id", type=int, help="its number, as `key list` shows it")
+    log = add_group(commands, "audit", "who did what")
+    add_merchant(add_command(log, "verify", run_audit_verify, "whether the audit log was changed"))
 
 
 def _day(text: str) -> datetime:
@@ -67,3 +78,21 @@ def run_key_revoke(arguments: argparse.Namespace, settings: Settings) -> int:
         return 0
 
     return with_merchant(arguments, settings, act)
+
+
+def run_audit_verify(arguments: argparse.Namespace, settings: Settings) -> int:
+    """0 when every entry fits, of the merchant or of all; the head is worth keeping elsewhere."""
+
+    def check(runtime: Runtime) -> int:
+        now, bad = runtime.clock(), 0
+        for merchant in chosen_merchants(runtime, now, arguments.merchant):
+            with runtime.begin(merchant.merchant_id, now) as session:
+                found = audit.find_break(session)
+            if found.bad_number is not None:
+                bad += 1
+                print(f"{merchant.name}: entry {found.bad_number} was changed or is gone")
+            else:
+                print(f"{merchant.name}: ok, {found.entries} entries, head {found.head or '-'}")
+        return 1 if bad else 0
+
+    return with_runtime(settings, check)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from app.accounts.merchants import get_merchant, list_merchants
-from app.commands.frame import add_command, add_merchant, with_merchant, with_runtime
+from app.commands.frame import add_command, add_merchant, chosen_merchants, with_merchant, with_runtime
 from app.core.config import Settings
 from app.core.db import Session
 from app.core.runtime import Runtime
@@ -35,11 +34,8 @@ def run_verify(arguments: argparse.Namespace, settings: Settings) -> int:
 
     def check(runtime: Runtime) -> int:
         now = runtime.clock()
-        merchants = list_merchants(runtime.database, now)
-        if arguments.merchant is not None:
-            merchants = [get_merchant(runtime.database, now, arguments.merchant)]
         faults = 0
-        for merchant in merchants:
+        for merchant in chosen_merchants(runtime, now, arguments.merchant):
             with runtime.begin(merchant.merchant_id, now) as session:
                 findings = verify(session)
             faults += len(findings)

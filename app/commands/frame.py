@@ -7,11 +7,14 @@ A command is a function of its arguments and the settings that returns the exit 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from getpass import getuser
 from pathlib import Path
 from typing import Any, TypeVar
 
-from app.accounts.merchants import get_merchant
+from app.accounts.merchants import MerchantRow, get_merchant, list_merchants
 from app.core.config import Settings
 from app.core.db import Session
 from app.core.embedded import Embedded
@@ -20,6 +23,7 @@ from app.wiring import build, embedded_of, prepare
 
 Command = Callable[[argparse.Namespace, Settings], int]
 Answer = TypeVar("Answer")
+COMMAND_LINE = "command line"  # who acts, in the audit log
 
 
 def add_command(commands: Any, name: str, run: Command, help_text: str) -> argparse.ArgumentParser:
@@ -45,7 +49,7 @@ def add_merchant(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def with_runtime(settings: Settings, act: Callable[[Runtime], Answer]) -> Answer:
     """Run one command against the database; an embedded server that was not running is stopped again."""
     started = prepare(settings)
-    runtime = build(settings)
+    runtime = replace(build(settings), acting=(COMMAND_LINE, getuser()))
     try:
         return act(runtime)
     finally:
@@ -63,6 +67,11 @@ def with_merchant(arguments: argparse.Namespace, settings: Settings, act: Callab
             return act(session)
 
     return with_runtime(settings, inside)
+
+
+def chosen_merchants(runtime: Runtime, now: datetime, name: str | None) -> Sequence[MerchantRow]:
+    """The merchant of that name, or all of them. Raises NotFound."""
+    return list_merchants(runtime.database, now) if name is None else [get_merchant(runtime.database, now, name)]
 
 
 def stop_embedded(embedded: Embedded | None, *, started: bool) -> None:

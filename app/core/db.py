@@ -141,15 +141,18 @@ class Database:
     engine: sqlalchemy.Engine
 
     @contextmanager
-    def begin(self, merchant_id: int, now: datetime, *, snapshot: bool = False) -> Iterator[Session]:
+    def begin(
+        self, merchant_id: int, now: datetime, *, snapshot: bool = False, acting: tuple[str, str] = ("", "")
+    ) -> Iterator[Session]:
         """One transaction of one merchant; committed on leaving, rolled back on any error. `snapshot`: all of its
-        statements see the same moment."""
+        statements see the same moment. `acting`: for whom, and from where they asked (for the audit log)."""
         with self._transaction() as connection:
             if snapshot:
                 connection.exec_driver_sql("set transaction isolation level repeatable read")
             connection.exec_driver_sql(
-                "select set_config('app.merchant_id', %(m)s, true), set_config('app.now', %(n)s, true)",
-                {"m": str(merchant_id), "n": now.isoformat()},
+                """select set_config('app.merchant_id', %(m)s, true), set_config('app.now', %(n)s, true),
+                          set_config('app.actor', %(a)s, true), set_config('app.origin', %(o)s, true)""",
+                {"m": str(merchant_id), "n": now.isoformat(), "a": acting[0], "o": acting[1]},
             )
             yield Session(connection, merchant_id, now)
 

@@ -33,7 +33,8 @@ def fresh_dice() -> Random:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Settings, database, clock, dice, vendors and the doorbell. `worker` names this process in attempts."""
+    """Settings, database, clock, dice, vendors and the doorbell. `worker` names this process in attempts; `acting` is
+    for whom it works and from where they asked, when that is a person or a program (for the audit log)."""
 
     settings: Settings
     database: Database
@@ -45,7 +46,8 @@ class Runtime:
     worker: str
     ring: Callable[[], None]
     new_key: Callable[[], str] = make_key
+    acting: tuple[str, str] = ("", "")
 
     def begin(self, merchant_id: int, now: datetime, *, snapshot: bool = False) -> AbstractContextManager[Session]:
         """One transaction of one merchant; see `Database.begin`."""
-        return self.database.begin(merchant_id, now, snapshot=snapshot)
+        return self.database.begin(merchant_id, now, snapshot=snapshot, acting=self.acting)

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from app.accounts import audit
 from app.core.db import Session
 from app.core.errors import Conflict, NotFound
 
@@ -129,6 +130,7 @@ def dismiss(session: Session, case_id: int, by: str) -> None:
            where merchant_id = %(merchant_id)s and case_id = %(id)s""",
         id=case_id, now=session.now, by=by,
     )  # fmt: skip
+    audit.note(session, by, "case.dismissed", f"case {case_id}")
 
 
 def close_managed(session: Session, channel_id: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.accounts import audit
 from app.core.db import Row, Session
 from app.core.errors import NotFound
 from app.listings.cases import Case, open_cases
@@ -178,12 +179,18 @@ def map_listing(session: Session, channel_id: int, listing_key: str, item_id: in
     that listings of several items share belongs to none of them: its number can't be all of theirs."""
     _set_item(session, channel_id, listing_key, item_id)
     session.run(_REOPEN, channel=channel_id)
+    audit.note(session, None, "listing.mapped", _told(channel_id, listing_key), after={"item_id": item_id})
 
 
 def unmap_listing(session: Session, channel_id: int, listing_key: str) -> None:
     """Say that a listing is none of our items: its number is written no more, new orders of it wait, and no import
     matches it again. What is booked stays booked. Raises NotFound."""
     _set_item(session, channel_id, listing_key, None)
+    audit.note(session, None, "listing.unmapped", _told(channel_id, listing_key))
+
+
+def _told(channel_id: int, listing_key: str) -> str:
+    return f"listing {listing_key} of channel {channel_id}"
 
 
 def _set_item(session: Session, channel_id: int, listing_key: str, item_id: int | None) -> None:

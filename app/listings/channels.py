@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from app.accounts import audit
 from app.core.db import ConstraintViolated, Session
 from app.core.errors import Conflict, NotFound
 from app.core.runtime import Runtime
@@ -76,7 +77,12 @@ def create_channel(runtime: Runtime, session: Session, new: NewChannel) -> int:
     except ConstraintViolated as error:
         raise _taken(error) from error
     _schedule(runtime, session, channel_id)
+    audit.note(session, None, "channel.connected", new.name, after=_told(new))
     return channel_id
+
+
+def _told(new: NewChannel) -> dict[str, str]:
+    return {"platform": new.platform, "shop": new.base_url, "state": new.state}
 
 
 def find_channel_of(session: Session, new: NewChannel) -> int | None:
@@ -112,6 +118,7 @@ def renew_channel(runtime: Runtime, session: Session, channel_id: int, new: NewC
         raise _taken(error) from error
     if get_standing(session, channel_id, lock=True).state == "disconnected":
         activate(session, channel_id, "disconnected", "connecting again")
+    audit.note(session, None, "channel.connected_again", new.name, after=_told(new))
 
 
 def _place(session: Session, new: NewChannel) -> None:
@@ -135,6 +142,8 @@ def store_credentials(runtime: Runtime, session: Session, channel_id: int, crede
            where merchant_id = %(merchant_id)s and channel_id = %(id)s and failures > 0""",
         id=channel_id, now=session.now,
     )  # fmt: skip
+    named = {"names": sorted(credentials)}
+    audit.note(session, None, "channel.credentials_changed", get_standing(session, channel_id).name, after=named)
 
 
 def _taken(error: ConstraintViolated) -> Conflict:
@@ -219,23 +228,26 @@ def list_mapped_places(session: Session, channel_id: int) -> set[str]:
 def set_state(session: Session, channel_id: int, state: str) -> None:
     """active, paused, shadow or disconnected, at once and by nobody; a person's change is
     `app.listings.states.change_state`. Raises NotFound."""
-    changed = session.run(
+    before = get_standing(session, channel_id, lock=True)
+    session.run(
         "update channel set state = %(state)s where merchant_id = %(merchant_id)s and channel_id = %(id)s",
         state=state, id=channel_id,
     )  # fmt: skip
-    if not changed:
-        raise NotFound("unknown_channel", "no such channel")
+    audit.note(
+        session, None, "channel.state_changed", before.name, before={"state": before.state}, after={"state": state}
+    )
 
 
 def set_drift_policy(session: Session, channel_id: int, policy: str) -> None:
     """What happens to numbers that nothing explains: ledger_wins, channel_wins or ask. Open cases stay as they were
     decided. Raises NotFound."""
-    changed = session.run(
+    before = get_channel(session, channel_id)
+    session.run(
         "update channel set drift_policy = %(policy)s where merchant_id = %(merchant_id)s and channel_id = %(id)s",
         policy=policy, id=channel_id,
     )  # fmt: skip
-    if not changed:
-        raise NotFound("unknown_channel", "no such channel")
+    told = {"before": {"policy": before.drift_policy}, "after": {"policy": policy}}
+    audit.note(session, None, "channel.policy_changed", before.name, **told)
 
 
 def ask_for_orders(session: Session, channel_id: int, when: datetime) -> None:

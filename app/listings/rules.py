@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypedDict
 
+from app.accounts import audit
 from app.core.db import Row, Session
 from app.core.errors import Fault, InvalidInput, NotFound
 from app.listings.lookup import Listing
@@ -141,6 +142,9 @@ def set_rule(session: Session, owners: Sequence[Owner], change: Change) -> None:
             shown_max=change.get("shown_max", owner.shown_max),
             locations=location_ids_of(owner, change),
         )
+    for owner in owners:
+        before = {field: getattr(owner, "location_names" if field == "locations" else field) for field in change}
+        audit.note(session, None, "rule.changed", f"number {owner.owner_id}", before=before, after=change)
 
 
 def lock_owners(session: Session, owner_ids: Sequence[int]) -> None:

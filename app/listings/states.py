@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.accounts import audit
 from app.core.db import Session
 from app.core.errors import Conflict, NotFound
 
@@ -72,6 +73,8 @@ def change_state(session: Session, channel_id: int, state: str, by: str) -> Stan
     else:
         _set(session, channel_id, state, by)
         session.run(_PRETEND, channel=channel_id, shadow=state == "shadow")
+    told = {"before": {"state": before.state}, "after": {"state": state}}
+    audit.note(session, by, "channel.state_changed", before.name, **told)
     return get_standing(session, channel_id)
 
 

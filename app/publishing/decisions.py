@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import orjson
 
+from app.accounts import audit
 from app.core.db import Row, Session
 from app.core.errors import Conflict, NotFound, PerpetualError, Unavailable
 from app.core.runtime import Runtime
@@ -100,10 +101,11 @@ def decide(session: Session, case_id: int, decision: str, by: str) -> None:
                where merchant_id = %(merchant_id)s and case_id = %(id)s""",
             id=case_id, now=session.now, by=by,
         )  # fmt: skip
-        return
-    session.run(_RELEASE, owners=[case.owner_id], over=False, now=session.now)
-    if not session.run(_DECIDED, id=case_id, decision=decision, by=by, now=session.now):
-        raise CaseMoved(case_id)
+    else:
+        session.run(_RELEASE, owners=[case.owner_id], over=False, now=session.now)
+        if not session.run(_DECIDED, id=case_id, decision=decision, by=by, now=session.now):
+            raise CaseMoved(case_id)
+    audit.note(session, by, "case.decided", f"case {case_id}", after={"right": decision})
 
 
 def _adjust(session: Session, case: Row) -> None:

@@ -23,10 +23,11 @@ REGISTRY = {"channel_address", "api_key_hash"}
 ACROSS = {
     "list_merchants", "find_shops", "register_channel", "place_shop", "list_work", "get_setting", "put_setting",
     "keep_inbox_partitions", "compact_due", "refresh_statistics", "free_abandoned", "register_key", "find_key",
+    "append_audit",
 }  # fmt: skip
 # Unique over the whole installation, so `merchant` itself is not split up: beyond one server each has a copy of it.
 OVER_ALL = {"merchant_name"}
-APPEND_ONLY = {"movement", "journal", "cost_adjustment"}
+APPEND_ONLY = {"movement", "journal", "cost_adjustment", "audit_log"}
 
 # (file, a piece of the statement): a statement on a tenant table without merchant_id, and why it may be.
 WITHOUT_MERCHANT = {

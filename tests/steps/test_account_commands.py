@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from getpass import getuser
 from pathlib import Path
 
 import pytest
 
-from app.core.embedded import Embedded
+from app.accounts import audit
+from app.core.db import connect
+from app.core.embedded import APP_ROLE, Embedded
 from tests.shell import app
 
 
@@ -51,3 +55,16 @@ def test_a_key_without_a_merchant_a_known_scope_or_a_real_day_is_not_made(data: 
     assert [result.returncode for result in results] == [2, 2, 2]
     assert ["which_merchant" in results[0].stderr, "bad_scope" in results[1].stderr] == [True, True]
     assert {result.stdout for result in results} == {""}
+
+
+def test_the_audit_log_tells_what_the_commands_did_and_is_verified(data: Path) -> None:
+    assert app(data, "key", "create", "--merchant", "other", "--name", "x", "--scopes", "all").returncode == 0
+    verified = app(data, "audit", "verify")
+    assert verified.returncode == 0
+    assert "other: ok, 1 entries, head " in verified.stdout
+    assert "shop: ok" in verified.stdout
+    database = connect(Embedded(data).url(APP_ROLE))
+    with database.begin(2, datetime.now(UTC)) as session:
+        (entry,) = audit.list_entries(session)
+    database.close()
+    assert (entry.actor, entry.action, entry.origin) == ("command line", "key.created", getuser())
