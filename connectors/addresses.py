@@ -81,7 +81,7 @@ def _unmapped(address: Address) -> Address:
 
 
 def _split(url: str, schemes: Collection[str]) -> SplitResult:
-    if not url.isprintable() or any(character in url for character in " \\<>\"'") or len(url) > URL_MAX:
+    if not url or not url.isprintable() or any(character in url for character in " \\<>\"'") or len(url) > URL_MAX:
         raise Refused("bad_address", "give an address like https://shop.example.com")
     try:
         parts = urlsplit(url)

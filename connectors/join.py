@@ -69,6 +69,12 @@ class Joins(Protocol):
     def read_keys(self, typed: Mapping[str, str]) -> Mapping[str, str]:
         """Credentials from what a person typed. Raises `Malformed` with the field that is wrong."""
 
+    def prove(self, http: Http, shop: Shop) -> None:
+        """That the shop's credentials are its own: they work there, for all that is needed. Raises ChannelError."""
+
+    def leave(self, http: Http, shop: Shop, url: str) -> int:
+        """Take back our webhooks that deliver to `url`; how many. Raises ChannelError."""
+
 
 @runtime_checkable
 class Checks(Protocol):

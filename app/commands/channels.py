@@ -23,6 +23,7 @@ from app.listings.channels import set_drift_policy
 from app.listings.connect import renew_credentials
 from app.listings.lookup import get_channel_id
 from app.listings.states import STATES, Standing, change_state, get_standing
+from app.reconcile.check import check
 from connectors.errors import ChannelError
 
 POLICIES = ("ledger_wins", "channel_wins", "ask")
@@ -46,7 +47,8 @@ def add(commands: Any) -> None:
     renewing.add_argument("channel", help="its name")
     finding = add_merchant(add_command(commands, "diagnose", run_diagnose, "which link is broken and what to do"))
     finding.add_argument("--channel", help="only this channel, by name")
-    finding.add_argument("--json", action="store_true", help="all findings as JSON")
+    finding.add_argument("--json", action="store_true", help="all findings and requirements as JSON")
+    finding.add_argument("--check", action="store_true", help="ask the shops now what only they know")
     report = add_merchant(add_command(commands, "shadow", run_shadow, "what channels in shadow would have been sent"))
     report.add_argument("--channel", help="only this channel, by name")
     report.add_argument("--json", action="store_true", help="the whole report as JSON")
@@ -100,8 +102,16 @@ def run_credentials(arguments: argparse.Namespace, settings: Settings) -> int:
 def run_diagnose(arguments: argparse.Namespace, settings: Settings) -> int:
     """Every channel with its findings, the most basic first; 0 when nothing is broken, 1 when something is."""
 
-    def act(session: Session) -> int:
-        found = diagnose(session, arguments.channel)
+    def act(runtime: Runtime) -> int:
+        now = runtime.clock()
+        merchant_id = get_merchant(runtime.database, now, arguments.merchant).merchant_id
+        with runtime.begin(merchant_id, now) as session:
+            found = diagnose(session, arguments.channel)
+        if arguments.check:
+            for one in found:
+                check(runtime, merchant_id, one.channel_id)
+            with runtime.begin(merchant_id, runtime.clock()) as session:
+                found = diagnose(session, arguments.channel)
         if arguments.json:
             told = [{**asdict(one), "broken": one.broken} for one in found]
             print(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())
@@ -109,7 +119,7 @@ def run_diagnose(arguments: argparse.Namespace, settings: Settings) -> int:
             print("\n".join(line for one in found for line in _diagnosis(one)) or "There is no channel yet.")
         return 1 if any(one.broken for one in found) else 0
 
-    return with_merchant(arguments, settings, act)
+    return with_runtime(settings, act)
 
 
 def _diagnosis(one: Diagnosis) -> Iterator[str]:

@@ -17,6 +17,7 @@ from app.core.db import Row, Session
 from app.insight import words
 from app.insight.home import FAILURES_BAD, LATE, OVERDUE, PERMANENT
 from app.insight.remedies import LINKS, NOTES, OF_FAILURE, WEBHOOKS_CURED_BY_HAND, WEBHOOKS_REPAIRED
+from app.insight.requirements import Broken, Requirement, judge, links_of, told_of
 from app.listings.lookup import get_channel_id
 from app.publishing.why_text import WAITING
 
@@ -29,7 +30,8 @@ _OF_STATE = {
 _UNSHOWN = frozenset(
     {
         "clock_stuck", "import_failed", "location_not_mapped", "sku_not_mapped", "item_untracked", "listing_gone",
-        "number_refused", "attempt_open", "plan_stuck",
+        "number_refused", "attempt_open", "plan_stuck", "not_encrypted", "stock_not_managed", "cannot_post",
+        "no_public_url",
     }
 )  # fmt: skip
 _NAME = re.compile("CHANNEL|SKU|CASE|KEY")
@@ -43,8 +45,12 @@ from channel c
 where merchant_id = %(merchant_id)s and (%(channel)s::bigint is null or channel_id = %(channel)s) order by channel_id
 """
 _POLLS = """
-select channel_id, kind, due_at, deadline, failures, last_error from channel_poll
+select channel_id, kind, due_at, deadline, failures, last_error, completed_at from channel_poll
 where merchant_id = %(merchant_id)s and channel_id = any(%(channels)s) order by channel_id, kind
+"""
+_CHECKS = """
+select channel_id, checked_at, requirements from channel_check
+where merchant_id = %(merchant_id)s and channel_id = any(%(channels)s)
 """
 _IMPORTS = """
 select channel_id, what, state, last_error, requested_at, completed_at from channel_import
@@ -136,13 +142,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A channel's findings, the most basic cause first; what follows one that is broken is often its consequence."""
+    """A channel's findings, the most basic cause first; what follows one that is broken is often its consequence.
+    `requirements`: how each stands; `checked_at`: when the shop was last asked, None: never."""
 
     channel_id: int
     channel: str
     platform: str
     state: str
     findings: tuple[Finding, ...]
+    requirements: tuple[Requirement, ...] = ()
+    checked_at: datetime | None = None
 
     @property
     def broken(self) -> bool:
@@ -185,6 +194,7 @@ def _read(session: Session, ids: list[int]) -> _Rows:
     now = session.now
     read = {
         "polls": session.rows(_POLLS, channels=ids),
+        "checks": session.rows(_CHECKS, channels=ids),
         "imports": session.rows(_IMPORTS, channels=ids),
         "unmapped": session.rows(_UNMAPPED, channels=ids),
         "unmanaged": session.rows(_UNMANAGED, channels=ids),
@@ -204,16 +214,35 @@ def _read(session: Session, ids: list[int]) -> _Rows:
 def _diagnosis(channel: Row, rows: _Rows, now: datetime) -> Diagnosis:
     of = {name: some.get(channel.channel_id, ()) for name, some in rows.items()}
     said = [*_standing(channel)]
-    if channel.state in ("active", "shadow"):
+    running = channel.state in ("active", "shadow")
+    if running:
         said += [
             *_clock(channel, of["polls"], now), *_calls(of["polls"]), *_imports(of["imports"]),
             *_webhooks(of["cases"], of["refused"]), *_stuck(channel, of["stuck"], of["attempts"], of["polls"]),
         ]  # fmt: skip
     if channel.state != "disconnected":
         said += [*_mapping(channel, of), *_cases(of["cases"]), *_parked(of["parked"])]
+        said += [*_checked(of["checks"], of["polls"], {one.link for one in said})]
     findings = [_finding(channel.name, one) for one in said]
     findings.sort(key=lambda finding: (not finding.broken, _ORDER[finding.link]))
-    return Diagnosis(channel.channel_id, channel.name, channel.platform, channel.state, tuple(findings))
+    broken = [Broken(finding.link, finding.detail, finding.do) for finding in findings if finding.broken]
+    check = next(iter(of["checks"]), None)
+    told = told_of(check.requirements if check is not None else ())
+    return Diagnosis(
+        channel.channel_id, channel.name, channel.platform, channel.state, tuple(findings),
+        judge(broken, told, running=running), None if check is None else check.checked_at,
+    )  # fmt: skip
+
+
+def _checked(checks: Sequence[Row], polls: Sequence[Row], known: set[str]) -> Iterator[_Said]:
+    """What the last connection check found and nothing else tells."""
+    for check in checks:
+        done = [poll.completed_at for poll in polls if poll.kind == "orders" and poll.completed_at]
+        read = any(at > check.checked_at for at in done)
+        for _, link, reason in links_of(told_of(check.requirements), read_since=read):
+            if link not in known:
+                known.add(link)
+                yield _Said(link, words.FAILURES.get(reason, ""), since=check.checked_at)
 
 
 def _finding(channel: str, said: _Said) -> Finding:

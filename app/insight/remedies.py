@@ -6,6 +6,8 @@ what the finding is about.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 # The links between a sale and the number that follows it, the most basic first: what comes after a broken one is often
 # its consequence. (what is broken, the one thing to do)
 LINKS = {
@@ -46,6 +48,22 @@ LINKS = {
     "calls_fail": (
         "calls to the shop fail",
         "read the worker's log for its answer; it is tried again by itself",
+    ),
+    "not_encrypted": (
+        "the shop is reached without encryption: what is read on the way can be changed on the way",
+        "have the shop's host switch on https, then connect the shop again by its https address",
+    ),
+    "stock_not_managed": (
+        "the shop does not keep stock at all, so that numbers written to it are dropped",
+        "in WooCommerce switch on Settings, Products, Inventory, Enable stock management",
+    ),
+    "cannot_post": (
+        "the shop's server can't call others, so that no webhook leaves it",
+        "ask its host to let it call out by https; until then orders are read by asking for them",
+    ),
+    "no_public_url": (
+        "this server has no public https address, so that no shop can tell it of a sale",
+        "set `server.public_url` in config.toml; until then orders are read by asking for them",
     ),
     "import_failed": (
         "an import has failed",
@@ -107,6 +125,40 @@ LINKS = {
     ),
     "cases_open": ("cases are open that a person should look at", "`python -m app case list`"),
 }
+# What has to be in order: (in words, the links that break it), as the connection check lists them.
+REQUIREMENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "answers": (
+        "The shop answers at its address",
+        ("channel_unreachable", "channel_throttles", "calls_fail", "clock_differs"),
+    ),
+    "encrypted": ("It is reached over https", ("not_encrypted",)),
+    "key": ("It accepts our key", ("token_refused",)),
+    "rights": ("The key may read orders and write stock", ("scope_missing",)),
+    "version": ("Its version is one that this was tried with", ()),
+    "stock_managed": ("It keeps stock", ("stock_not_managed",)),
+    "cron": ("Its cron runs by itself", ()),
+    "posts_out": ("Its server can call others", ("cannot_post",)),
+    "reachable": ("This server has an address that shops can call", ("no_public_url",)),
+    "webhooks": (
+        "It tells us of sales at once",
+        ("webhook_gone", "webhook_disabled", "webhook_elsewhere", "webhook_silent", "webhooks_refused"),
+    ),
+    "worker": ("A worker is running here", ("clock_not_running", "clock_stuck")),
+    "switched_on": ("The channel is switched on", ("channel_disconnected", "channel_paused")),
+    "imported": ("Its products and orders were imported", ("import_failed",)),
+    "places": ("Each of its places is one of yours", ("location_not_mapped",)),
+    "products": ("Each of its products is an item, or said to be none", ("sku_not_mapped",)),
+    "numbers": ("It keeps a number for each item", ("item_untracked", "listing_gone", "number_refused")),
+    "written": ("Numbers are written in time", ("attempt_open", "plan_stuck")),
+    "explained": ("Every number is explained", ("drift_waits",)),
+    "booked": ("Every order is booked", ("orders_parked",)),
+}
+# Why it is not known whether something is in order, and what to do about it.
+UNSURE = {
+    "version_untried": "this version was not tried yet: look at the first numbers with care",
+    "cron_elsewhere": "WordPress's own cron is off; if its host calls wp-cron.php every minute all is well, else the "
+    "shop tells us of sales late",
+}
 # What is as it should be, or at least as somebody wanted it: told, but nothing is broken.
 NOTES = frozenset({"shadow", "activating", "importing", "not_stocked", "cases_open"})
 WEBHOOKS_REPAIRED = "nothing for now: they were made again, and the case closes with the next delivery"
@@ -120,7 +172,8 @@ OF_FAILURE = {
         (
             "connection_failed", "connection_lost", "connect_timeout", "read_timeout", "unavailable", "no_answer",
             "busy", "bad_certificate", "bad_address", "redirected", "not_found", "no_such_route", "html_answer",
-            "blocked_by_firewall", "shop_frozen", "shop_locked", "shop_inactive", "plain_permalinks",
+            "blocked_by_firewall", "login_page", "maintenance", "shop_frozen", "shop_locked", "shop_inactive",
+            "plain_permalinks", "not_wordpress", "no_woocommerce",
             "internal_server_error", "service_unavailable", "request_failed", "certificate_expired",
             "certificate_not_yet_valid", "certificate_self_signed", "certificate_incomplete", "certificate_of_another",
             "no_encryption", "unknown_host", "address_not_allowed",

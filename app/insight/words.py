@@ -40,12 +40,23 @@ FAILURES = {
     "wrong_signature": "it refuses our signature: connect it again with a new key",
     "read_only_key": "the key may only read: make one that may read and write",
     "clock_differs": "its clock and ours differ: set the server's clock",
-    "plain_permalinks": "its permalinks are set to plain: choose another form in its settings",
+    "plain_permalinks": "its permalinks are set to plain: in WordPress choose any other form under Settings, "
+    "Permalinks and save",
     "blocked_by_firewall": "a firewall before the shop turns us away: let our address through",
     "shop_frozen": "the shop is frozen, mostly for an unpaid bill",
     "shop_locked": "the shop is locked",
     "not_found": "the shop's address does not lead to its API: check the address",
     "no_such_route": "the shop's API is not there: check that it is switched on",
+    "login_page": "a login page stands before its data: have the plugin or host that asks for a password let /wp-json/ "
+    "through",
+    "maintenance": "it is down for maintenance: try again when that is over",
+    "not_wordpress": "what answers there is no WordPress site: check the address, also whether the shop is in a folder "
+    "such as /shop",
+    "no_woocommerce": "it is a WordPress site without WooCommerce: activate WooCommerce there, or check the address",
+    "redirect_downgrade": "it sends us from https to http, where keys could be read on their way: have its host switch "
+    "that redirect off",
+    "needs_https": "WooCommerce sends keys only over https, and its address or ours is not https: use keys by hand, or "
+    "have both on https",
     "html_answer": "it answers with a web page instead of data: a firewall, a login page or a broken plugin",
     "redirected": "it has moved: store its final address",
     "bad_certificate": "its certificate can't be trusted: the shop has to renew it",

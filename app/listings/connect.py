@@ -32,10 +32,16 @@ NO_PLACE = ""  # the location key of a channel that has no places
 
 
 def connect(
-    runtime: Runtime, merchant_id: int, new: NewChannel, *, webhook_url: str, places: Mapping[str, int] | None = None
+    runtime: Runtime,
+    merchant_id: int,
+    new: NewChannel,
+    *,
+    webhook_url: str,
+    places: Mapping[str, int] | None = None,
+    later: bool = False,
 ) -> int:
     """Connect a shop and import its catalogue; returns the channel's id, the same when the shop is connected again. A
-    large catalogue is imported by the worker, from a file that the channel prepares.
+    large catalogue is imported by the worker, from a file that the channel prepares; any by the worker if `later`.
 
     `places`: our location ids by the names of the shop's locations; what is not named is matched by name or created. A
     shop without locations is fed by all of ours. What is mapped already stays so. Raises Conflict, ChannelError.
@@ -53,7 +59,7 @@ def connect(
             id=channel_id, names=list(facts), values=list(facts.values()),
         )  # fmt: skip
     shop = _shop(runtime, merchant_id, channel_id)
-    if _is_large(connector, facts):
+    if later or _is_large(connector, facts):
         _import_later(runtime, merchant_id, channel_id)
     else:
         import_catalogue(runtime, merchant_id, channel_id, connector, shop)

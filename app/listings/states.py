@@ -78,6 +78,12 @@ def change_state(session: Session, channel_id: int, state: str, by: str) -> Stan
     return get_standing(session, channel_id)
 
 
+def disconnect(session: Session, channel_id: int, by: str) -> None:
+    """For good, until it is connected again: nothing is read, written or heard. Raises NotFound."""
+    get_standing(session, channel_id, lock=True)
+    _set(session, channel_id, "disconnected", by)
+
+
 def read_afresh(session: Session, channel_id: int, by: str) -> None:
     """Have everything that an active channel shows, and its orders, read now and planned anew; until that is done
     nothing is written to it. Raises NotFound, and Conflict for one that is not active."""

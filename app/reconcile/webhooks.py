@@ -97,7 +97,7 @@ def supervise(runtime: Runtime, merchant_id: int, channel_id: int) -> Supervised
             return Supervised()
         channel = get_channel(session, channel_id)
         shop = shop_of(runtime, merchant_id, channel)
-    url, connector = _address(runtime, channel), runtime.connectors[channel.platform]
+    url, connector = wanted_address(runtime, channel), runtime.connectors[channel.platform]
     faults: list[Fault] = []
     try:
         if url:
@@ -229,7 +229,7 @@ def _json(value: object) -> str:
     return orjson.dumps(value).decode()
 
 
-def _address(runtime: Runtime, channel: Channel) -> str:
+def wanted_address(runtime: Runtime, channel: Channel) -> str:
     """Where the channel should deliver: as it was told at first, at the address that this server has now."""
     told, public = channel.facts.get("webhook_url", ""), runtime.settings.server.public_url
     return f"{public}{urlsplit(told).path}" if told and public else told

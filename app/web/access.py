@@ -32,7 +32,7 @@ FAILURES_MAX = 5
 FAILURES_WINDOW = timedelta(minutes=15)
 ADDRESSES_MAX = 10_000
 SESSION_LIFE = timedelta(hours=12)
-OPEN_BLUEPRINTS = frozenset({"webhooks", "health", "api"})  # the API asks for a key itself
+OPEN_BLUEPRINTS = frozenset({"webhooks", "health", "api", "callbacks"})  # the API asks for a key itself
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 

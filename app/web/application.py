@@ -6,7 +6,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.core.runtime import Runtime
-from app.web import access, api, errors, headers, health, listings, pages, shown, webhooks
+from app.web import access, api, checks, connect, errors, headers, health, hosts, listings, pages, shown, webhooks
 from app.web.live import Live
 
 
@@ -18,7 +18,10 @@ def create_app(runtime: Runtime) -> Flask:
     app.extensions["runtime"] = runtime
     app.extensions["flusher"] = webhooks.make_flusher(runtime)
     app.extensions["live"] = Live(runtime)
+    hosts.install(app)
     for blueprint in (webhooks.blueprint, health.blueprint, pages.blueprint, listings.blueprint):
+        app.register_blueprint(blueprint)
+    for blueprint in (*connect.registered(), checks.blueprint):
         app.register_blueprint(blueprint)
     api.install(app)
     access.guard(app)

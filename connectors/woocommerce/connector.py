@@ -154,6 +154,14 @@ class WooCommerce:
         """See `joining.read_keys`."""
         return joining.read_keys(typed)
 
+    def prove(self, http: Http, shop: Shop) -> None:
+        """See `requirements.prove`."""
+        requirements.prove(self._api(http, shop))
+
+    def leave(self, http: Http, shop: Shop, url: str) -> int:
+        """See `subscriptions.remove_webhooks`."""
+        return subscriptions.remove_webhooks(self._api(http, shop), url)
+
     def check(self, http: Http, shop: Shop) -> Sequence[Requirement]:
         """See `requirements.check`."""
         return requirements.check(self._api(http, shop))

@@ -61,6 +61,14 @@ def write_webhooks(api: Api, url: str, secret: str) -> Sequence[Subscription]:
     return [kept[topic] for topic in TOPICS]
 
 
+def remove_webhooks(api: Api, url: str) -> int:
+    """Take back what is ours; how many. Other people's are left alone."""
+    ours = [found for found in read_webhooks(api) if is_ours(found, url)]
+    for subscription in ours:
+        api.send("DELETE", f"webhooks/{subscription.subscription_key}?force=true")
+    return len(ours)
+
+
 def is_ours(subscription: Subscription, url: str) -> bool:
     """Whether it delivers to `url`, or to the same unguessable key at another address of ours."""
     key = url.rpartition("/")[2]

@@ -23,6 +23,7 @@ from connectors.woocommerce.auth import OneTime, _nonce
 from sandbox.base import Context
 from sandbox.certificates import Tls, server_context, write_authority
 from sandbox.front import Front
+from sandbox.inprocess import session
 from sandbox.woocommerce import Key, Options, WooShop
 from sandbox.woocommerce.pages import PASSWORD, USER
 from tests.contract.suite import Clock
@@ -223,7 +224,7 @@ def states(rig: Rig, http: Http, **credentials: str) -> dict[str, str]:
 
 
 GOOD = {
-    "encrypted": "fail no_encryption", "answers": "pass", "key": "pass", "rights": "pass", "version": "pass",
+    "encrypted": "pass", "answers": "pass", "key": "pass", "rights": "pass", "version": "pass",
     "stock_managed": "pass", "cron": "pass", "posts_out": "pass",
 }  # fmt: skip
 
@@ -251,8 +252,16 @@ def test_behind_a_shop_that_does_not_answer_the_rest_is_unknown(host: Any) -> No
     with shop(host=host) as (rig, http):
         found = states(rig, http)
     assert found.pop("answers").startswith("fail ")
-    assert found.pop("encrypted") == "fail no_encryption"
+    assert found.pop("encrypted") == "pass"
     assert set(found.values()) == {"unknown"}
+
+
+def test_a_shop_without_encryption_is_told_so() -> None:
+    pretend = WooShop(Context(now=CLOCK, rng=Random(7)), Options(base_url="http://shop.example.com"))
+    http = Http(session=session(pretend))
+    keys = {"consumer_key": Key().consumer_key, "consumer_secret": Key().consumer_secret}
+    found = {one.name: one.reason for one in CONNECTOR.check(http, Shop("http://shop.example.com", "key", keys))}
+    assert (found["encrypted"], found["answers"]) == ("not_encrypted", "")
 
 
 def test_a_wrong_secret_is_about_the_key_and_what_needs_it_is_unknown() -> None:

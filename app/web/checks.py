@@ -1,0 +1,108 @@
+"""The connection check of one channel, and what a person can do about it: ask now, give other keys, disconnect."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import gettext
+from werkzeug.wrappers import Response as Answer
+
+from app.core.errors import InvalidInput
+from app.insight import words
+from app.insight.diagnose import diagnose
+from app.listings.channels import Channel, get_channel
+from app.listings.connect import renew_credentials
+from app.listings.leaving import leave
+from app.reconcile.check import check
+from app.web.merchant import carry_on, chosen, reading, runtime
+from connectors.errors import ChannelError
+from connectors.join import Joins
+
+BY = "page"
+KEY_MAX = 200
+_ID = "<int(max=9223372036854775807):id_>"
+# What is known of a shop and worth showing: the fact's name and its words.
+FACTS = {
+    "version": "WooCommerce",
+    "wp_version": "WordPress",
+    "timezone": "Time zone",
+    "gmt_offset": "Hours from UTC",
+    "currency": "Currency",
+    "hpos": "High-performance order storage",
+    "wp_cron": "WordPress's own cron",
+    "manage_stock": "Keeps stock",
+    "low_stock_amount": "Low-stock threshold",
+    "no_stock_amount": "Out-of-stock threshold",
+    "hold_stock_minutes": "Minutes that unpaid stock is held",
+    "auth": "How we prove who asks",
+}
+
+blueprint = Blueprint("checks", __name__)
+carry_on(blueprint)
+
+
+@blueprint.get(f"/channels/{_ID}/check")
+def show(id_: int) -> str:
+    """Each requirement with how things stand and the cure; when the shop was last asked."""
+    return _render(id_)
+
+
+def _render(id_: int, wrong: dict[str, str] | None = None) -> str:
+    with reading() as session:
+        channel = get_channel(session, id_)
+        found = diagnose(session, channel.name)[0]
+    return render_template(
+        "check.html", merchant=chosen(), channel=channel, found=found, facts=_facts(channel), wrong=wrong or {},
+        by_keys=_by_keys(channel), failing=[one for one in found.requirements if one.state == "fail"],
+    )  # fmt: skip
+
+
+def _facts(channel: Channel) -> list[tuple[str, str]]:
+    return [(what, channel.facts[name]) for name, what in FACTS.items() if channel.facts.get(name)]
+
+
+def _by_keys(channel: Channel) -> bool:
+    """Whether its keys are something that a person types."""
+    return isinstance(runtime().connectors[channel.platform], Joins) and channel.state != "disconnected"
+
+
+@blueprint.post(f"/channels/{_ID}/check")
+def run(id_: int) -> Answer:
+    """Ask the shop now."""
+    check(runtime(), chosen().merchant_id, id_)
+    return redirect(url_for("checks.show", id_=id_), 303)
+
+
+@blueprint.post(f"/channels/{_ID}/keys")
+def keys(id_: int) -> Answer | tuple[str, int]:
+    """Other keys: stored when the shop accepts them; what was typed is not shown again."""
+    with reading() as session:
+        channel = get_channel(session, id_)
+    joins = runtime().connectors[channel.platform]
+    typed = {name: request.form.get(name, "")[:KEY_MAX] for name in ("consumer_key", "consumer_secret")}
+    try:
+        if not isinstance(joins, Joins):
+            raise InvalidInput("not_by_keys", "the keys of this shop are not typed: connect it again", "consumer_key")
+        given = joins.read_keys(typed)
+        renew_credentials(runtime(), chosen().merchant_id, id_, given)
+    except InvalidInput as error:
+        return _render(id_, {error.where: error.detail}), 422
+    except ChannelError as error:
+        field = getattr(error, "field", "") or "consumer_key"
+        return _render(id_, {field: words.FAILURES.get(error.reason, error.detail)}), 422
+    runtime().ring()
+    flash(gettext("The shop accepts the new keys; what failed is tried again now."))
+    return redirect(url_for("checks.show", id_=id_), 303)
+
+
+@blueprint.post(f"/channels/{_ID}/disconnect")
+def disconnect(id_: int) -> Answer | tuple[str, int]:
+    """Disconnect the shop, if the box is ticked that says so."""
+    if request.form.get("sure") != "yes":
+        return _render(id_, {"sure": gettext("tick the box first")}), 422
+    trouble = leave(runtime(), chosen().merchant_id, id_, BY)
+    if trouble:
+        said = gettext("Disconnected. Its webhooks could not be taken back: delete those named Perpetual in the shop.")
+        flash(f"{said} ({gettext(words.failure(trouble))})")
+    else:
+        flash(gettext("Disconnected. Its keys are forgotten here; you can delete them in the shop too."))
+    return redirect(url_for("checks.show", id_=id_), 303)
