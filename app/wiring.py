@@ -6,10 +6,11 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 import psycopg
 
-from app.core.clock import system_clock
+from app.core.clock import AgreedClock
 from app.core.config import Settings
 from app.core.db import Database, connect, psycopg_url
 from app.core.embedded import APP_ROLE, OWNER_ROLE, Embedded
@@ -67,13 +68,15 @@ def prepare(settings: Settings) -> bool:
 
 def build(settings: Settings, *, name: str = "") -> Runtime:
     """The runtime of a process. Raises ConfigError when the encryption key is not the one that sealed this database."""
-    database = connect(app_url(settings), pool_max=settings.database.pool_size)
+    clock = AgreedClock()
+    database = connect(app_url(settings), pool_max=settings.database.pool_size, clock=clock)
     sealer = Sealer(settings.security.keys(), settings.security.active_key)
-    check_sealer(database, sealer)
+    database.ask_time()
+    check_sealer(database, sealer, clock())
     return Runtime(
         settings=settings,
         database=database,
-        clock=system_clock,
+        clock=clock,
         rng=fresh_dice(),
         connectors=CONNECTORS,
         sealer=sealer,
@@ -83,9 +86,9 @@ def build(settings: Settings, *, name: str = "") -> Runtime:
     )
 
 
-def check_sealer(database: Database, sealer: Sealer) -> None:
+def check_sealer(database: Database, sealer: Sealer, now: datetime) -> None:
     """The first start stores a sealed canary; every other must be able to open it."""
-    with database.across(system_clock()) as session:
+    with database.across(now) as session:
         canary = session.value("select get_setting(%(name)s)", name=CANARY)
         if canary is None:
             session.run("select put_setting(%(name)s, %(value)s)", name=CANARY, value=sealer.canary().hex())

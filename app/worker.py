@@ -118,12 +118,12 @@ class Worker:
 
     def step(self) -> int:
         """Do everything that is due once, in this thread; how many acts did something."""
-        return sum(self._act(key) for key in self._due())
+        return sum(self._act(key) for key in self.due())
 
     def _start_due(self, pool: ThreadPoolExecutor) -> int:
         self._free()
         started = 0
-        due = self._due()  # also where it is noticed that the server is gone
+        due = self.due()  # also where it is noticed that the server is gone
         for key in due if self.present.is_set() else ():
             with self._lock:
                 if key in self._busy or len(self._busy) >= THREADS or self._resting(key):
@@ -144,7 +144,8 @@ class Worker:
         except Unavailable as error:
             log.warning("database_unavailable", reason=error.reason)
 
-    def _due(self) -> list[Key]:
+    def due(self) -> list[Key]:
+        """Who has what to do now: (merchant, channel, act). Nothing while the database is gone."""
         try:
             now = self.runtime.clock()
             with self.runtime.database.across(now) as session:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -122,12 +123,14 @@ def retry_after_s(headers: Mapping[str, str], now: Callable[[], float] = time.ti
 
 @dataclass
 class Http:
-    """A session to one shop. Not shared between threads."""
+    """A session to one shop. Not shared between threads. `date`: the time that its last answer was stamped with, by
+    the shop's own clock."""
 
     session: requests.Session = field(default_factory=requests.Session)
     total_s: float = TOTAL_S
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
+    date: datetime | None = None
 
     def read(self, method: str, url: str, *, judge: Judge | None = None, **kwargs: Any) -> Answer:
         """A request without effect: transient failures are tried again a little. Raises on any non-2xx, and what
@@ -213,6 +216,7 @@ class Http:
             ) as response,
         ):
             body = self._body(response)
+            self.date = _date_of(response.headers.get("Date", "")) or self.date
             return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body)
 
     def _body(self, response: requests.Response) -> bytes:
@@ -267,6 +271,14 @@ def _certificate(error: requests.exceptions.SSLError) -> str:
         inner = [one for one in (*cause.args, getattr(cause, "reason", None)) if isinstance(one, BaseException)]
         cause = cause.__cause__ or cause.__context__ or (inner[0] if inner else None)
     return "certificate_of_another" if "doesn't match" in str(error) else "bad_certificate"
+
+
+def _date_of(stamp: str) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(stamp)
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
 
 
 def _wait_s(state: tenacity.RetryCallState) -> float:

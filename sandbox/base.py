@@ -7,13 +7,14 @@ sales and never by anything Perpetual sends.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 from typing import Protocol
 
-from sandbox.faults import NONE, Faults
+from sandbox.faults import NONE, Faults, delivery_delays_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def nobody_answers(url: str, headers: Mapping[str, str], body: bytes) -> int | N
 @dataclass
 class Context:
     """What a shop gets from outside, and what it writes down. `post`: the shop's server calls somebody; the status,
-    None for no answer."""
+    None for no answer. `seen` counts deliveries that were lost or doubled."""
 
     now: Callable[[], datetime]
     rng: Random
@@ -84,6 +85,14 @@ class Context:
     sales: list[Sale] = field(default_factory=list)
     writes: list[Shown] = field(default_factory=list)
     post: Callable[[str, Mapping[str, str], bytes], int | None] = nobody_answers
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def delays_s(self) -> tuple[float, ...]:
+        """Seconds until each copy of one delivery arrives, by the dice."""
+        delays = delivery_delays_s(self.faults, self.rng)
+        if len(delays) != 1:
+            self.seen["doubled" if delays else "lost"] += 1
+        return delays
 
 
 class Shop(Protocol):

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
+STRAY_S = 86_400.0
+
 
 @dataclass(frozen=True, slots=True)
 class Faults:
@@ -19,6 +21,7 @@ class Faults:
     duplicate: float = 0.0
     delay: float = 0.0
     delay_max_s: float = 30.0
+    stray: float = 0.0  # of the deliveries: comes up to a day late
     reorder: float = 0.0
     throttle: float = 0.0
     error: float = 0.0
@@ -72,6 +75,8 @@ def delivery_delays_s(faults: Faults, rng: Random) -> tuple[float, ...]:
 
 
 def _delay_s(faults: Faults, rng: Random) -> float:
+    if faults.stray and rng.random() < faults.stray:
+        return rng.uniform(0, STRAY_S)
     if rng.random() < faults.delay:
         return rng.uniform(0, faults.delay_max_s)
     return rng.uniform(0.2, 2.0) if rng.random() < faults.reorder else 0.0

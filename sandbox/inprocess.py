@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -30,11 +31,19 @@ class ShopAdapter(BaseAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Answer or raise as the network would."""
         asked = _asked(request)
-        self.calls.append(asked)
-        return _response(request, self._answer(asked))
+        self._note(asked)
+        return _response(request, self._dated(self._answer(asked)))
 
     def close(self) -> None:
         """Nothing to close."""
+
+    def _note(self, asked: Request) -> None:
+        self.calls.append(asked)
+
+    def _dated(self, answer: Response) -> Response:
+        """As every web server does, by the shop's own clock."""
+        now = self.shop.context.now()
+        return Response(answer.status, {"Date": format_datetime(now, usegmt=True), **answer.headers}, answer.body)
 
     def _answer(self, asked: Request) -> Response:
         context = self.shop.context

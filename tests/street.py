@@ -10,35 +10,22 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from random import Random
-from urllib.parse import urlsplit
 
-import requests
-
-from app.core.config import Settings, load_settings
-from app.core.runtime import Runtime
-from app.core.secrets import Sealer
-from app.inbox.receive import Delivery, receive
 from app.listings.catalogue import map_listing
-from app.listings.channels import WEBHOOK_SECRETS, NewChannel
-from app.listings.connect import connect
-from app.wiring import CONNECTORS
+from app.simulation.town import WOO_SECRET, Town, hand_over
 from app.worker import Worker
-from connectors.http import Http
-from sandbox.base import Context
 from sandbox.base import Delivery as Posted
 from sandbox.faults import NONE, Faults, delivery_delays_s
-from sandbox.inprocess import ShopAdapter
 from sandbox.shopify import PretendShopify
-from sandbox.shopify.shop import ACCESS_TOKEN, WEBHOOK_SECRET
-from sandbox.woocommerce import Key, Options, WooShop
+from sandbox.shopify.shop import WEBHOOK_SECRET
+from sandbox.woocommerce import WooShop
 from tests.world import World
 
 TICK_S = 0.25
 ROUND_S = 0.01  # even a busy round takes time
-ORIGIN = "http://perpetual.test"
 
 
 @dataclass
@@ -49,86 +36,31 @@ class Street:
     data: Path
     faults: Faults = NONE
     sync: Mapping[str, int] = field(default_factory=dict)
-    shops: dict[int, PretendShopify | WooShop] = field(default_factory=dict)
-    adapters: dict[int, ShopAdapter] = field(default_factory=dict)
-    late: list[tuple[datetime, Posted]] = field(default_factory=list)
     heard: Callable[[Posted], bool] = lambda posted: True
 
     def __post_init__(self) -> None:
-        self.rng = Random(1)
-        settings = load_settings(config=None, data_dir=self.data, environ={})
         pace = {"poll_interval_s": 30, "poll_overlap_s": 60, "audit_interval_s": 3600, **self.sync}
-        self.settings: Settings = settings.model_copy(update={"sync": settings.sync.model_copy(update=pace)})
-        self.session = requests.Session()
-        self.session.trust_env = False
-        keys = settings.security
-        self.runtime = Runtime(
-            settings=self.settings,
-            database=self.world.database,
-            clock=lambda: self.world.now,
-            rng=self.rng,
-            connectors=CONNECTORS,
-            sealer=Sealer(keys.keys(), keys.active_key),
-            open_http=lambda: Http(session=self.session, sleep=lambda s: None),
-            worker="street",
-            ring=lambda: None,
+        world = self.world
+        self.town = Town(
+            world.database, world.merchant_id, lambda: self.world.now, Random(1), self.data, self.faults, pace, "street"
         )
+        self.rng, self.settings, self.session = self.town.rng, self.town.settings, self.town.session
+        self.runtime, self.shops, self.adapters = self.town.runtime, self.town.shops, self.town.adapters
         self.worker = Worker(self.runtime, only_merchant=self.world.merchant_id)
-
-    def context(self) -> Context:
-        return Context(now=lambda: self.world.now, rng=self.rng, faults=self.faults)
 
     def open_shopify(
         self, stock: Mapping[str, int], *, places: Mapping[str, int] | None = None, prices: str = "10.00"
     ) -> PretendShopify:
         """A Shopify shop with one location unless `places` (name → our location id) says more; `stock` is at the
         first."""
-        shop = PretendShopify(
-            self.context(),
-            domain=f"shop-{self.world.merchant_id}-{len(self.shops)}.myshopify.com",
-            sells_below_zero=True,
-        )
-        names = places or {"A": self.world.a}
-        keys = [shop.add_location(name) for name in names]
-        for sku, units in stock.items():
-            shop.add_variant(sku, {key: units if key == keys[0] else 0 for key in keys}, prices)
-        credentials = {"access_token": ACCESS_TOKEN, WEBHOOK_SECRETS: WEBHOOK_SECRET}
-        new = NewChannel(
-            "shopify", f"Shopify {len(self.shops)}", shop.domain, f"https://{shop.domain}", credentials, {}
-        )
-        self._open(shop, new, f"{ORIGIN}/webhooks/shopify", names)
-        return shop
+        return self.town.open_shopify(stock, places or {"A": self.world.a}, prices=prices)
 
     def open_woo(self, stock: Mapping[str, int], **options: object) -> WooShop:
         """A WooCommerce shop."""
-        base = f"https://woo-{self.world.merchant_id}-{len(self.shops)}.test"
-        shop = WooShop(self.context(), Options(base_url=base, tls=True, **options))  # type: ignore[arg-type]
-        for sku, units in stock.items():
-            shop.add_product(sku, units)
-        key = Key()
-        credentials = {
-            "consumer_key": key.consumer_key,
-            "consumer_secret": key.consumer_secret,
-            WEBHOOK_SECRETS: "whsec",
-        }
-        address = f"woo-key-{self.world.merchant_id}-{len(self.shops)}"
-        new = NewChannel("woocommerce", f"Woo {len(self.shops)}", address, base, credentials, {})
-        self._open(shop, new, f"{ORIGIN}/webhooks/woocommerce/{address}", None)
-        return shop
-
-    def _open(
-        self, shop: PretendShopify | WooShop, new: NewChannel, url: str, places: Mapping[str, int] | None
-    ) -> None:
-        adapter = ShopAdapter(shop)
-        self.session.mount(new.base_url, adapter)
-        faults, shop.context.faults = shop.context.faults, NONE
-        channel_id = connect(self.runtime, self.world.merchant_id, new, webhook_url=url, places=places)
-        shop.context.faults = faults
-        self.shops[channel_id] = shop
-        self.adapters[channel_id] = adapter
+        return self.town.open_woo(stock, **options)
 
     def channel_of(self, shop: PretendShopify | WooShop) -> int:
-        return next(channel_id for channel_id, some in self.shops.items() if some is shop)
+        return self.town.channel_of(shop)
 
     def deliver(self) -> int:
         """Hand over every delivery that is due; how many."""
@@ -142,12 +74,7 @@ class Street:
 
     def hand_over(self, shop: PretendShopify | WooShop, posted: Posted) -> int:
         """One webhook to RECEIVE, as the web process would."""
-        parts = urlsplit(posted.url).path.strip("/").split("/")
-        headers = {name.lower(): value for name, value in posted.headers.items()}
-        delivery = Delivery(parts[1], parts[2] if len(parts) > 2 else None, headers, posted.body)
-        status = receive(self.runtime, [delivery])[0].status
-        shop.delivered(posted.hook_key, status)
-        return status
+        return hand_over(self.runtime, [(shop, posted)])[0]
 
     def settle(self, seconds: float = 5.0, *, rounds_max: int = 400) -> None:
         """Let the street live for that long, and until nothing is due any more."""
@@ -157,7 +84,7 @@ class Street:
             if quiet and self.world.now >= until:
                 return
             self.world.now += timedelta(seconds=TICK_S if quiet else ROUND_S)
-        raise AssertionError(f"the street does not come to rest: {self.worker._due()}")
+        raise AssertionError(f"the street does not come to rest: {self.worker.due()}")
 
     def live(self, seconds: float) -> None:
         """Let that much time pass with everything that is due in it."""
@@ -195,7 +122,7 @@ class Street:
     def signed(self, shop: PretendShopify | WooShop, posted: Posted, body: bytes) -> Posted:
         """The same delivery with another body, signed by the shop."""
         name = "X-WC-Webhook-Signature" if isinstance(shop, WooShop) else "X-Shopify-Hmac-Sha256"
-        secret = "whsec" if isinstance(shop, WooShop) else WEBHOOK_SECRET
+        secret = WOO_SECRET if isinstance(shop, WooShop) else WEBHOOK_SECRET
         signature = base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
         headers = {n: v for n, v in posted.headers.items() if n.lower() != name.lower()}
         return Posted(posted.due_at, posted.url, {**headers, name: signature}, body, posted.hook_key)

@@ -17,6 +17,7 @@ import psycopg
 import sqlalchemy
 from sqlalchemy.exc import DBAPIError
 
+from app.core.clock import AgreedClock
 from app.core.embedded import APP_ROLE
 from app.core.errors import PerpetualError, Unavailable
 
@@ -29,6 +30,11 @@ _OPTIONS = (
     f"-c statement_timeout={STATEMENT_TIMEOUT_S}s -c lock_timeout={LOCK_TIMEOUT_S}s -c timezone=UTC"
     " -c plan_cache_mode=force_custom_plan -c jit=off -c idle_in_transaction_session_timeout=120s"
 )
+
+_BEGIN = """
+select set_config('app.merchant_id', %(m)s, true), set_config('app.now', %(n)s, true),
+       set_config('app.actor', %(a)s, true), set_config('app.origin', %(o)s, true), clock_timestamp()
+"""
 
 Row = Any  # a SQLAlchemy row: a named tuple of the statement's columns
 
@@ -136,9 +142,11 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """The application's engine. Its role is neither owner nor superuser."""
+    """The application's engine. Its role is neither owner nor superuser. `clock` is told the server's time with every
+    transaction."""
 
     engine: sqlalchemy.Engine
+    clock: AgreedClock | None = None
 
     @contextmanager
     def begin(
@@ -149,11 +157,11 @@ class Database:
         with self._transaction() as connection:
             if snapshot:
                 connection.exec_driver_sql("set transaction isolation level repeatable read")
-            connection.exec_driver_sql(
-                """select set_config('app.merchant_id', %(m)s, true), set_config('app.now', %(n)s, true),
-                          set_config('app.actor', %(a)s, true), set_config('app.origin', %(o)s, true)""",
-                {"m": str(merchant_id), "n": now.isoformat(), "a": acting[0], "o": acting[1]},
-            )
+            asked_at = self.clock.local() if self.clock is not None else now
+            bound = {"m": str(merchant_id), "n": now.isoformat(), "a": acting[0], "o": acting[1]}
+            *_, told = connection.exec_driver_sql(_BEGIN, bound).one()
+            if self.clock is not None:
+                self.clock.hear(asked_at, told)
             yield Session(connection, merchant_id, now)
 
     @contextmanager
@@ -161,6 +169,14 @@ class Database:
         """A transaction without a merchant: tables show nothing, only the registry's functions answer."""
         with self._transaction() as connection:
             yield Session(connection, 0, now)
+
+    def ask_time(self) -> None:
+        """Have the clock agree with the server's before anything is written down. Raises Unavailable."""
+        with self._transaction() as connection:
+            connection.exec_driver_sql("select 1")  # a connection that is made first would take too long to say much
+            if self.clock is not None:
+                asked_at = self.clock.local()
+                self.clock.hear(asked_at, connection.exec_driver_sql("select clock_timestamp()").scalar_one())
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlalchemy.Connection]:
@@ -175,8 +191,9 @@ class Database:
         self.engine.dispose()
 
 
-def connect(url: str, *, pool_max: int = POOL_MAX) -> Database:
-    """The application's database for a URL; connections take the restricted role whoever logs in."""
+def connect(url: str, *, pool_max: int = POOL_MAX, clock: AgreedClock | None = None) -> Database:
+    """The application's database for a URL; connections take the restricted role whoever logs in. `clock` will agree
+    with the server's."""
     engine = sqlalchemy.create_engine(
         url,
         pool_size=pool_max,
@@ -185,7 +202,7 @@ def connect(url: str, *, pool_max: int = POOL_MAX) -> Database:
         pool_use_lifo=True,  # the connection used last is the warm one
         connect_args={"options": f"{_OPTIONS} -c role={APP_ROLE}", "connect_timeout": 10},
     )
-    return Database(engine)
+    return Database(engine, clock)
 
 
 def _raise_typed(error: DBAPIError) -> NoReturn:

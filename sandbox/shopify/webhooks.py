@@ -20,7 +20,6 @@ from typing import Any
 import orjson
 
 from sandbox.base import Context, Delivery
-from sandbox.faults import delivery_delays_s
 from sandbox.shopify.api import API_VERSION
 from sandbox.shopify.state import Line, Order, Refund, Subscription, Variant, gid
 
@@ -112,7 +111,7 @@ class Webhooks:
 
     def _send(self, subscription: Subscription, topic: str, body: bytes, event_key: str) -> None:
         key, now = self._key(), self.context.now()
-        delays = delivery_delays_s(self.context.faults, self.context.rng)
+        delays = self.context.delays_s()
         if not delays:
             return
         self._sent[key] = _Sent(subscription, self.headers(topic, body, key, event_key), body, now)

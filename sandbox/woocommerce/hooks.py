@@ -18,7 +18,6 @@ from datetime import datetime, timedelta
 from heapq import heappop, heappush
 
 from sandbox.base import Delivery
-from sandbox.faults import delivery_delays_s
 from sandbox.woocommerce.state import State
 
 CRON_S = 60.0
@@ -129,7 +128,7 @@ class Hooks:
     def _send(self, hook: Hook, arg: int) -> None:
         now = self._state.context.now()
         body = self._render(hook.topic, arg)
-        delays = delivery_delays_s(self._state.context.faults, self._state.context.rng)
+        delays = self._state.context.delays_s()
         headers = self._headers(hook, body, now)
         for delay_s in delays:
             self._fly(Delivery(now + timedelta(seconds=delay_s), hook.url, headers, body, str(hook.id)))

@@ -21,6 +21,7 @@ from app.wiring import check_sealer
 from sandbox.base import Delivery
 from sandbox.shopify import PretendShopify
 from sandbox.woocommerce import WooShop
+from tests.conftest import NOW
 from tests.street import Street
 
 
@@ -279,8 +280,8 @@ def test_a_database_that_can_not_write_is_a_503_and_nothing_is_half_written_62(
 
 
 def test_a_key_that_did_not_seal_this_database_stops_the_start_and_shows_no_secret_61(database: Database) -> None:
-    check_sealer(database, Sealer({"a": b"1" * 32}, "a"))
+    check_sealer(database, Sealer({"a": b"1" * 32}, "a"), NOW)
     with pytest.raises(ConfigError) as refused:
-        check_sealer(database, Sealer({"a": b"2" * 32}, "a"))
+        check_sealer(database, Sealer({"a": b"2" * 32}, "a"), NOW)
     assert "security.encryption_keys" in str(refused.value)
     assert "2222" not in str(refused.value)

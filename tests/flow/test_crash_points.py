@@ -102,7 +102,7 @@ def play(street: Street, fuse: Fuse, kill_at: int, *, noticed: bool = True) -> b
     assert order is not None
     street.deliver()
     fuse.left, fuse.passed = kill_at, 0
-    mortal = replace(street.runtime, database=MortalDatabase(street.runtime.database.engine, fuse), worker="mortal")
+    mortal = replace(street.runtime, database=MortalDatabase(street.runtime.database.engine, fuse=fuse), worker="mortal")
     worker = Worker(mortal, only_merchant=street.world.merchant_id)
     died = False
     try:

@@ -275,7 +275,7 @@ def test_a_write_that_was_under_way_when_the_shop_went_to_shadow_is_read_back_an
 def test_who_looked_while_a_shop_was_active_still_writes_nothing_once_it_is_not(street: Street, state: str) -> None:
     shop, _ = open_pair(street, "shopify")
     street.world.move("mug", 5, OPENING, "5")
-    assert any(act == "push_0" for _, some, act in Worker(street.runtime, only_merchant=street.world.merchant_id)._due()
+    assert any(act == "push_0" for _, some, act in Worker(street.runtime, only_merchant=street.world.merchant_id).due()
                if some == channel(street, shop))  # fmt: skip
     to(street, shop, state)
     before = len(writes(street, shop))

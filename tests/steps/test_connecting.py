@@ -27,7 +27,8 @@ from sandbox.inprocess import ShopAdapter
 from sandbox.shopify import PretendShopify
 from sandbox.shopify.shop import ACCESS_TOKEN, WEBHOOK_SECRET
 from sandbox.woocommerce import Key, Options, WooShop
-from tests.street import ORIGIN, Street
+from app.simulation.town import ORIGIN
+from tests.street import Street
 from tests.world import World
 
 HOOKS = f"{ORIGIN}/webhooks/shopify"

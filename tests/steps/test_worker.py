@@ -172,6 +172,6 @@ def test_what_a_killed_worker_was_at_is_free_at_once_and_what_a_living_one_is_at
 def due(street: Street, channel_id: int) -> set[str]:
     return {
         act
-        for _, some, act in Worker(street.runtime, only_merchant=street.world.merchant_id)._due()
+        for _, some, act in Worker(street.runtime, only_merchant=street.world.merchant_id).due()
         if some == channel_id
     }

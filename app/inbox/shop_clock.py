@@ -1,0 +1,42 @@
+"""How far a shop's clock is from ours. Its "updated at" is in its own time, and a window that is asked for in ours would
+miss what a clock behind by ten minutes stamps, for good.
+
+Every answer is stamped by the shop's web server (`Date`, whole seconds), which is the same machine's clock or one beside
+it. The database's time is ours (`app.core.clock`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from app.core.db import Session
+from connectors.http import Http
+
+SAME = timedelta(seconds=3)  # a stamp has whole seconds and travels
+_WHOLE_SECONDS = timedelta(seconds=0.5)  # a stamp is cut off, on average by that
+
+
+def read_skew(session: Session, channel_id: int) -> timedelta:
+    """How far the channel's clock is ahead of ours, as last measured."""
+    seconds: float = session.value(
+        "select clock_skew_s from channel where merchant_id = %(merchant_id)s and channel_id = %(channel)s",
+        channel=channel_id,
+    )
+    return timedelta(seconds=seconds)
+
+
+def measure_skew(http: Http, now: datetime) -> timedelta | None:
+    """The same by the last answer, which came just now; None where it was not stamped."""
+    return None if http.date is None else http.date + _WHOLE_SECONDS - now
+
+
+def note_skew(session: Session, channel_id: int, known: timedelta, measured: timedelta | None) -> timedelta:
+    """Remember what was measured if it is another than known; returns what holds from now on."""
+    if measured is None or abs(measured - known) <= SAME:
+        return known
+    session.run(
+        """update channel set clock_skew_s = %(skew)s
+           where merchant_id = %(merchant_id)s and channel_id = %(channel)s""",
+        channel=channel_id, skew=measured.total_seconds(),
+    )  # fmt: skip
+    return measured

@@ -1,0 +1,130 @@
+"""What must never happen, looked for all the time; and whether everything is equal once the weather is calm."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from app.core.db import Session
+from app.ledger.verify import verify
+from app.publishing.due import read_plans
+from app.simulation.town import AnyShop, Town
+from sandbox.base import Shop
+from sandbox.shopify import PretendShopify
+from sandbox.woocommerce import WooShop
+
+_OWNERS = """
+select owner_id, channel_id, stock_key, location_key, item_id, buffer, buffer_percent, shown_min, shown_max,
+       oversell_target, held, state from stock_owner
+where merchant_id = %(merchant_id)s and item_id is not null order by owner_id
+"""
+_AVAILABLE = """
+select i.sku, coalesce(sum(l.available), 0)::bigint as units from item i
+left join level l using (merchant_id, item_id)
+where i.merchant_id = %(merchant_id)s and i.kind <> 'kit' group by i.sku
+"""
+_CASES = """
+select c.case_id, c.cause, c.detail, c.opened_at, c.evidence, i.sku, o.owner_id, c.channel_id from case_file c
+join stock_owner o using (merchant_id, owner_id) join item i on i.merchant_id = o.merchant_id and i.item_id = o.item_id
+where c.merchant_id = %(merchant_id)s and c.kind = 'drift' and c.cause in ('hand_edit', 'shared_owner')
+  and i.sku = any(%(skus)s)
+"""
+_OPEN = """
+select 'document ' || state || ' ' || coalesce(reason, '') as what from inbox
+where merchant_id = %(merchant_id)s and state not in ('done', 'parked')
+union all select 'attempt ' || state from push_attempt where merchant_id = %(merchant_id)s and state <> 'done'
+union all select 'due' from due_listing d where d.merchant_id = %(merchant_id)s
+    and not exists (select from stock_owner o where o.merchant_id = d.merchant_id and o.owner_id = d.owner_id
+                    and o.held)
+union all select 'parked ' || reason from inbox where merchant_id = %(merchant_id)s and state = 'parked'
+    and topic <> 'unreadable' and reason is distinct from 'superseded'
+"""
+
+
+@dataclass
+class Books:
+    """What the shops' own books say is left of the booked goods. `moved`: what we received and wrote off ourselves."""
+
+    town: Town
+    opening: Mapping[str, int]
+    kits: Mapping[str, Mapping[str, int]]
+    received: Counter[str] = field(default_factory=Counter)
+    written_off: Counter[str] = field(default_factory=Counter)
+
+    def left(self) -> dict[str, int]:
+        """Units that can be sold, by SKU, negative where more was sold than there was."""
+        left = Counter(self.opening)
+        left.update(self.received)
+        left.subtract(self.written_off)
+        for shop in self.town.shops.values():
+            for sale in shop.context.sales:
+                for sku, each in self.kits.get(sale.sku, {sale.sku: 1}).items():
+                    left[sku] -= sale.units * each
+        return dict(left)
+
+
+@dataclass
+class Watch:
+    """Looks at every write. `failed(why)` is told what must not be."""
+
+    books: Books
+    booked: Sequence[str]
+    failed: Callable[[str], None]
+    _seen: Counter[int] = field(default_factory=Counter)
+    _taken: Counter[tuple[int, str]] = field(default_factory=Counter)
+    _read: Counter[int] = field(default_factory=Counter)
+
+    def wrote(self, shop: Shop) -> None:
+        """After each call: a number that we wrote leaves out every unit that this shop has sold itself, whether we have
+        heard of it or not. What other shops sold may be on its way to us."""
+        context, key = shop.context, id(shop)
+        for sale in context.sales[self._read[key] :]:
+            self._taken[key, sale.sku] += sale.units
+        self._read[key] = len(context.sales)
+        for write in context.writes[self._seen[key] :]:
+            there = self.books.opening.get(write.sku, 0) + self.books.received[write.sku] - self._taken[key, write.sku]
+            if write.sku in self.booked and write.quantity > max(0, there) and _has_one_number(shop):
+                self.failed(f"{write.sku} was written to {write.quantity}, but this shop's own sales leave {there}")
+        self._seen[key] = len(context.writes)
+
+
+def _has_one_number(shop: Shop) -> bool:
+    return not isinstance(shop, PretendShopify) or len(shop.locations) == 1
+
+
+def differences(session: Session, town: Town, books: Books, booked: Sequence[str]) -> list[str]:
+    """What is not equal: a shop's number and its target by the ledger, the ledger and the shops' own books."""
+    owners = session.rows(_OWNERS)
+    plans = read_plans(session, owners)
+    found = []
+    for owner in owners:
+        plan, shop = plans.get(owner.owner_id), town.shops[owner.channel_id]
+        shown = _number(shop, owner.stock_key, owner.location_key)
+        if plan is not None and owner.state == "managed" and shown is not None and shown != plan.target:
+            found.append(f"channel {owner.channel_id} shows {shown} of {owner.stock_key}, its target is {plan.target}")
+    left = books.left()
+    for row in session.rows(_AVAILABLE):
+        if row.sku in booked and row.units != left[row.sku]:
+            found.append(f"the ledger has {row.units} of {row.sku}, the shops' books say {left[row.sku]}")
+    return found
+
+
+def _number(shop: AnyShop, stock_key: str, location_key: str) -> int | None:
+    if isinstance(shop, WooShop):
+        product = shop.state.products.get(int(stock_key.rpartition("/")[2]))
+        return None if product is None else product.stock
+    item, place = int(stock_key.rpartition("/")[2]), int(location_key.rpartition("/")[2])
+    return shop.inventory.available(item, place)
+
+
+def unsound(session: Session, booked: Sequence[str]) -> list[str]:
+    """Whatever the weather: the ledger's promises, and that no number of the booked goods was ever called an edit."""
+    found = [f"verify: {finding}" for finding in verify(session)]
+    rows = session.rows(_CASES, skus=list(booked))
+    return found + [f"false drift of {row.sku}, case {row.case_id} at {row.opened_at} on {row.channel_id}: {row.detail} {row.evidence}" for row in rows]
+
+
+def unfinished(session: Session) -> list[str]:
+    """What is still open when all is calm."""
+    return sorted({row.what for row in session.rows(_OPEN)})

@@ -1,0 +1,241 @@
+"""One run: a seed decides the town, its people, its weather, and when whose process dies.
+
+Storm and calm take turns. In a storm everything goes wrong and people buy; in the calm nothing does, and within a
+bounded time every shop has to show what the ledger says, and the ledger what the shops' own books say.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+
+from app.accounts.merchants import create_merchant
+from app.catalog.items import NewItem, create_items, create_kit
+from app.catalog.locations import create_location
+from app.core.clock import Clock
+from app.core.db import Database
+from app.ledger.models import Movement, State
+from app.ledger.post import post
+from app.listings.channels import set_drift_policy
+from app.simulation.checks import Books, Watch, differences, unfinished, unsound
+from app.simulation.clockwork import Clockwork
+from app.simulation.network import Wires
+from app.simulation.people import People
+from app.simulation.service import Service
+from app.simulation.town import Town
+from app.simulation.weather import CALM, STORM, Weather
+from app.worker import housekeeping
+
+START = datetime(2026, 11, 23, 6, tzinfo=UTC)
+ROUNDS = 4
+STORM_S = 120.0
+LOOK_EVERY_S = 1.0
+CONVERGE_MAX_S = 900.0
+STAY_S = 60.0  # equal is only what stays equal
+EVENTS = frozenset({"person", "delivery", "act", "call", "crash"})
+FAILURES_MAX = 20
+# What only that healing loop would find is left out of the weather when it is switched off.
+LOOPS: Mapping[str, Sequence[str]] = {
+    "sweep": ("poll_sweep",), "known": ("poll_known",), "audit": ("poll_stock",), "webhooks": ("poll_webhooks",),
+    "products": ("poll_products",),
+}  # fmt: skip
+PACE = {
+    "poll_interval_s": 15, "sweep_interval_s": 90, "audit_interval_s": 60, "known_interval_s": 60,
+    "webhook_interval_s": 120, "catalogue_interval_s": 600,
+}  # fmt: skip
+BOOKED, ODD, KIT = ("mug", "cup", "pan", "jug"), ("hat", "bag"), {"set": {"mug": 1, "cup": 2}}
+
+
+@dataclass
+class Episode:
+    """What one seed came to. `converge_s`: for each calm, how long until all was equal and stayed so."""
+
+    seed: int
+    seen: Counter[str] = field(default_factory=Counter)
+    converge_s: list[float] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+
+    @property
+    def events(self) -> int:
+        """Things that people did, deliveries, acts that did something, calls and deaths."""
+        return sum(count for what, count in self.seen.items() if what in EVENTS)
+
+    def saw(self, what: str) -> None:
+        """Count."""
+        self.seen[what] += 1
+
+    def failed(self, why: str) -> None:
+        """Something happened that must not."""
+        if len(self.violations) < FAILURES_MAX:
+            self.violations.append(why)
+
+
+def weather_of(without: Sequence[str], storm: Weather = STORM) -> Weather:
+    """The storm, less what only the switched-off loops would find."""
+    if "audit" in without:
+        storm = replace(storm, edits=0.0)
+    if {"known", "audit"} & set(without):
+        storm = replace(storm, deletions=0.0)
+    return storm
+
+
+def play(database: Database, seed: int, *, without: Sequence[str] = (), storm: Weather = STORM) -> Episode:
+    """One run on an empty database of its own. `without`: healing loops that are switched off."""
+    episode = Episode(seed)
+    with tempfile.TemporaryDirectory(prefix="perpetual-simulation-") as folder:
+        stage = _Stage.set(database, Random(seed), Path(folder), episode)
+        stage.run(weather_of(without, storm), [act for loop in without for act in LOOPS[loop]])
+    return episode
+
+
+@dataclass
+class _Stage:
+    dice: Random
+    episode: Episode
+    clockwork: Clockwork
+    town: Town
+    books: Books
+    weather: Weather = CALM
+
+    @classmethod
+    def set(cls, database: Database, dice: Random, folder: Path, episode: Episode) -> _Stage:
+        clockwork = Clockwork(START)
+        merchant_id = create_merchant(database, START, name="simulated", cost_method=dice.choice(("fifo", "average")))
+        with database.begin(merchant_id, START) as session:
+            places = {"A": create_location(session, "A", 1)}
+            if dice.random() < 0.4:
+                places["B"] = create_location(session, "B", 2)
+            ids = create_items(session, [NewItem(sku, sku) for sku in (*BOOKED, *ODD)])
+            kits = KIT if dice.random() < 0.4 else {}
+            for sku, parts in kits.items():
+                create_kit(session, NewItem(sku, sku), {ids[part]: units for part, units in parts.items()})
+        town = Town(database, merchant_id, lambda: clockwork.now, Random(dice.getrandbits(64)), folder, sync=PACE)
+        opening = {sku: dice.choice((5, 20, 60, 200)) for sku in (*BOOKED, *ODD)}
+        stage = cls(dice, episode, clockwork, town, Books(town, opening, kits))
+        stage._open(places, ids)
+        return stage
+
+    def _open(self, places: Mapping[str, int], ids: Mapping[str, int]) -> None:
+        """Stock comes in, shops are opened with the same numbers and connected."""
+        opening, home = self.books.opening, places["A"]
+        with self.town.runtime.begin(self.town.merchant_id, START) as session:
+            post(session, [
+                Movement(ids[sku], units, State.OPENING, State.AVAILABLE, "simulation", f"opening {sku}", START,
+                         to_location_id=home, value=Decimal(units * 5)) for sku, units in opening.items()
+            ])  # fmt: skip
+        kits = {
+            kit: min(opening[part] // each for part, each in parts.items()) for kit, parts in self.books.kits.items()
+        }
+        stock = {**opening, **kits}
+        for number in range(self.dice.choice((2, 2, 3))):
+            clock = self._clock()
+            if number % 2:
+                kind = self.dice.choice(("instant", "cron"))
+                self.town.open_woo(stock, clock=clock, webhooks=kind)
+            else:
+                self.town.open_shopify(stock, places, clock=clock)
+        with self.town.runtime.begin(self.town.merchant_id, START) as session:
+            for channel_id in self.town.shops:
+                set_drift_policy(session, channel_id, "ledger_wins")
+                if self.dice.random() < 0.3:
+                    session.run(
+                        """update stock_owner set buffer = 2
+                           where merchant_id = %(merchant_id)s and channel_id = %(channel)s""",
+                        channel=channel_id,
+                    )
+
+    def _clock(self) -> Clock:
+        skew = timedelta(seconds=self.dice.uniform(-1, 1) * STORM.skew_s)
+        return lambda: self.clockwork.now + skew
+
+    def run(self, storm: Weather, without: Sequence[str]) -> None:
+        """Rounds of storm and calm; at the end a day passes, and what was still on its way comes."""
+        episode, clockwork = self.episode, self.clockwork
+        watch = Watch(self.books, BOOKED, episode.failed)
+        wires = Wires(Random(self.dice.getrandbits(64)), lambda: self.weather, episode.saw, watch.wrote)
+        service = Service(
+            self.town, clockwork, wires, Random(self.dice.getrandbits(64)), lambda: self.weather, episode.saw,
+            episode.failed, without,
+        )  # fmt: skip
+        people = People(
+            self.town, clockwork, Random(self.dice.getrandbits(64)), lambda: self.weather, episode.saw, self._supply,
+            BOOKED, ODD, self.books.kits, pace_s=self.dice.choice((0.3, 1.0, 3.0)),
+        )  # fmt: skip
+        housekeeping(self.town.runtime)
+        service.start()
+        try:
+            for number in range(ROUNDS):
+                self._change(storm)
+                service.weather_changed()
+                people.wake()
+                clockwork.run(STORM_S)
+                people.sleep()
+                self._change(CALM)
+                if number == ROUNDS - 1:
+                    clockwork.run(CONVERGE_MAX_S / 3)
+                    clockwork.leap(86_400)  # nobody ran for a day
+                if not self._converge():
+                    break
+        finally:
+            service.stop()
+            self._count()
+
+    def _count(self) -> None:
+        for shop in self.town.shops.values():
+            self.episode.seen.update(shop.context.seen)
+        with self.town.runtime.begin(self.town.merchant_id, self.clockwork.now) as session:
+            conflicts = "select count(*) from push_row where merchant_id = %(merchant_id)s and outcome = 'conflict'"
+            self.episode.seen["conflict"] += session.value(conflicts)
+
+    def _change(self, weather: Weather) -> None:
+        self.weather = weather
+        for shop in self.town.shops.values():
+            shop.context.faults = weather.faults
+
+    def _supply(self, sku: str, units: int) -> None:
+        """The merchant's own movements go through no shop."""
+        now = self.clockwork.now
+        source, target = (State.SUPPLIER, State.AVAILABLE) if units > 0 else (State.AVAILABLE, State.SHRINKAGE)
+        with self.town.runtime.begin(self.town.merchant_id, now) as session:
+            item, place = session.row(
+                """select item_id, location_id from item cross join location
+                   where item.merchant_id = %(merchant_id)s and location.merchant_id = item.merchant_id
+                     and sku = %(sku)s order by priority limit 1""",
+                sku=sku,
+            ) or (0, 0)
+            key = f"{sku} {self.books.received[sku]} {self.books.written_off[sku]}"
+            post(session, [
+                Movement(item, abs(units), source, target, "simulation", key, now,
+                         from_location_id=place if units < 0 else None, to_location_id=place if units > 0 else None,
+                         value=Decimal(units * 5) if units > 0 else None)
+            ])  # fmt: skip
+        (self.books.received if units > 0 else self.books.written_off)[sku] += abs(units)
+
+    def _converge(self) -> bool:
+        """Wait until everything is equal and stays so; False when it does not happen."""
+        began, equal_since, found = self.clockwork.now, None, [""]
+        while (self.clockwork.now - began).total_seconds() < CONVERGE_MAX_S:
+            with self.town.runtime.begin(self.town.merchant_id, self.clockwork.now) as session:
+                found = differences(session, self.town, self.books, BOOKED)
+            if found:
+                equal_since = None
+            elif equal_since is None:
+                equal_since = self.clockwork.now
+            elif (self.clockwork.now - equal_since).total_seconds() >= STAY_S:
+                break
+            self.clockwork.run(LOOK_EVERY_S)
+        with self.town.runtime.begin(self.town.merchant_id, self.clockwork.now) as session:
+            for why in unsound(session, BOOKED):
+                self.episode.failed(why)
+            open_ = unfinished(session)
+        if equal_since is None or found:
+            self.episode.failed(f"not equal {CONVERGE_MAX_S:.0f} s after the storm: {'; '.join(found[:5])}; {open_}")
+            return False
+        self.episode.converge_s.append((equal_since - began).total_seconds())
+        return True

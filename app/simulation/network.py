@@ -1,0 +1,90 @@
+"""The wire between a simulated process and a pretend shop: it takes time, breaks, and brings what is no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+import requests
+
+from app.simulation.clockwork import Process
+from app.simulation.weather import Fate, Weather, fate_of
+from sandbox.base import Request, Response, Shop
+from sandbox.front import BAD_GATEWAY, THROTTLED, UNAVAILABLE, Throttling
+from sandbox.inprocess import ShopAdapter
+
+GIVEN_UP_S = 30.0  # connectors.http.READ_S: how long a caller waits for an answer that never comes
+LATE_S = 15.0  # how long after that a shop may still go on; below `LATE` of app/publishing/look.py
+LATENCY_S = (0.02, 0.6)
+_JSON = {"Content-Type": "application/json"}
+# Each is something that a shop, its firewall or its plugins have been seen to answer with status 200.
+GARBLED = (
+    Response(200, {"Content-Type": "text/html"}, b"<html><title>Just a moment...</title></html>"),
+    Response(200, _JSON, b""),
+    Response(200, _JSON, b'{"data": {"orders": {"nodes": [{"id": "gid://sho'),
+    Response(200, _JSON, b"null"),
+    Response(200, _JSON, b"[]"),
+    Response(200, _JSON, b"{}"),
+    Response(200, _JSON, b'{"data": null}'),
+    Response(200, _JSON, b'[{"id": "seven", "stock_quantity": {}, "status": 7, "line_items": null}]'),
+    Response(200, _JSON, b'"<b>Deprecated</b>: Function utf8_encode() is deprecated"'),
+)
+
+
+@dataclass
+class Wires:
+    """What all wires of a run share. `saw(what)` counts; `wrote(shop)` is told after each effect on a shop."""
+
+    dice: Random
+    weather: Callable[[], Weather]
+    saw: Callable[[str], None]
+    wrote: Callable[[Shop], None]
+
+
+class Wire(ShopAdapter):
+    """The transport of one process to one shop."""
+
+    def __init__(self, shop: Shop, process: Process, wires: Wires) -> None:
+        super().__init__(shop)
+        self.process = process
+        self.wires = wires
+
+    def _note(self, asked: Request) -> None:
+        """Runs are long: what was asked is not kept."""
+        self.wires.saw("call")
+
+    def _answer(self, asked: Request) -> Response:
+        wires, process = self.wires, self.process
+        process.point()
+        fate = fate_of(wires.weather(), wires.dice)
+        if fate is not Fate.GOOD:
+            wires.saw(fate)
+        process.pause(wires.dice.uniform(*LATENCY_S))
+        if fate is Fate.THROTTLED:
+            return self.shop.throttled(asked) if isinstance(self.shop, Throttling) else THROTTLED
+        if fate is Fate.REFUSED:
+            return UNAVAILABLE
+        if fate in (Fate.LOST_BEFORE, Fate.LATE):
+            return self._unheard(asked, late=fate is Fate.LATE)
+        answer = self._handled(asked)
+        process.point()
+        if fate is Fate.LOST_AFTER:
+            process.pause(GIVEN_UP_S)
+            raise requests.ReadTimeout("no answer")
+        process.pause(wires.dice.uniform(*LATENCY_S) / 4)
+        if fate is Fate.GARBLED:
+            return wires.dice.choice(GARBLED)
+        return BAD_GATEWAY if fate is Fate.BROKEN else answer
+
+    def _unheard(self, asked: Request, *, late: bool) -> Response:
+        if late:
+            delay = GIVEN_UP_S + self.wires.dice.uniform(0, LATE_S)
+            self.process.clockwork.after(delay, lambda: self._handled(asked) and None)
+        self.process.pause(GIVEN_UP_S)
+        raise requests.ReadTimeout("no answer")
+
+    def _handled(self, asked: Request) -> Response:
+        answer = self.shop.handle(asked)
+        self.wires.wrote(self.shop)
+        return answer

@@ -1,0 +1,157 @@
+"""What customers, staff and suppliers do, by dice. None of it goes through us.
+
+Two kinds of goods: of those that are *booked* everything that happens is told by the shops' order books, so that they
+can be audited by them; with the *odd* ones people also do what leaves no trace there (numbers typed over, orders thrown
+away, refunds deleted), and only agreement is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from app.simulation.clockwork import Clockwork
+from app.simulation.town import AnyShop, Town
+from app.simulation.weather import Weather
+from sandbox.shopify import PretendShopify
+from sandbox.shopify.state import gid
+from sandbox.woocommerce import WooShop
+
+OPEN_ORDERS_MAX = 60  # that somebody may come back to
+
+
+@dataclass
+class People:
+    """`supply(sku, units)` has the merchant receive (> 0) or write off (< 0) units. `pace_s`: between two things that
+    somebody does."""
+
+    town: Town
+    clockwork: Clockwork
+    dice: Random
+    weather: Callable[[], Weather]
+    saw: Callable[[str], None]
+    supply: Callable[[str, int], None]
+    booked: Sequence[str]
+    odd: Sequence[str]
+    kits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    pace_s: float = 1.0
+    awake: bool = False
+    _orders: list[tuple[AnyShop, str | int, bool]] = field(default_factory=list)
+
+    def wake(self) -> None:
+        """Open the shops."""
+        self.awake = True
+        self._next()
+
+    def sleep(self) -> None:
+        """Nobody does anything."""
+        self.awake = False
+
+    def _next(self) -> None:
+        if not self.awake:
+            return
+        for _ in range(self.dice.choice((1, 1, 1, 1, 2, 8))):  # now and then a rush
+            self._act()
+        self.clockwork.after(self.dice.expovariate(1 / self.pace_s), self._next)
+
+    def _act(self) -> None:
+        self.saw("person")
+        roll, weather = self.dice.random(), self.weather()
+        if roll < weather.edits and self.odd:
+            self._type_over()
+        elif roll < weather.edits + weather.deletions and self._orders:
+            self._throw_away()
+        elif self.dice.random() < 0.62 or not self._orders:
+            self._buy()
+        elif self.dice.random() < 0.85:
+            self._go_on()
+        else:
+            self.supply(self.dice.choice([*self.booked, *self.odd]), self.dice.choice((-1, 3, 6, 12, 20)))
+
+    def _buy(self) -> None:
+        shop = self.dice.choice(list(self.town.shops.values()))
+        odd = bool(self.odd) and self.dice.random() < 0.3
+        goods = list(self.odd) if odd else [*self.booked, *self.kits]
+        lines = [(sku, self.dice.choice((1, 1, 2, 5))) for sku in self.dice.sample(goods, min(len(goods), 2))]
+        order = shop.place_order(lines[: self.dice.choice((1, 1, 2))])
+        if order is not None:
+            self._orders.append((shop, order, odd))
+            del self._orders[:-OPEN_ORDERS_MAX]
+
+    def _go_on(self) -> None:
+        """Somebody comes back to an order; after a few times it is done with."""
+        place = self.dice.randrange(len(self._orders))
+        shop, order, odd = self._orders[place]
+        acts = _shopify_acts(shop, str(order)) if isinstance(shop, PretendShopify) else _woo_acts(shop, int(order), odd)
+        what = self.dice.choice(sorted(acts))
+        over = acts[what]()
+        if over or self.dice.random() < 0.3:
+            del self._orders[place]
+
+    def _type_over(self) -> None:
+        """Somebody types another number into a shop's admin."""
+        shop, sku = self.dice.choice(list(self.town.shops.values())), self.dice.choice(list(self.odd))
+        number = max(0, shop.shown()[sku] + self.dice.choice((-3, -1, 1, 4)))
+        if isinstance(shop, WooShop):
+            by = self.dice.choice((shop.set_stock_by_hand, shop.set_stock_by_sql))
+            by(sku, number)
+        else:
+            shop.set_stock_by_hand(sku, gid("Location", self.dice.choice(list(shop.locations))), number)
+
+    def _throw_away(self) -> None:
+        """An order is deleted, or trashed, or its refund taken back; only of odd goods."""
+        thrown = [entry for entry in self._orders if entry[2]]
+        if not thrown:
+            return
+        shop, order, _ = entry = self.dice.choice(thrown)
+        if isinstance(shop, PretendShopify):
+            shop.delete_order(str(order))
+        elif shop.get_order(int(order)).refunds and self.dice.random() < 0.5:
+            shop.delete_refund(int(order), shop.get_order(int(order)).refunds[0].id)
+            return
+        else:
+            self.dice.choice((shop.trash, shop.delete))(int(order))
+        self._orders.remove(entry)
+
+
+def _shopify_acts(shop: PretendShopify, key: str) -> Mapping[str, Callable[[], bool]]:
+    """What can be done with an order as it is now, each returning whether it is done with."""
+    order = shop.order(key)
+    owed = {line.id: order.owed(line) for line in order.lines if order.owed(line) > 0}
+    gone = {line.id: order.shipped(line) for line in order.lines if order.shipped(line) > 0}
+    acts: dict[str, Callable[[], bool]] = {}
+    if owed:
+        first = next(iter(owed))
+        acts["fulfil"] = lambda: bool(shop.fulfill(key)) and False
+        acts["cancel"] = lambda: shop.cancel(key) is None
+        acts["shrink"] = lambda: shop.edit_line(key, first, order.line(first).current - 1) is None and False
+        acts["grow"] = lambda: shop.edit_line(key, first, order.line(first).current + 1) is None and False
+        acts["refund"] = lambda: bool(shop.refund(key, {first: 1}, "CANCEL")) and False
+    if gone and not order.refunds:
+        first_gone = next(iter(gone))
+        acts["return"] = lambda: bool(shop.refund(key, {first_gone: 1}, "RETURN"))
+    return acts or {"nothing": lambda: True}
+
+
+def _woo_acts(shop: WooShop, key: int, odd: bool) -> Mapping[str, Callable[[], bool]]:
+    order = shop.state.orders.get(key)
+    if order is None or order.status in ("trash", "cancelled", "refunded"):
+        return {"nothing": lambda: True}
+    acts: dict[str, Callable[[], bool]] = {}
+    line = order.lines[0] if order.lines else None
+    if order.status in ("processing", "on-hold"):
+        acts["complete"] = lambda: shop.set_status(key, "completed") is None and False
+        acts["pause"] = lambda: shop.set_status(key, "on-hold") is None and False
+        if not order.refunds:
+            acts["cancel"] = lambda: shop.set_status(key, "cancelled") is None
+            if line is not None and line.quantity > 1:
+                acts["shrink"] = lambda: shop.edit_line(key, line.id, line.quantity - 1) is None and False
+                acts["grow"] = lambda: shop.edit_line(key, line.id, line.quantity + 1) is None and False
+    if line is not None and line.quantity > 1 and not order.refunds and order.status != "on-hold":
+        acts["refund"] = lambda: bool(shop.refund(key, {line.id: 1}, restock=True))
+    if odd:
+        acts["fail"] = lambda: shop.set_status(key, "failed") is None and False
+        acts["plugin"] = lambda: shop.set_status(key, "backordered") is None and False
+        acts["reopen"] = lambda: shop.set_status(key, "processing") is None and False
+    return acts or {"nothing": lambda: True}

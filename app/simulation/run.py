@@ -1,0 +1,145 @@
+"""Many runs, each on an empty database of its own, in several processes; and what they came to.
+
+The databases are copies of one that was migrated once, on a server without fsync that is made for it: ids are the same
+in every run of a seed, whatever ran before.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from app.core.clock import monotonic_s
+from app.core.db import connect
+from app.core.embedded import APP_ROLE, OWNER_ROLE, SUPERUSER, Embedded
+from app.core.log import configure
+from app.core.migrate import migrate
+from app.core.percentile import percentile
+from app.simulation.episode import LOOPS, Episode, play
+
+TEMPLATE = "simulation_template"
+POOL_MAX = 20
+
+
+@dataclass
+class Summary:
+    """What all runs came to. `violations` are shown by the seed that makes them happen again."""
+
+    events: int = 0
+    seconds: float = 0.0
+    seen: Counter[str] = field(default_factory=Counter)
+    converge_s: list[float] = field(default_factory=list)
+    failed: dict[int, list[str]] = field(default_factory=dict)
+    seeds: int = 0
+
+    def add(self, episode: Episode) -> None:
+        """One run more."""
+        self.seeds += 1
+        self.events += episode.events
+        self.seen.update(episode.seen)
+        self.converge_s += episode.converge_s
+        if episode.violations:
+            self.failed[episode.seed] = episode.violations
+
+    def figures(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "events": self.events,
+            "events_per_s": round(self.events / self.seconds, 1) if self.seconds else 0.0,
+            "violations": sum(map(len, self.failed.values())),
+            "converge_s": {
+                name: round(percentile(self.converge_s, share), 1)
+                for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1))
+            },
+            "crashes": self.seen["crash"],
+            "duplicates": self.seen["doubled"],
+            "lost": self.seen["lost"],
+            "conflicts": self.seen["conflict"],
+            "runs": self.seeds,
+            "calls": self.seen["call"],
+            "seeds_failed": sorted(self.failed),
+        }
+
+
+def loops_off(heal: str) -> list[str]:
+    """The healing loops that are switched off by `on`, `off` (all of them) or the name of one."""
+    if heal == "on":
+        return []
+    return list(LOOPS) if heal == "off" else [heal]
+
+
+@contextmanager
+def theatre() -> Iterator[Embedded]:
+    """A server for simulations alone, with the database that each run gets a copy of."""
+    with tempfile.TemporaryDirectory(prefix="perpetual-simulation-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)  # as root, the server runs as another user
+        server = Embedded(Path(folder), fsync=False)
+        server.ensure()
+        try:
+            prepare_template(server)
+            yield server
+        finally:
+            server.stop()
+
+
+def prepare_template(server: Embedded) -> None:
+    """The empty, migrated database on that server; unless somebody made it already."""
+    _as_superuser(server, f"create database {TEMPLATE} owner {OWNER_ROLE}")
+    migrate(server.url(OWNER_ROLE, TEMPLATE))
+
+
+def run_one(server: Embedded, seed: int, without: Sequence[str]) -> Episode:
+    """One seed on a fresh copy, which is gone afterwards."""
+    name = f"simulation_{os.getpid()}_{seed}"
+    _as_superuser(server, f"create database {name} template {TEMPLATE} owner {OWNER_ROLE}")
+    database = connect(server.url(APP_ROLE, name), pool_max=POOL_MAX)
+    try:
+        return play(database, seed, without=without)
+    finally:
+        database.close()
+        _as_superuser(server, f"drop database {name} with (force)")
+
+
+def simulate(
+    server: Embedded, *, events: int, seed: int, heal: str = "on", processes: int = 1
+) -> Iterator[tuple[Episode, Summary]]:
+    """Runs of growing seeds until there were so many events; each with what there is so far."""
+    summary, began, seeds, without = Summary(), monotonic_s(), count(seed), loops_off(heal)
+    for episode in _episodes(server, seeds, without, processes):
+        summary.add(episode)
+        summary.seconds = monotonic_s() - began
+        yield episode, summary
+        if summary.events >= events:
+            return
+
+
+def _episodes(server: Embedded, seeds: Iterator[int], without: Sequence[str], processes: int) -> Iterator[Episode]:
+    if processes == 1:
+        yield from (run_one(server, seed, without) for seed in seeds)
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_quiet) as pool:
+        running: set[Future[Episode]] = set()
+        try:
+            while True:
+                while len(running) < processes:
+                    running.add(pool.submit(run_one, server, next(seeds), without))
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (one.result() for one in done)
+        finally:
+            wait(running)
+
+
+def _quiet() -> None:
+    configure("json", "CRITICAL")
+
+
+def _as_superuser(server: Embedded, sql: str, *, database: str = "postgres") -> None:
+    server.run_client("psql", "-qX", "-c", sql, role=SUPERUSER, database=database)

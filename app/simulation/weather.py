@@ -1,0 +1,69 @@
+"""What goes wrong between us and the shops, as rates, and the dice that decide about one call.
+
+Beyond what the demo's pretend shops do (`sandbox.faults`): an answer that is no answer, an effect that comes after the
+connection was given up, deliveries that come a day late, clocks that differ, numbers and orders changed by hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from random import Random
+
+from sandbox.faults import NONE, WILD, Faults
+
+
+class Fate(StrEnum):
+    """What becomes of one call."""
+
+    GOOD = "good"
+    THROTTLED = "throttled"
+    REFUSED = "refused"  # 503, nothing was done
+    BROKEN = "broken"  # 502, it was done all the same
+    LOST_BEFORE = "lost_before"  # no answer, nothing was done
+    LOST_AFTER = "lost_after"  # no answer, it was done
+    LATE = "late"  # no answer, it is done a while after the caller gave up
+    GARBLED = "garbled"  # it was done, and the answer can't be read
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """Rates from 0 to 1. `crash_after`: a process dies after up to so many statements and calls, None: never.
+    `edits`, `deletions`: chances, at each thing that people do, that it is one nobody tells of. `skew_s`: by how much
+    clocks may differ."""
+
+    faults: Faults = NONE
+    late: float = 0.0
+    garbled: float = 0.0
+    bell_lost: float = 0.0
+    switch: float = 0.3  # that another process runs between two transactions
+    crash_after: int | None = None
+    edits: float = 0.0
+    deletions: float = 0.0
+    skew_s: float = 600.0
+
+
+CALM = Weather()
+STORM = Weather(
+    faults=replace(WILD, stray=0.02), late=0.02, garbled=0.03, bell_lost=0.1, crash_after=1_500, edits=0.04,
+    deletions=0.04,
+)  # fmt: skip
+NAMED = {"calm": CALM, "storm": STORM}
+
+
+def fate_of(weather: Weather, dice: Random) -> Fate:
+    """Roll for one call."""
+    faults, roll = weather.faults, dice.random()
+    for fate, rate in (
+        (Fate.THROTTLED, faults.throttle),
+        (Fate.REFUSED, faults.error / 2),
+        (Fate.BROKEN, faults.error / 2),
+        (Fate.LOST_BEFORE, faults.timeout_before),
+        (Fate.LOST_AFTER, faults.timeout_after),
+        (Fate.LATE, weather.late),
+        (Fate.GARBLED, weather.garbled),
+    ):
+        if roll < rate:
+            return fate
+        roll -= rate
+    return Fate.GOOD
