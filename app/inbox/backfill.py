@@ -18,6 +18,7 @@ from app.inbox.polls import Claim, Overtaken, claim_poll, end_poll, fail_poll, h
 from app.listings.cases import open_cases
 from app.listings.catalogue import import_entries
 from app.listings.importing import Import, list_imports
+from app.listings.shop_clock import in_its_time, read_skew
 from app.listings.wanted import want_unseen
 from connectors.base import Window
 from connectors.errors import AccessDenied, ChannelError, OutcomeUnknown, Transient
@@ -126,7 +127,9 @@ def _ask(work: _Work) -> float:
     if connector.abilities.exports_from is None or job.exports >= EXPORTS_MAX:
         work.note("paging")
         return 0
-    window = Window(job.requested_at if job.what is ExportOf.CATALOGUE else job.since, job.until)
+    window = Window(job.requested_at, job.until)
+    if job.what is ExportOf.ORDERS:
+        window = _asked(work, Window(job.since, job.until))
     try:
         export = connector.start_export(work.runtime.open_http(), work.source.shop, job.what, window)
     except (Transient, OutcomeUnknown, AccessDenied):
@@ -232,14 +235,20 @@ def _page_catalogue(work: _Work) -> float:
 
 
 def _page_orders(work: _Work, window: Window) -> None:
-    runtime, count = work.runtime, 0
-    for heads in work.source.connector.read_order_heads(runtime.open_http(), work.source.shop, window):
+    runtime, count, asked = work.runtime, 0, _asked(work, window)
+    for heads in work.source.connector.read_order_heads(runtime.open_http(), work.source.shop, asked):
         for _ in take(runtime, work.source, heads, started_at=runtime.clock(), topic="import"):
             with runtime.begin(work.claim.merchant_id, runtime.clock()) as session:
                 hold_poll(runtime, session, work.claim)
         count += len(heads)
     with runtime.begin(work.claim.merchant_id, runtime.clock()) as session:
         work.got(session, count, since=window.until)
+
+
+def _asked(work: _Work, window: Window) -> Window:
+    """The window as the shop's clock has it."""
+    with work.runtime.begin(work.claim.merchant_id, work.runtime.clock()) as session:
+        return in_its_time(window, read_skew(session, work.claim.channel_id))
 
 
 def _export(work: _Work) -> Export:

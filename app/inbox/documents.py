@@ -25,7 +25,9 @@ select h.n from unnest(%(keys)s::text[], %(versions)s::timestamptz[]) with ordin
 where not exists (
     select from sales_order o where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
     and o.order_key = h.order_key and o.version = h.version and o.complete and o.located
-    and o.read_at >= h.version + make_interval(secs => %(settled)s) offset 0)
+    and o.read_at >= h.version + make_interval(secs => %(settled)s
+        - (select clock_skew_s from channel where merchant_id = %(merchant_id)s and channel_id = %(channel)s))
+    offset 0)
 order by h.n
 """
 # What is known already to the letter is not stored again: an overlap would process every order twice.
@@ -46,7 +48,8 @@ with k as materialized (
     join sales_order o on o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
          and o.order_key = d.order_key and o.read_digest = d.digest
     where o.complete and (o.read_at is null or o.read_at < %(at)s
-                          and o.read_at < o.version + make_interval(secs => %(settled)s))
+                          and o.read_at < o.version + make_interval(secs => %(settled)s
+        - (select clock_skew_s from channel where merchant_id = %(merchant_id)s and channel_id = %(channel)s)))
     order by o.order_id for update of o skip locked
 )
 update sales_order o set read_at = %(at)s from k where o.merchant_id = %(merchant_id)s and o.order_id = k.order_id

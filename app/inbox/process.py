@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import orjson
 
@@ -38,6 +39,7 @@ from app.ledger.post import post
 from app.listings import belief, wanted
 from app.listings.channels import Channel, get_channel
 from app.listings.shadow_sales import note_sales
+from app.listings.shop_clock import read_skew
 from connectors.base import Connector, OrderSnapshot, StockKey, StockReading
 from connectors.errors import Malformed
 
@@ -146,15 +148,15 @@ def _process(runtime: Runtime, merchant_id: int, channel_id: int, limit: int) ->
         _observations(session, channel_id, batch)  # after the orders: theirs are the first locks of everybody
         if seen:
             follow(
-                session, channel_id, _delays_s(seen), assumed_s=connector.abilities.told_after_s,
-                usual_s=runtime.settings.sync.poll_interval_s,
+                session, channel_id, _delays_s(seen, read_skew(session, channel_id)),
+                assumed_s=connector.abilities.told_after_s, usual_s=runtime.settings.sync.poll_interval_s,
             )  # fmt: skip
         return _finish(session, channel_id, batch, movements)
 
 
-def _delays_s(seen: Sequence[Seen]) -> list[float]:
-    """How late the deliveries among them came."""
-    return [(s.observed_at - s.snapshot.version).total_seconds() for s in seen if s.read_digest is None]
+def _delays_s(seen: Sequence[Seen], skew: timedelta) -> list[float]:
+    """How late the deliveries among them came; `skew`: how far the shop's clock is ahead of ours."""
+    return [(s.observed_at - s.snapshot.version + skew).total_seconds() for s in seen if s.read_digest is None]
 
 
 def _claim(session: Session, channel_id: int, limit: int) -> _Batch:

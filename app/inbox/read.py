@@ -17,9 +17,11 @@ from app.inbox.pace import find_pause_s
 from app.inbox.polls import Claim, Overtaken, backoff, claim_poll, end_poll, fail_poll, hold_poll
 from app.listings import belief
 from app.listings.importing import request_import
+from app.listings.shop_clock import in_its_time, measure_skew, note_skew, read_skew
 from app.listings.wanted import want_listed
 from connectors.base import Window
 from connectors.errors import ChannelError
+from connectors.http import Http
 
 RINGS_MAX = 100  # doorbells answered in one call
 WINDOW_MAX = timedelta(days=7)
@@ -54,11 +56,19 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """A claimed poll of a window."""
+    """A claimed poll of a window, in our time. `asked`: the same as the channel's clock has it, which was `skew` ahead
+    when it was last measured. `read_through`: how far it had been read before."""
 
     claim: Claim
     window: Window
-    started_at: datetime
+    asked: Window
+    skew: timedelta
+    read_through: datetime
+
+    @property
+    def started_at(self) -> datetime:
+        """By our clock."""
+        return self.window.until
 
 
 def poll_orders(runtime: Runtime, merchant_id: int, channel_id: int, kind: str = "orders") -> Read:
@@ -71,9 +81,9 @@ def poll_orders(runtime: Runtime, merchant_id: int, channel_id: int, kind: str =
         if reading is None:
             return Read()
         source = open_source(runtime, session, channel_id)
-    stored, got_to = 0, None
+    stored, got_to, http = 0, None, runtime.open_http()
     try:
-        for heads in source.connector.read_order_heads(runtime.open_http(), source.shop, reading.window):
+        for heads in source.connector.read_order_heads(http, source.shop, reading.asked):
             for taken in take(runtime, source, heads, started_at=reading.started_at):
                 stored += taken.documents
                 if source.connector.abilities.reads_in_order:
@@ -84,7 +94,7 @@ def poll_orders(runtime: Runtime, merchant_id: int, channel_id: int, kind: str =
         return Read(stored, error.reason)
     except Overtaken:
         return Read(stored)
-    _end(runtime, reading, source.connector.abilities.told_after_s)
+    _end(runtime, reading, http, source.connector.abilities.told_after_s)
     return Read(stored)
 
 
@@ -92,16 +102,17 @@ def _claim_window(runtime: Runtime, session: Session, channel_id: int, kind: str
     claimed = claim_poll(runtime, session, channel_id, kind)
     if claimed is None:
         return None
-    sync = runtime.settings.sync
+    sync, skew = runtime.settings.sync, read_skew(session, channel_id)
     overlap = timedelta(seconds=sync.sweep_overlap_s if kind == "sweep" else sync.poll_overlap_s)
-    oldest = session.now - WINDOW_MAX
-    since = claimed.read_through - overlap
-    if claimed.resume_from is not None:
-        since = max(since, claimed.resume_from - STAMP)
-    elif since < oldest and kind == "orders":  # nobody read for long: the rest is a back-fill
+    oldest, since = session.now - WINDOW_MAX, claimed.read_through - overlap
+    if claimed.resume_from is None and since < oldest and kind == "orders":  # nobody read for long: a back-fill
         request_import(session, channel_id, "orders", since=since, until=oldest)
+    window = Window(max(since, oldest), session.now)
+    asked = in_its_time(window, skew)
+    if claimed.resume_from is not None:
+        asked = Window(max(asked.since, claimed.resume_from - STAMP), asked.until)
     claim = Claim(session.merchant_id, channel_id, kind, claimed.attempt)
-    return _Reading(claim, Window(max(since, oldest), session.now), session.now)
+    return _Reading(claim, window, asked, skew, claimed.read_through)
 
 
 def _hold(runtime: Runtime, claim: Claim) -> None:
@@ -109,14 +120,22 @@ def _hold(runtime: Runtime, claim: Claim) -> None:
         hold_poll(runtime, session, claim)
 
 
-def _end(runtime: Runtime, reading: _Reading, assumed_s: float) -> None:
-    sync, claim = runtime.settings.sync, reading.claim
+def _end(runtime: Runtime, reading: _Reading, http: Http, assumed_s: float) -> None:
+    sync, claim, now = runtime.settings.sync, reading.claim, runtime.clock()
     every_s: float = sync.sweep_interval_s
-    if claim.kind == "orders":
-        with runtime.begin(claim.merchant_id, runtime.clock()) as session:
+    with runtime.begin(claim.merchant_id, now) as session:
+        skew = note_skew(session, claim.channel_id, reading.skew, measure_skew(http, now))
+        if claim.kind == "orders":
             every_s = find_pause_s(session, claim.channel_id, assumed_s=assumed_s, usual_s=sync.poll_interval_s)
     end_poll(runtime, claim.merchant_id, claim.channel_id, (claim.kind, claim.attempt),
-        through=reading.window.until, every_s=every_s)  # fmt: skip
+        through=_read_through(reading, skew), every_s=every_s)  # fmt: skip
+
+
+def _read_through(reading: _Reading, skew: timedelta) -> datetime:
+    """How far the channel has been read, in our time. Where its clock turns out to be another than was thought, what
+    was asked for is not what was meant: ahead of that, the end was missed, and behind it, the beginning."""
+    off = skew - reading.skew
+    return reading.read_through + off if off < timedelta(0) else reading.window.until - off
 
 
 def answer_rings(runtime: Runtime, merchant_id: int, channel_id: int) -> Read:

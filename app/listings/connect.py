@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from app.catalog.locations import create_location, list_locations
 from app.core.db import Session
@@ -26,6 +27,7 @@ from app.listings.channels import (
     store_credentials,
 )
 from app.listings.importing import request_import
+from app.listings.shop_clock import measure_skew, note_skew
 from connectors.base import ChannelLocation, Connector, Shop
 
 NO_PLACE = ""  # the location key of a channel that has no places
@@ -49,9 +51,10 @@ def connect(
     with runtime.begin(merchant_id, runtime.clock()) as session:
         channel_id = _create_or_renew(runtime, session, new)
     connector, shop = runtime.connectors[new.platform], _shop(runtime, merchant_id, channel_id)
-    found = connector.read_locations(runtime.open_http(), shop)
-    facts = connector.read_facts(runtime.open_http(), shop)
+    found, http = connector.read_locations(runtime.open_http(), shop), runtime.open_http()
+    facts = connector.read_facts(http, shop)
     with runtime.begin(merchant_id, runtime.clock()) as session:
+        note_skew(session, channel_id, timedelta(0), measure_skew(http, session.now))
         _map_places(session, channel_id, found, places or {})
         session.run(
             """update channel set facts = facts || jsonb_object(%(names)s::text[], %(values)s::text[])

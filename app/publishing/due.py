@@ -26,6 +26,7 @@ _READY = """
     and (o.observed_revision is null or o.conflicts >= %(conflicts_max)s)
     and not exists (select from sales_order s join order_position p using (merchant_id, order_id)
                     where s.merchant_id = o.merchant_id and s.channel_id = o.channel_id and not s.located
+                      and not s.frozen
                       and p.item_id = o.item_id)
 """
 _DUE = f"""

@@ -20,6 +20,7 @@ from app.inbox.polls import claim_poll, end_poll, fail_poll
 from app.listings.cases import open_cases
 from app.listings.channels import Channel, get_channel, shop_of
 from app.listings.connect import subscribe
+from app.listings.shop_clock import read_skew
 from connectors.base import Subscription
 from connectors.errors import ChannelError
 
@@ -51,7 +52,7 @@ left join inbox i on i.merchant_id = %(merchant_id)s and i.channel_id = %(channe
      and i.received_on >= (%(since)s at time zone 'UTC')::date
      and i.received_at > greatest(h.order_at, %(since)s) and i.received_at <= %(until)s
 left join sales_order o on o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
-     and o.order_key = i.resource_key and o.version > i.received_at - %(lag)s
+     and o.order_key = i.resource_key and o.version > i.received_at + %(skew)s - %(lag)s
 group by h.order_at, h.any_at
 """
 _RECENT = """
@@ -159,7 +160,7 @@ def _heard(runtime: Runtime, session: Session, channel_id: int) -> Row:
     lag = timedelta(seconds=2 * runtime.settings.sync.poll_interval_s) + SILENT_AFTER
     row = session.row(
         _HEARD, channel=channel_id, since=session.now - LOOK_BACK, until=session.now - SILENT_AFTER, lag=lag,
-        named=NAMED_MAX,
+        named=NAMED_MAX, skew=read_skew(session, channel_id),
     )  # fmt: skip
     assert row is not None  # noqa: S101  an aggregate has always a row
     return row

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app.core.db import Session
+from app.core.db import Row, Session
 from app.ledger.verify import verify
 from app.publishing.due import read_plans
 from app.simulation.town import AnyShop, Town
@@ -122,7 +122,11 @@ def unsound(session: Session, booked: Sequence[str]) -> list[str]:
     """Whatever the weather: the ledger's promises, and that no number of the booked goods was ever called an edit."""
     found = [f"verify: {finding}" for finding in verify(session)]
     rows = session.rows(_CASES, skus=list(booked))
-    return found + [f"false drift of {row.sku}, case {row.case_id} at {row.opened_at} on {row.channel_id}: {row.detail} {row.evidence}" for row in rows]
+    return found + [f"false drift of {row.sku} on channel {row.channel_id}, {_told(row)}" for row in rows]
+
+
+def _told(case: Row) -> str:
+    return f"case {case.case_id} at {case.opened_at:%H:%M:%S.%f}: {case.detail}; {case.evidence}"
 
 
 def unfinished(session: Session) -> list[str]:

@@ -6,6 +6,7 @@ bounded time every shop has to show what the ledger says, and the ledger what th
 
 from __future__ import annotations
 
+import random
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -88,6 +89,7 @@ def weather_of(without: Sequence[str], storm: Weather = STORM) -> Weather:
 def play(database: Database, seed: int, *, without: Sequence[str] = (), storm: Weather = STORM) -> Episode:
     """One run on an empty database of its own. `without`: healing loops that are switched off."""
     episode = Episode(seed)
+    random.seed(seed)  # what libraries roll by themselves (tenacity's waits)
     with tempfile.TemporaryDirectory(prefix="perpetual-simulation-") as folder:
         stage = _Stage.set(database, Random(seed), Path(folder), episode)
         stage.run(weather_of(without, storm), [act for loop in without for act in LOOPS[loop]])
@@ -165,18 +167,18 @@ class _Stage:
         )  # fmt: skip
         people = People(
             self.town, clockwork, Random(self.dice.getrandbits(64)), lambda: self.weather, episode.saw, self._supply,
-            BOOKED, ODD, self.books.kits, pace_s=self.dice.choice((0.3, 1.0, 3.0)),
+            BOOKED, ODD, self.books.kits, pace_s=self.dice.choice((1.0, 2.0, 4.0)),
         )  # fmt: skip
         housekeeping(self.town.runtime)
         service.start()
         try:
             for number in range(ROUNDS):
-                self._change(storm)
-                service.weather_changed()
+                self._change(storm, service)
                 people.wake()
                 clockwork.run(STORM_S)
                 people.sleep()
-                self._change(CALM)
+                self._change(CALM, service)
+                self._let_break(wires)
                 if number == ROUNDS - 1:
                     clockwork.run(CONVERGE_MAX_S / 3)
                     clockwork.leap(86_400)  # nobody ran for a day
@@ -193,10 +195,16 @@ class _Stage:
             conflicts = "select count(*) from push_row where merchant_id = %(merchant_id)s and outcome = 'conflict'"
             self.episode.seen["conflict"] += session.value(conflicts)
 
-    def _change(self, weather: Weather) -> None:
+    def _change(self, weather: Weather, service: Service) -> None:
         self.weather = weather
+        service.weather_changed()
         for shop in self.town.shops.values():
             shop.context.faults = weather.faults
+
+    def _let_break(self, wires: Wires) -> None:
+        """The storm is over when its last call has been given up and the last late effect has come."""
+        while wires.broken:
+            self.clockwork.run(LOOK_EVERY_S)
 
     def _supply(self, sku: str, units: int) -> None:
         """The merchant's own movements go through no shop."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import NoReturn
 
 import requests
 
@@ -34,12 +35,23 @@ GARBLED = (
 
 @dataclass
 class Wires:
-    """What all wires of a run share. `saw(what)` counts; `wrote(shop)` is told after each effect on a shop."""
+    """What all wires of a run share. `saw(what)` counts; `wrote(shop)` is told after each effect on a shop. `broken`:
+    calls that nobody will hear of again and that are not over yet."""
 
     dice: Random
     weather: Callable[[], Weather]
     saw: Callable[[str], None]
     wrote: Callable[[Shop], None]
+    broken: int = 0
+
+    def break_off(self, process: Process) -> NoReturn:
+        """No answer comes; the caller gives up in the end."""
+        self.broken += 1
+        try:
+            process.pause(GIVEN_UP_S)
+        finally:
+            self.broken -= 1
+        raise requests.ReadTimeout("no answer")
 
 
 class Wire(ShopAdapter):
@@ -66,23 +78,26 @@ class Wire(ShopAdapter):
         if fate is Fate.REFUSED:
             return UNAVAILABLE
         if fate in (Fate.LOST_BEFORE, Fate.LATE):
-            return self._unheard(asked, late=fate is Fate.LATE)
+            self._unheard(asked, late=fate is Fate.LATE)
         answer = self._handled(asked)
         process.point()
         if fate is Fate.LOST_AFTER:
-            process.pause(GIVEN_UP_S)
-            raise requests.ReadTimeout("no answer")
+            wires.break_off(process)
         process.pause(wires.dice.uniform(*LATENCY_S) / 4)
         if fate is Fate.GARBLED:
             return wires.dice.choice(GARBLED)
         return BAD_GATEWAY if fate is Fate.BROKEN else answer
 
-    def _unheard(self, asked: Request, *, late: bool) -> Response:
+    def _unheard(self, asked: Request, *, late: bool) -> NoReturn:
         if late:
+            self.wires.broken += 1
             delay = GIVEN_UP_S + self.wires.dice.uniform(0, LATE_S)
-            self.process.clockwork.after(delay, lambda: self._handled(asked) and None)
-        self.process.pause(GIVEN_UP_S)
-        raise requests.ReadTimeout("no answer")
+            self.process.clockwork.after(delay, lambda: self._do_late(asked))
+        self.wires.break_off(self.process)
+
+    def _do_late(self, asked: Request) -> None:
+        self._handled(asked)
+        self.wires.broken -= 1
 
     def _handled(self, asked: Request) -> Response:
         answer = self.shop.handle(asked)

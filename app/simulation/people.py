@@ -18,6 +18,8 @@ from sandbox.shopify import PretendShopify
 from sandbox.shopify.state import gid
 from sandbox.woocommerce import WooShop
 
+Act = tuple[Callable[[], object], bool]  # what is done, and whether the order is done with then
+
 OPEN_ORDERS_MAX = 60  # that somebody may come back to
 
 
@@ -85,7 +87,8 @@ class People:
         shop, order, odd = self._orders[place]
         acts = _shopify_acts(shop, str(order)) if isinstance(shop, PretendShopify) else _woo_acts(shop, int(order), odd)
         what = self.dice.choice(sorted(acts))
-        over = acts[what]()
+        act, over = acts[what]
+        act()
         if over or self.dice.random() < 0.3:
             del self._orders[place]
 
@@ -115,43 +118,43 @@ class People:
         self._orders.remove(entry)
 
 
-def _shopify_acts(shop: PretendShopify, key: str) -> Mapping[str, Callable[[], bool]]:
-    """What can be done with an order as it is now, each returning whether it is done with."""
+def _shopify_acts(shop: PretendShopify, key: str) -> Mapping[str, Act]:
+    """What can be done with an order as it is now."""
     order = shop.order(key)
     owed = {line.id: order.owed(line) for line in order.lines if order.owed(line) > 0}
     gone = {line.id: order.shipped(line) for line in order.lines if order.shipped(line) > 0}
-    acts: dict[str, Callable[[], bool]] = {}
+    acts: dict[str, Act] = {}
     if owed:
         first = next(iter(owed))
-        acts["fulfil"] = lambda: bool(shop.fulfill(key)) and False
-        acts["cancel"] = lambda: shop.cancel(key) is None
-        acts["shrink"] = lambda: shop.edit_line(key, first, order.line(first).current - 1) is None and False
-        acts["grow"] = lambda: shop.edit_line(key, first, order.line(first).current + 1) is None and False
-        acts["refund"] = lambda: bool(shop.refund(key, {first: 1}, "CANCEL")) and False
+        acts["fulfil"] = (lambda: shop.fulfill(key), False)
+        acts["cancel"] = (lambda: shop.cancel(key), True)
+        acts["shrink"] = (lambda: shop.edit_line(key, first, order.line(first).current - 1), False)
+        acts["grow"] = (lambda: shop.edit_line(key, first, order.line(first).current + 1), False)
+        acts["refund"] = (lambda: shop.refund(key, {first: 1}, "CANCEL"), False)
     if gone and not order.refunds:
         first_gone = next(iter(gone))
-        acts["return"] = lambda: bool(shop.refund(key, {first_gone: 1}, "RETURN"))
-    return acts or {"nothing": lambda: True}
+        acts["return"] = (lambda: shop.refund(key, {first_gone: 1}, "RETURN"), True)
+    return acts or {"nothing": (lambda: None, True)}
 
 
-def _woo_acts(shop: WooShop, key: int, odd: bool) -> Mapping[str, Callable[[], bool]]:
+def _woo_acts(shop: WooShop, key: int, odd: bool) -> Mapping[str, Act]:
     order = shop.state.orders.get(key)
     if order is None or order.status in ("trash", "cancelled", "refunded"):
-        return {"nothing": lambda: True}
-    acts: dict[str, Callable[[], bool]] = {}
+        return {"nothing": (lambda: None, True)}
+    acts: dict[str, Act] = {}
     line = order.lines[0] if order.lines else None
     if order.status in ("processing", "on-hold"):
-        acts["complete"] = lambda: shop.set_status(key, "completed") is None and False
-        acts["pause"] = lambda: shop.set_status(key, "on-hold") is None and False
+        acts["complete"] = (lambda: shop.set_status(key, "completed"), False)
+        acts["pause"] = (lambda: shop.set_status(key, "on-hold"), False)
         if not order.refunds:
-            acts["cancel"] = lambda: shop.set_status(key, "cancelled") is None
+            acts["cancel"] = (lambda: shop.set_status(key, "cancelled"), True)
             if line is not None and line.quantity > 1:
-                acts["shrink"] = lambda: shop.edit_line(key, line.id, line.quantity - 1) is None and False
-                acts["grow"] = lambda: shop.edit_line(key, line.id, line.quantity + 1) is None and False
+                acts["shrink"] = (lambda: shop.edit_line(key, line.id, line.quantity - 1), False)
+                acts["grow"] = (lambda: shop.edit_line(key, line.id, line.quantity + 1), False)
     if line is not None and line.quantity > 1 and not order.refunds and order.status != "on-hold":
-        acts["refund"] = lambda: bool(shop.refund(key, {line.id: 1}, restock=True))
+        acts["refund"] = (lambda: shop.refund(key, {line.id: 1}, restock=True), True)
     if odd:
-        acts["fail"] = lambda: shop.set_status(key, "failed") is None and False
-        acts["plugin"] = lambda: shop.set_status(key, "backordered") is None and False
-        acts["reopen"] = lambda: shop.set_status(key, "processing") is None and False
-    return acts or {"nothing": lambda: True}
+        acts["fail"] = (lambda: shop.set_status(key, "failed"), False)
+        acts["plugin"] = (lambda: shop.set_status(key, "backordered"), False)
+        acts["reopen"] = (lambda: shop.set_status(key, "processing"), False)
+    return acts or {"nothing": (lambda: None, True)}

@@ -1,8 +1,8 @@
-"""How far a shop's clock is from ours. Its "updated at" is in its own time, and a window that is asked for in ours would
-miss what a clock behind by ten minutes stamps, for good.
+"""How far a shop's clock is from ours. Its "updated at" is in its own time, and a window that is asked for in ours
+would miss what a clock behind by ten minutes stamps, for good.
 
-Every answer is stamped by the shop's web server (`Date`, whole seconds), which is the same machine's clock or one beside
-it. The database's time is ours (`app.core.clock`).
+Every answer is stamped by the shop's web server (`Date`, whole seconds), which has the same machine's clock or one
+beside it. The database's time is ours (`app.core.clock`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from app.core.db import Session
+from connectors.base import Window
 from connectors.http import Http
 
 SAME = timedelta(seconds=3)  # a stamp has whole seconds and travels
+MARGIN = timedelta(seconds=5)  # more than what is known of a clock may be wrong: that, the stamp's, the travelling
 _WHOLE_SECONDS = timedelta(seconds=0.5)  # a stamp is cut off, on average by that
 
 
@@ -28,6 +30,11 @@ def read_skew(session: Session, channel_id: int) -> timedelta:
 def measure_skew(http: Http, now: datetime) -> timedelta | None:
     """The same by the last answer, which came just now; None where it was not stamped."""
     return None if http.date is None else http.date + _WHOLE_SECONDS - now
+
+
+def in_its_time(window: Window, skew: timedelta) -> Window:
+    """A window of ours as the channel's clock has it, to be on the safe side: what happened inside is in it."""
+    return Window(window.since + skew - MARGIN, window.until + skew + MARGIN)
 
 
 def note_skew(session: Session, channel_id: int, known: timedelta, measured: timedelta | None) -> timedelta:

@@ -1,0 +1,19 @@
+"""How far a shop's clock is from ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+SQL = Path(__file__).parent.parent / "sql"
+
+
+def upgrade() -> None:
+    """One column."""
+    op.execute((SQL / "0004_shop_clock.sql").read_text())
