@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,9 @@ from app.core.config import Settings
 
 
 def add(commands: Any) -> None:
-    """demo, bench."""
+    """demo, simulate, bench."""
     _add_demo(commands)
+    _add_simulate(commands)
     _add_bench(commands)
 
 
@@ -28,6 +31,42 @@ def _add_demo(commands: Any) -> None:
     )
     parser.set_defaults(default_data=Path("var/demo"))
     demo.add_arguments(parser)
+
+
+def _add_simulate(commands: Any) -> None:
+    from app.simulation.episode import LOOPS
+
+    parser = add_command(commands, "simulate", run_simulate, "play the service in virtual time while everything fails")
+    parser.add_argument("--events", type=int, default=100_000, metavar="N", help="until there were so many events")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="the first run's; each run takes the next")
+    parser.add_argument(
+        "--heal",
+        choices=("on", "off", *LOOPS),
+        default="on",
+        help="off: no healing loop; a name: all but that one",
+    )
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="P", help="runs side by side")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def run_simulate(arguments: argparse.Namespace, settings: Settings) -> int:
+    """On a database server of its own; nothing configured is touched."""
+    from app.simulation.run import simulate, theatre
+
+    with theatre() as server:
+        for episode, summary in simulate(  # noqa: B007  the last one counts
+            server, events=arguments.events, seed=arguments.seed, heal=arguments.heal, processes=arguments.processes
+        ):
+            for why in episode.violations:
+                print(f"seed {episode.seed}: {why}", file=sys.stderr)
+            if not arguments.json:
+                print(f"seed {episode.seed}: {episode.events} events, {len(episode.violations)} violations", flush=True)
+    for seed in summary.failed:
+        heal = "" if arguments.heal == "on" else f" --heal {arguments.heal}"
+        print(f"again: python -m app simulate --seed {seed} --events 1{heal}", file=sys.stderr)
+    figures = summary.figures()
+    print(json.dumps(figures) if arguments.json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
+    return 1 if summary.failed else 0
 
 
 def _add_bench(commands: Any) -> None:

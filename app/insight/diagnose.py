@@ -89,8 +89,8 @@ cross join lateral (
                 when o.observed_revision is not null then 'contradicted'
                 when o.believed is null then 'never_seen'
                 when exists (select from sales_order s join order_position p using (merchant_id, order_id)
-                             where s.merchant_id = o.merchant_id and s.channel_id = o.channel_id and not s.located and not s.frozen
-                               and p.item_id = o.item_id) then 'unlocated_order'
+                             where s.merchant_id = o.merchant_id and s.channel_id = o.channel_id and not s.located
+                               and not s.frozen and p.item_id = o.item_id) then 'unlocated_order'
                 else '' end as reason) w
 group by d.channel_id, w.reason order by d.channel_id, count(*) desc
 """  # noqa: S608  a constant only

@@ -73,7 +73,7 @@ class Episode:
 
     def failed(self, why: str) -> None:
         """Something happened that must not."""
-        if len(self.violations) < FAILURES_MAX:
+        if why not in self.violations and len(self.violations) < FAILURES_MAX:
             self.violations.append(why)
 
 

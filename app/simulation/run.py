@@ -123,8 +123,7 @@ def simulate(
 
 
 def _episodes(server: Embedded, seeds: Iterator[int], without: Sequence[str], processes: int) -> Iterator[Episode]:
-    if processes == 1:
-        yield from (run_one(server, seed, without) for seed in seeds)
+    os.environ["PYTHONHASHSEED"] = "0"  # of the processes that are begun now: the order of sets is part of a run
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_quiet) as pool:
         running: set[Future[Episode]] = set()
         try:

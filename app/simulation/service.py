@@ -59,10 +59,12 @@ class MortalDatabase(Database):
     switch: Callable[[], float] = lambda: 0.0
 
     @contextmanager
-    def begin(self, merchant_id: int, now: datetime, *, snapshot: bool = False) -> Iterator[Session]:
+    def begin(
+        self, merchant_id: int, now: datetime, *, snapshot: bool = False, acting: tuple[str, str] = ("", "")
+    ) -> Iterator[Session]:
         """As the service's, mortal."""
         self._between()
-        with Database.begin(self, merchant_id, now, snapshot=snapshot) as session:
+        with Database.begin(self, merchant_id, now, snapshot=snapshot, acting=acting) as session:
             self.told()
             yield MortalSession(session.connection, session.merchant_id, session.now, self.process)
 

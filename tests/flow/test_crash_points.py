@@ -62,8 +62,10 @@ class MortalDatabase(Database):
     fuse: Fuse | None = None
 
     @contextmanager
-    def begin(self, merchant_id: int, now: datetime, *, snapshot: bool = False) -> Iterator[Session]:
-        with Database.begin(self, merchant_id, now, snapshot=snapshot) as session:
+    def begin(
+        self, merchant_id: int, now: datetime, *, snapshot: bool = False, acting: tuple[str, str] = ("", "")
+    ) -> Iterator[Session]:
+        with Database.begin(self, merchant_id, now, snapshot=snapshot, acting=acting) as session:
             yield MortalSession(session.connection, session.merchant_id, session.now, self.fuse)
 
 
@@ -102,7 +104,9 @@ def play(street: Street, fuse: Fuse, kill_at: int, *, noticed: bool = True) -> b
     assert order is not None
     street.deliver()
     fuse.left, fuse.passed = kill_at, 0
-    mortal = replace(street.runtime, database=MortalDatabase(street.runtime.database.engine, fuse=fuse), worker="mortal")
+    mortal = replace(
+        street.runtime, database=MortalDatabase(street.runtime.database.engine, fuse=fuse), worker="mortal"
+    )
     worker = Worker(mortal, only_merchant=street.world.merchant_id)
     died = False
     try:

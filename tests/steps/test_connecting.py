@@ -20,6 +20,7 @@ from app.listings.channels import (
     set_state,
 )
 from app.listings.connect import connect
+from app.simulation.town import ORIGIN
 from connectors.errors import AccessDenied, ChannelError
 from sandbox.base import Context
 from sandbox.faults import NONE, Faults
@@ -27,7 +28,6 @@ from sandbox.inprocess import ShopAdapter
 from sandbox.shopify import PretendShopify
 from sandbox.shopify.shop import ACCESS_TOKEN, WEBHOOK_SECRET
 from sandbox.woocommerce import Key, Options, WooShop
-from app.simulation.town import ORIGIN
 from tests.street import Street
 from tests.world import World
 

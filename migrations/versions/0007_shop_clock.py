@@ -6,8 +6,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -16,4 +16,4 @@ SQL = Path(__file__).parent.parent / "sql"
 
 def upgrade() -> None:
     """One column."""
-    op.execute((SQL / "0004_shop_clock.sql").read_text())
+    op.execute((SQL / "0007_shop_clock.sql").read_text())
