@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +12,14 @@ from werkzeug.serving import make_server
 
 
 @contextmanager
-def serving(app: Flask) -> Iterator[str]:
-    """The address at which the application answers meanwhile."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+def serving(app: Flask, *, port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """The address at which the application answers meanwhile; by https for `localhost` with `tls`."""
+    server = make_server("127.0.0.1", port, app, threaded=True, ssl_context=tls)
     server.daemon_threads = True  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, name="web", daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://127.0.0.1:{server.server_port}" if tls is None else f"https://localhost:{server.server_port}"
     finally:
         app.extensions["live"].stop()
         server.shutdown()

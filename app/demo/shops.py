@@ -122,7 +122,11 @@ def open_street(clock: Clock, seed: int, faults: Faults, ports: Mapping[str, int
     woo = WooShop(
         contexts[WOO],
         Options(
-            base_url=f"http://{HOST}:{found[WOO]}", currency="EUR", timezone="Europe/Paris", sells_below_zero=False
+            base_url=f"http://{HOST}:{found[WOO]}",
+            currency="EUR",
+            timezone="Europe/Paris",
+            sells_below_zero=False,
+            callback_over_tls=False,  # the demo is not reached by https
         ),
     )
     shops: dict[str, Pretend] = {SHOPIFY: shopify, WOO: woo}

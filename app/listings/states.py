@@ -80,8 +80,16 @@ def change_state(session: Session, channel_id: int, state: str, by: str) -> Stan
 
 def disconnect(session: Session, channel_id: int, by: str) -> None:
     """For good, until it is connected again: nothing is read, written or heard. Raises NotFound."""
-    get_standing(session, channel_id, lock=True)
+    before = get_standing(session, channel_id, lock=True)
     _set(session, channel_id, "disconnected", by)
+    audit.note(
+        session,
+        by,
+        "channel.disconnected",
+        before.name,
+        before={"state": before.state},
+        after={"state": "disconnected"},
+    )
 
 
 def read_afresh(session: Session, channel_id: int, by: str) -> None:

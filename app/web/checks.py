@@ -52,7 +52,7 @@ def _render(id_: int, wrong: dict[str, str] | None = None) -> str:
         found = diagnose(session, channel.name)[0]
     return render_template(
         "check.html", merchant=chosen(), channel=channel, found=found, facts=_facts(channel), wrong=wrong or {},
-        by_keys=_by_keys(channel), failing=[one for one in found.requirements if one.state == "fail"],
+        by_keys=_by_keys(channel), requirements=sorted(found.requirements, key=lambda one: one.state != "fail"),
     )  # fmt: skip
 
 

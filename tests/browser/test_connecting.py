@@ -1,0 +1,198 @@
+"""A pretend WooCommerce shop is connected in Chromium by clicks alone, from its own pages, over https throughout."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from app.core.db import psycopg_url
+from app.core.embedded import APP_ROLE, Embedded
+from app.worker import Worker
+from connectors.guarded import guarded_session
+from connectors.http import Http
+from sandbox.base import Context
+from sandbox.certificates import Tls, server_context, write_authority
+from sandbox.front import Front
+from sandbox.woocommerce import Options, WooShop
+from sandbox.woocommerce.pages import PASSWORD, USER
+from tests.browser.test_seeing import violations
+from tests.ports import free_port
+from tests.serve import serving
+from tests.street import Street
+from tests.unit.web.site import Site
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+PICTURES = os.environ.get("PERPETUAL_TEST_PICTURES")  # a folder to keep screenshots in
+
+
+@dataclass
+class Place:
+    """Perpetual and a shop, both by https; the page is where a person is."""
+
+    street: Street
+    shop: WooShop
+    shop_url: str
+    url: str
+    page: Page
+
+    def take(self, name: str) -> None:
+        """A picture for the documents, where one is asked for."""
+        if PICTURES:
+            self.page.screenshot(path=str(Path(PICTURES) / f"woo-{name}.png"))
+
+    def say(self, path: str) -> str:
+        return f"{self.url}{path}?merchant={self.street.world.merchant_id}"
+
+
+@contextmanager
+def place(street: Street, browser: Browser, folder: Path) -> Iterator[Place]:
+    authority, ports = write_authority(folder), (free_port(), free_port())
+    tls = server_context(Tls.GOOD, folder)
+    session = guarded_session(allow_loopback=True)
+    session.verify = str(authority)
+    settings = street.settings.model_copy(
+        update={
+            "security": street.settings.security.model_copy(update={"allow_loopback": True}),
+            "server": street.settings.server.model_copy(update={"public_url": f"https://localhost:{ports[0]}"}),
+        }
+    )
+    street.runtime = replace(
+        street.runtime, settings=settings, open_http=lambda: Http(session=session, sleep=lambda seconds: None)
+    )
+    street.worker = Worker(street.runtime, only_merchant=street.world.merchant_id)
+    street.world.item("mug")
+    shop_url = f"https://localhost:{ports[1]}"
+    shop = WooShop(
+        Context(lambda: street.world.now, street.rng), Options(base_url=shop_url, tls=True, name="Mug & Kettle")
+    )
+    shop.add_product("mug", 10, name="Blue stoneware mug")
+    context = browser.new_context(ignore_https_errors=True, viewport={"width": 980, "height": 760})
+    try:
+        with (
+            Front(shop, pump=False, port=ports[1], tls=tls, trusts=str(authority)),
+            serving(Site.of(street).app, port=ports[0], tls=tls) as url,
+            session,
+        ):
+            yield Place(street, shop, shop_url, url, context.new_page())
+    finally:
+        context.close()
+
+
+@pytest.fixture(autouse=True)
+def worker(server: Embedded) -> Iterator[None]:
+    """A worker is there."""
+    with psycopg.connect(psycopg_url(server.url(APP_ROLE)), autocommit=True) as presence:
+        presence.execute("select pg_advisory_lock_shared(presence_key('of any'))")
+        yield
+
+
+@pytest.fixture
+def there(street: Street, chromium: Browser, tmp_path: Path) -> Iterator[Place]:
+    with place(street, chromium, tmp_path) as found:
+        yield found
+
+
+def look_for_the_shop(there: Place) -> None:
+    """From home to the page that asks."""
+    page = there.page
+    page.goto(there.say("/"))
+    page.get_by_role("link", name="Connect a shop").click()
+    page.get_by_label("Address of the shop").fill(f"{there.shop_url}/wp-admin/")
+    assert violations(page) == []
+    if page.viewport_size and page.viewport_size["width"] > 400:
+        there.take("1-address")
+    page.get_by_role("button", name="Look for the shop").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Connect Mug & Kettle")
+    assert violations(page) == []
+
+
+def log_in_to_the_shop(page: Page) -> None:
+    page.get_by_label("Username").fill(USER)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log In").click()
+
+
+def see_that_it_is_connected(there: Place) -> None:
+    page = there.page
+    expect(page.get_by_role("status").first).to_contain_text("The shop is connected")
+    there.take("5-connected")
+    there.street.settle(10)
+    page.goto(there.say("/"))
+    page.get_by_role("link", name="Mug & Kettle").click()
+    page.get_by_role("button", name="Check now").click()
+    expect(page.get_by_text("The shop was last asked")).to_be_visible()
+    expect(page.get_by_role("status").first).to_have_text("Nothing is broken.")
+    assert violations(page) == []
+    there.take("6-check")
+    assert {hook.url.split("/webhooks/")[0] for hook in there.shop.hooks()} == {there.url}
+
+
+def test_a_shop_is_connected_from_its_own_page_by_clicks_alone(there: Place) -> None:
+    page = there.page
+    look_for_the_shop(there)
+    there.take("2-ask")
+    page.get_by_role("link", name="Go to the shop and approve").click()
+    log_in_to_the_shop(page)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Perpetual would like to connect")
+    there.take("3-approve")
+    page.get_by_role("link", name="Approve").click()
+    expect(page.get_by_text("You approved us: one step left")).to_be_visible()
+    assert violations(page) == []
+    there.take("4-finish")
+    page.get_by_role("button", name="Finish connecting").click()
+    see_that_it_is_connected(there)
+
+
+def test_a_shop_is_connected_with_keys_by_hand_and_disconnected_again(there: Place) -> None:
+    page = there.page
+    page.goto(f"{there.shop_url}/wp-admin/")
+    log_in_to_the_shop(page)
+    page.get_by_role("link", name="REST API keys").click()
+    page.get_by_label("Permissions").select_option("read_write")
+    page.get_by_role("button", name="Generate API key").click()
+    there.take("hand-1-key")
+    typed = [page.locator(f"#key_consumer_{name}").inner_text() for name in ("key", "secret")]
+    look_for_the_shop(there)
+    page.get_by_label("Consumer key").fill(typed[0])
+    page.get_by_label("Consumer secret").fill(typed[1][:-1])
+    page.get_by_role("button", name="Try these keys and connect").click()
+    expect(page.get_by_role("alert")).to_contain_text("copy it whole")
+    assert violations(page) == []
+    page.get_by_label("Consumer key").fill(typed[0])
+    page.get_by_label("Consumer secret").fill(typed[1])
+    there.take("hand-2-keys")
+    page.get_by_role("button", name="Try these keys and connect").click()
+    see_that_it_is_connected(there)
+    page.get_by_text("Disconnect the shop").click()
+    page.get_by_label("Yes, disconnect it").check()
+    page.get_by_role("button", name="Disconnect", exact=True).click()
+    expect(page.get_by_role("status").first).to_contain_text("Its keys are forgotten here")
+    assert there.shop.hooks() == []
+
+
+def test_denying_it_in_the_shop_leads_back_to_a_word_about_it(there: Place) -> None:
+    page = there.page
+    look_for_the_shop(there)
+    page.get_by_role("link", name="Go to the shop and approve").click()
+    log_in_to_the_shop(page)
+    page.get_by_role("link", name="Deny").click()
+    expect(page.get_by_text(re.compile("did not approve us"))).to_be_visible()
+    page.get_by_role("link", name="Start again").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Connect a shop")
+
+
+def test_the_connection_pages_fit_a_phone(there: Place) -> None:
+    page = there.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    look_for_the_shop(there)
+    for _ in range(2):
+        assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+        page.goto(there.say("/connect"))

@@ -1,0 +1,162 @@
+"""The connection check: each requirement as the shop stands now, kept with its time, and the same in `diagnose`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+
+from app.core.db import psycopg_url
+from app.core.embedded import APP_ROLE, Embedded
+from app.core.errors import NotFound
+from app.insight.remedies import LINKS, NOTES, REQUIREMENTS
+from app.reconcile.check import check
+from sandbox.shopify import PretendShopify
+from sandbox.woocommerce import WooShop
+from tests.diagnosing import OPENING, broken, first, later, told
+from tests.street import Street
+from tests.world import World
+
+
+@pytest.fixture(autouse=True)
+def worker(server: Embedded) -> Iterator[psycopg.Connection[Any]]:
+    """A worker is there."""
+    with psycopg.connect(psycopg_url(server.url(APP_ROLE)), autocommit=True) as presence:
+        presence.execute("select pg_advisory_lock_shared(presence_key('of any'))")
+        yield presence
+
+
+@pytest.fixture(autouse=True)
+def public(street: Street) -> None:
+    """This server has an address that shops can call."""
+    server = street.settings.server.model_copy(update={"public_url": "https://perpetual.test"})
+    street.runtime = replace(street.runtime, settings=street.settings.model_copy(update={"server": server}))
+
+
+def open_woo(street: Street, **options: Any) -> WooShop:
+    street.world.move("mug", 10, OPENING, "50")
+    shop = street.open_woo({"mug": 10}, **options)
+    street.settle()
+    run(street, shop, webhooks_here=True)
+    return shop
+
+
+def run(street: Street, shop: WooShop | PretendShopify, *, webhooks_here: bool = False) -> None:
+    if webhooks_here and isinstance(shop, WooShop):
+        for hook in shop.hooks():
+            hook.url = hook.url.replace("http://", "https://")
+    check(street.runtime, street.world.merchant_id, street.channel_of(shop))
+
+
+def states(street: Street) -> dict[str, str]:
+    return {one.name: one.state for one in told(street).requirements}
+
+
+def test_every_broken_link_is_of_exactly_one_requirement() -> None:
+    named = [link for _, links in REQUIREMENTS.values() for link in links]
+    assert sorted(named) == sorted(set(LINKS) - NOTES)
+
+
+def test_before_the_shop_was_asked_what_only_it_knows_is_unknown(street: Street) -> None:
+    street.world.move("mug", 10, OPENING, "50")
+    street.open_woo({"mug": 10})
+    street.settle()
+    assert told(street).checked_at is None
+    unknown = {name for name, state in states(street).items() if state == "unknown"}
+    assert unknown == {
+        "answers", "encrypted", "key", "rights", "version", "stock_managed", "cron", "posts_out", "reachable",
+    }  # fmt: skip
+
+
+def test_a_shop_in_order_passes_every_requirement_and_the_time_is_kept(street: Street) -> None:
+    open_woo(street)
+    assert told(street).checked_at == street.world.now
+    assert set(states(street).values()) == {"pass"}
+    assert broken(street) == []
+
+
+def test_a_shopify_shop_is_asked_the_same(street: Street) -> None:
+    street.world.move("mug", 10, OPENING, "50")
+    shop = street.open_shopify({"mug": 10})
+    street.settle()
+    run(street, shop)
+    found = states(street)
+    assert (found["answers"], found["key"]) == ("pass", "pass")
+
+
+@pytest.mark.parametrize(
+    ("options", "requirement", "link"),
+    [
+        ({"manages_stock": False}, "stock_managed", "stock_not_managed"),
+        ({"posts_out": False}, "posts_out", "cannot_post"),
+    ],
+)
+def test_a_setting_of_the_shop_that_is_wrong_is_broken_until_it_is_asked_again(
+    street: Street, options: dict[str, Any], requirement: str, link: str
+) -> None:
+    shop = open_woo(street, **options)
+    found = next(one for one in told(street).requirements if one.name == requirement)
+    assert (found.state, found.link, bool(found.do)) == ("fail", link, True)
+    assert link in broken(street)
+    later(street, times=2)
+    assert link in broken(street)  # orders that are read say nothing of it
+    shop.state.options = replace(shop.options, manages_stock=True, posts_out=True)
+    run(street, shop)
+    assert (link in broken(street), states(street)[requirement]) == (False, "pass")
+
+
+def test_a_key_that_the_shop_no_longer_knows_is_found_at_once_and_over_when_a_reading_works(street: Street) -> None:
+    shop = open_woo(street)
+    keys = dict(shop.state.keys)
+    shop.state.keys.clear()
+    run(street, shop)
+    assert first(street).link == "token_refused"
+    assert states(street)["key"] == "fail"
+    assert states(street)["rights"] == "unknown"
+    shop.state.keys.update(keys)
+    later(street, times=2)
+    assert (broken(street), states(street)["key"]) == ([], "pass")
+
+
+def test_a_shop_that_stopped_answering_is_one_requirement_and_the_rest_is_unknown(street: Street) -> None:
+    shop = open_woo(street)
+    shop.state.options = replace(shop.options, host="firewall")
+    run(street, shop)
+    found = states(street)
+    assert (found["answers"], found["key"], found["stock_managed"]) == ("fail", "unknown", "unknown")
+    assert "a firewall" in first(street).detail
+
+
+def test_webhooks_that_are_gone_are_found_by_the_check_before_supervision_comes(street: Street) -> None:
+    shop = open_woo(street)
+    for hook in shop.hooks()[:3]:
+        shop._hooks.remove(hook)
+    run(street, shop)
+    assert ("webhook_gone" in broken(street), states(street)["webhooks"]) == (True, "fail")
+
+
+def test_without_a_public_address_no_shop_can_tell_of_a_sale_and_that_is_said(street: Street) -> None:
+    shop = open_woo(street)
+    street.runtime = replace(street.runtime, settings=street.settings)
+    run(street, shop)
+    assert "no_public_url" in broken(street)
+
+
+def test_a_channel_of_another_merchant_is_not_there_21(street: Street, other: World) -> None:
+    shop = open_woo(street)
+    with pytest.raises(NotFound):
+        check(street.runtime, other.merchant_id, street.channel_of(shop))
+
+
+def test_a_paused_channel_is_switched_off_and_what_is_not_looked_at_is_unknown(street: Street) -> None:
+    shop = open_woo(street)
+    with street.world.session() as session:
+        session.run(
+            "update channel set state = 'paused' where merchant_id = %(merchant_id)s and channel_id = %(id)s",
+            id=street.channel_of(shop),
+        )
+    found = states(street)
+    assert (found["switched_on"], found["written"], found["answers"]) == ("fail", "unknown", "pass")
