@@ -40,17 +40,14 @@ _ORDER = {link: place for place, link in enumerate(LINKS)}
 _CHANNELS = """
 select channel_id, name, platform, state, state_at, state_by, activating_since, is_worker_present() as worker,
        exists (select from channel_location l where l.merchant_id = c.merchant_id
-               and l.channel_id = c.channel_id) as placed
-from channel c
+               and l.channel_id = c.channel_id) as placed,
+       k.checked_at, coalesce(k.requirements, '[]') as requirements
+from channel c left join channel_check k using (merchant_id, channel_id)
 where merchant_id = %(merchant_id)s and (%(channel)s::bigint is null or channel_id = %(channel)s) order by channel_id
 """
 _POLLS = """
 select channel_id, kind, due_at, deadline, failures, last_error, completed_at from channel_poll
 where merchant_id = %(merchant_id)s and channel_id = any(%(channels)s) order by channel_id, kind
-"""
-_CHECKS = """
-select channel_id, checked_at, requirements from channel_check
-where merchant_id = %(merchant_id)s and channel_id = any(%(channels)s)
 """
 _IMPORTS = """
 select channel_id, what, state, last_error, requested_at, completed_at from channel_import
@@ -194,7 +191,6 @@ def _read(session: Session, ids: list[int]) -> _Rows:
     now = session.now
     read = {
         "polls": session.rows(_POLLS, channels=ids),
-        "checks": session.rows(_CHECKS, channels=ids),
         "imports": session.rows(_IMPORTS, channels=ids),
         "unmapped": session.rows(_UNMAPPED, channels=ids),
         "unmanaged": session.rows(_UNMANAGED, channels=ids),
@@ -222,27 +218,25 @@ def _diagnosis(channel: Row, rows: _Rows, now: datetime) -> Diagnosis:
         ]  # fmt: skip
     if channel.state != "disconnected":
         said += [*_mapping(channel, of), *_cases(of["cases"]), *_parked(of["parked"])]
-        said += [*_checked(of["checks"], of["polls"], {one.link for one in said})]
+        said += [*_checked(channel, of["polls"], {one.link for one in said})]
     findings = [_finding(channel.name, one) for one in said]
     findings.sort(key=lambda finding: (not finding.broken, _ORDER[finding.link]))
     broken = [Broken(finding.link, finding.detail, finding.do) for finding in findings if finding.broken]
-    check = next(iter(of["checks"]), None)
-    told = told_of(check.requirements if check is not None else ())
+    told = told_of(channel.requirements)
     return Diagnosis(
         channel.channel_id, channel.name, channel.platform, channel.state, tuple(findings),
-        judge(broken, told, running=running), None if check is None else check.checked_at,
+        judge(broken, told, running=running), channel.checked_at,
     )  # fmt: skip
 
 
-def _checked(checks: Sequence[Row], polls: Sequence[Row], known: set[str]) -> Iterator[_Said]:
+def _checked(channel: Row, polls: Sequence[Row], known: set[str]) -> Iterator[_Said]:
     """What the last connection check found and nothing else tells."""
-    for check in checks:
-        done = [poll.completed_at for poll in polls if poll.kind == "orders" and poll.completed_at]
-        read = any(at > check.checked_at for at in done)
-        for _, link, reason in links_of(told_of(check.requirements), read_since=read):
-            if link not in known:
-                known.add(link)
-                yield _Said(link, words.FAILURES.get(reason, ""), since=check.checked_at)
+    done = [poll.completed_at for poll in polls if poll.kind == "orders" and poll.completed_at]
+    read = any(at > channel.checked_at for at in done) if channel.checked_at else False
+    for _, link, reason in links_of(told_of(channel.requirements), read_since=read):
+        if link not in known:
+            known.add(link)
+            yield _Said(link, words.FAILURES.get(reason, ""), since=channel.checked_at)
 
 
 def _finding(channel: str, said: _Said) -> Finding:
