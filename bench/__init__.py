@@ -1,6 +1,6 @@
 """Measurements that anybody can repeat: each prints its figures beside a limit measured in the same run.
 
-`python -m app bench ledger|ingest|sync`. Each has a database of its own, made for it and removed afterwards.
+`python -m app bench ledger|ingest|sync|import`. Each has a database of its own, made for it and removed afterwards.
 """
 
 from __future__ import annotations
@@ -9,14 +9,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 
-def run(what: str, *, quick: bool, woo: str) -> dict[str, Any]:
-    """Run one benchmark; its figures by name. `woo`: how WooCommerce delivers, for `sync`."""
+def run(what: str, *, quick: bool, woo: str, variants: int = 100_000) -> dict[str, Any]:
+    """Run one benchmark; its figures by name. `woo`: how WooCommerce delivers, for `sync`; `variants`:
+    how many, for `import`."""
     if what == "ledger":
         return _ledger(quick=quick)
     if what == "ingest":
         from bench import ingest
 
         return ingest.run(quick=quick)
+    if what == "import":
+        from bench import catalogue
+
+        return catalogue.run(variants)
     from bench import sync
 
     return sync.run(quick=quick, woo="cron" if woo == "cron" else "instant")

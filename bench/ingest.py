@@ -180,7 +180,9 @@ def open_bench(home: Scratch) -> Bench:
         place = create_location(session, "Main")
         items = create_items(session, [NewItem(f"{n}", f"Item {n}") for n in range(ITEMS)])
         credentials = {"access_token": "none", WEBHOOK_SECRETS: SECRET}
-        new = NewChannel("shopify", "Shopify", DOMAIN, f"https://{DOMAIN}", credentials, {"location_count": "1"})
+        new = NewChannel(
+            "shopify", "Shopify", DOMAIN, f"https://{DOMAIN}", credentials, {"location_count": "1"}, "active"
+        )
         channel_id = create_channel(runtime, session, new)
         map_location(session, channel_id, PLACE, place)
         import_entries(session, channel_id, [_entry(n) for n in range(ITEMS)])

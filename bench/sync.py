@@ -178,8 +178,8 @@ def _connect(home: Scratch, shops: Shops, items: int) -> int:
     tokens = {"access_token": ACCESS_TOKEN, WEBHOOK_SECRETS: WEBHOOK_SECRET}
     keys = {"consumer_key": key.consumer_key, "consumer_secret": key.consumer_secret, WEBHOOK_SECRETS: WOO_SECRET}
     bases = {name: front.base_url for name, front in shops.fronts.items()}
-    shopify = NewChannel("shopify", SHOPIFY, shops.shopify.domain, bases[SHOPIFY], tokens, {})
-    woo = NewChannel("woocommerce", WOO, WOO_ADDRESS, bases[WOO], keys, {})
+    shopify = NewChannel("shopify", SHOPIFY, shops.shopify.domain, bases[SHOPIFY], tokens, {}, "active")
+    woo = NewChannel("woocommerce", WOO, WOO_ADDRESS, bases[WOO], keys, {}, "active")
     connect(runtime, merchant_id, shopify, webhook_url=f"{home.origin}/webhooks/shopify")
     connect(runtime, merchant_id, woo, webhook_url=f"{home.origin}/webhooks/woocommerce/{WOO_ADDRESS}")
     return merchant_id

@@ -6,13 +6,14 @@ Nothing is guessed and nothing is written here; `app.ledger.opening` compares th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from app.catalog.items import NAME_MAX, NewItem, check_sku
+from app.catalog.known_exports import read_any
 from app.core.errors import InvalidInput
 from app.core.figures import read_money, read_quantity
-from app.core.table import Faults, Row, read_table
+from app.core.table import Faults, Row
 
 REQUIRED = ("sku", "name")
 OPTIONAL = ("barcode", "location", "on_hand", "unit_cost", "total_cost", "kind")
@@ -31,24 +32,29 @@ class ItemRow:
     location: str
     on_hand: int | None
     value: Decimal | None
+    unit_cost: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ItemTable:
-    """What was read: the rows that are sound by themselves, the columns that nobody asked for, and all faults."""
+    """What was read: the rows that are sound by themselves, the columns that nobody asked for, and all faults.
+    `source`: whose export it is, '' for a plain table; `left_out`: lines that are about no item."""
 
     rows: Sequence[ItemRow]
     ignored: Sequence[str]
     faults: Faults
+    source: str = ""
+    left_out: Faults = field(default_factory=Faults)
+    delimiter: str = ","
 
 
 def read_items(data: bytes) -> ItemTable:
     """Read a CSV of items (docs/importing-items.md). Never raises for what is in `data`."""
-    table = read_table(data, REQUIRED, OPTIONAL)
-    faults = table.faults
-    rows = [item for row in table.rows if (item := _read_row(row, faults)) is not None]
-    _compare_rows_of_one_item(rows, faults)
-    return ItemTable(rows, table.ignored, faults)
+    found = read_any(data, REQUIRED, OPTIONAL)
+    table = found.table
+    rows = [item for row in table.rows if (item := _read_row(row, table.faults)) is not None]
+    _compare_rows_of_one_item(rows, table.faults)
+    return ItemTable(rows, table.ignored, found.faults_as_told(), found.source, found.left_out, table.delimiter)
 
 
 def _read_row(row: Row, faults: Faults) -> ItemRow | None:
@@ -63,7 +69,9 @@ def _read_row(row: Row, faults: Faults) -> ItemRow | None:
         faults.add(row.line, "on_hand", "kit_stock", "a kit has no stock of its own: give it to its components")
     if sku is None or name is None or kind is None or len(faults.found) + faults.more > before:
         return None
-    return ItemRow(row.line, NewItem(sku, name, barcode or None, kind), row.cells["location"], on_hand, value)
+    cost = read_money(row.cells["unit_cost"]) if row.cells["unit_cost"] else None
+    item = NewItem(sku, name, barcode or None, kind)
+    return ItemRow(row.line, item, row.cells["location"], on_hand, value, cost)
 
 
 def _value(row: Row, on_hand: int | None, faults: Faults) -> Decimal | None:

@@ -12,6 +12,8 @@ from typing import Any
 from app.commands.frame import add_command
 from app.core.config import Settings
 
+VARIANTS_MAX = 1_000_000
+
 
 def add(commands: Any) -> None:
     """demo, simulate, bench."""
@@ -71,16 +73,23 @@ def run_simulate(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _add_bench(commands: Any) -> None:
     parser = add_command(commands, "bench", run_bench, "measure against a limit measured in the same run")
-    parser.add_argument("what", choices=("ledger", "ingest", "sync"))
+    parser.add_argument("what", choices=("ledger", "ingest", "sync", "import"))
     parser.add_argument("--json", action="store_true", help="the figures as one JSON object")
     parser.add_argument("--woo", choices=("instant", "cron"), default="instant", help="sync: how WooCommerce delivers")
+    parser.add_argument("--variants", type=_count, default=100_000, metavar="N", help="import: how many (100000)")
     parser.add_argument("--quick", action="store_true", help="fewer rounds: a look, not a figure")
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:8]) <= VARIANTS_MAX and len(text) <= 8):
+        raise argparse.ArgumentTypeError(f"a whole number from 1 to {VARIANTS_MAX}")
+    return int(text)
 
 
 def run_bench(arguments: argparse.Namespace, settings: Settings) -> int:
     """A benchmark on a scratch database of its own."""
     import bench
 
-    result = bench.run(arguments.what, quick=arguments.quick, woo=arguments.woo)
+    result = bench.run(arguments.what, quick=arguments.quick, woo=arguments.woo, variants=arguments.variants)
     print(json.dumps(result) if arguments.json else bench.as_text(result))
     return 0

@@ -92,6 +92,7 @@ class Table:
     columns: Sequence[str]
     ignored: Sequence[str]
     faults: Faults
+    delimiter: str = ","
 
     def note_duplicates(self, column: str) -> None:
         """Add a fault for every row whose cell repeats an earlier one's (blank cells aside)."""
@@ -119,12 +120,23 @@ def read_table(data: bytes, required: Sequence[str], optional: Sequence[str] = (
     faults = Faults()
     try:
         lines = _bounded_lines(data)
-        records = _records(lines, _best_delimiter(lines, required))
+        delimiter = _best_delimiter(lines, required)
+        records = _records(lines, delimiter)
         header = _read_header(records, required, optional, faults=faults)
         rows = [] if faults else _read_rows(records, header, dict.fromkeys(optional, ""), faults=faults)
     except _Unreadable as error:
         return _nothing(Faults([error.fault]))
-    return Table(rows, tuple(header.positions), header.ignored, faults)
+    return Table(rows, tuple(header.positions), header.ignored, faults, delimiter)
+
+
+def peek_columns(data: bytes) -> frozenset[str]:
+    """The names of a table's columns as `read_table` compares them; none for what can't be read."""
+    try:
+        lines = _bounded_lines(data)
+        _, cells = next(_records(lines, _best_delimiter(lines, ())), (0, []))
+    except _Unreadable:
+        return frozenset()
+    return frozenset(map(_canonical, cells))
 
 
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:

@@ -36,6 +36,11 @@ def decode_text(data: bytes) -> str:
         raise _not_utf8(body, error.start, marked=len(body) < len(data)) from None
 
 
+def name_encoding(data: bytes) -> str:
+    """What `decode_text` takes the bytes for."""
+    return "UTF-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "UTF-8"
+
+
 def _decode_utf16(data: bytes) -> str:
     try:
         return data.decode("utf-16")

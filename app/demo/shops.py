@@ -188,8 +188,8 @@ def channel_drafts(bases: Mapping[str, str]) -> list[NewChannel]:
     key = Key()
     keys = {"consumer_key": key.consumer_key, "consumer_secret": key.consumer_secret, WEBHOOK_SECRETS: WOO_SECRET}
     return [
-        NewChannel("shopify", SHOPIFY, DOMAIN, bases[SHOPIFY], tokens, {}),
-        NewChannel("woocommerce", WOO, WOO_ADDRESS, bases[WOO], keys, {}),
+        NewChannel("shopify", SHOPIFY, DOMAIN, bases[SHOPIFY], tokens, {}, "active"),
+        NewChannel("woocommerce", WOO, WOO_ADDRESS, bases[WOO], keys, {}, "active"),
     ]
 
 

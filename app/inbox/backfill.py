@@ -18,6 +18,7 @@ from app.inbox.polls import Claim, Overtaken, claim_poll, end_poll, fail_poll, h
 from app.listings.cases import open_cases
 from app.listings.catalogue import import_entries
 from app.listings.importing import Import, list_imports
+from app.listings.matching import propose
 from app.listings.shop_clock import in_its_time, read_skew
 from app.listings.wanted import want_unseen
 from connectors.base import Window
@@ -32,15 +33,19 @@ SLICE = timedelta(days=1)  # of orders read in pages
 
 _STATE = """
 update channel_import set state = %(state)s, export_key = %(key)s, objects = greatest(objects, %(objects)s),
-    stored = case when %(state)s = 'waiting' then 0 else stored end, exports = %(exports)s,
+    file_size = coalesce(%(size)s, file_size),
+    stored = case when %(state)s in ('waiting', 'paging') then 0 else stored end,
+    began_at = case when %(state)s in ('waiting', 'paging') then null else began_at end, exports = %(exports)s,
     file_offset = %(offset)s, last_error = %(error)s,
     completed_at = case when %(state)s in ('done', 'failed') then %(now)s::timestamptz end
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and what = %(what)s and requested_at = %(requested_at)s
+  and completed_at is null
 """
 _GOT = """
 update channel_import set stored = stored + %(count)s, file_offset = coalesce(%(offset)s, file_offset),
-    since = coalesce(%(since)s, since)
+    since = coalesce(%(since)s, since), began_at = coalesce(began_at, %(began)s), moved_at = %(now)s
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and what = %(what)s and requested_at = %(requested_at)s
+  and completed_at is null
 """
 _OVER = """
 delete from channel_poll where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'import'
@@ -55,6 +60,10 @@ where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'ord
 """
 
 
+class _Stopped(Exception):
+    """Somebody stopped the import, or asked for another in its place."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Work:
     """One import that is due, claimed."""
@@ -64,35 +73,41 @@ class _Work:
     claim: Claim
     job: Import
     until: datetime  # when this call ends
+    claimed_at: datetime
 
     def over(self) -> bool:
         """Whether this call has taken its time."""
         return self.runtime.clock() >= self.until
 
     def note(self, state: str, **changed: object) -> None:
-        """Store how things stand. Raises Overtaken."""
+        """Store how things stand. Raises Overtaken, and _Stopped."""
         job = self.job
         kept = {"key": job.export_key, "objects": job.objects, "exports": job.exports, "offset": job.file_offset,
-                "error": None}  # fmt: skip
+                "error": None, "size": None}  # fmt: skip
         with self.runtime.begin(self.claim.merchant_id, self.runtime.clock()) as session:
             hold_poll(self.runtime, session, self.claim)
-            session.run(
+            known = session.run(
                 _STATE, channel=job.channel_id, what=job.what, requested_at=job.requested_at, now=session.now,
                 state=state, **{**kept, **changed},
             )  # fmt: skip
+            if not known:
+                raise _Stopped
             if state == "done" and job.what is ExportOf.ORDERS:
                 session.run(_READ_ON, channel=job.channel_id, now=session.now)
             if state == "done" and job.what is ExportOf.CATALOGUE:
                 want_unseen(session, job.channel_id, job.requested_at)
+                propose(session, job.channel_id)
 
     def got(self, session: Session, count: int, *, offset: int | None = None, since: datetime | None = None) -> None:
         """Note what was stored, in the transaction that stores it where that can be. Raises Overtaken."""
         job = self.job
         hold_poll(self.runtime, session, self.claim)
-        session.run(
+        known = session.run(
             _GOT, channel=job.channel_id, what=job.what, requested_at=job.requested_at, count=count, offset=offset,
-            since=since,
+            since=since, began=self.claimed_at, now=session.now,
         )  # fmt: skip
+        if not known:
+            raise _Stopped
 
 
 def run_import(runtime: Runtime, merchant_id: int, channel_id: int) -> bool:
@@ -109,7 +124,7 @@ def run_import(runtime: Runtime, merchant_id: int, channel_id: int) -> bool:
             session.run(_OVER, channel=channel_id, attempt=claim.attempt)
             return False
         source = open_source(runtime, session, channel_id)
-    work = _Work(runtime, source, claim, job, now + STEP_MAX)
+    work = _Work(runtime, source, claim, job, now + STEP_MAX, now)
     try:
         pause_s = _STEPS[job.state](work)
     except ChannelError as error:
@@ -117,6 +132,8 @@ def run_import(runtime: Runtime, merchant_id: int, channel_id: int) -> bool:
         return False
     except Overtaken:
         return False
+    except _Stopped:
+        pause_s = 0  # the next call sees what is left to do
     end_poll(runtime, merchant_id, channel_id, ("import", claim.attempt), through=now, every_s=pause_s)
     return pause_s == 0
 
@@ -154,7 +171,7 @@ def _wait(work: _Work) -> float:
     if export.state is ExportState.FAILED:
         _again(work, export.reason)
         return LOOK_S
-    work.note("reading", objects=export.objects)
+    work.note("reading", objects=export.objects, size=export.size)
     return 0
 
 
@@ -220,6 +237,7 @@ def _page(work: _Work) -> float:
 
 def _page_catalogue(work: _Work) -> float:
     runtime, job = work.runtime, work.job
+    work.note("paging")  # from the first page, so that what counts as stored is of this reading alone
     try:
         for entries in work.source.connector.read_catalogue(runtime.open_http(), work.source.shop):
             with runtime.begin(work.claim.merchant_id, runtime.clock()) as session:

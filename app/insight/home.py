@@ -45,7 +45,7 @@ _FAILING = {
 
 _CHANNELS = f"""
 select c.channel_id, c.name, c.platform, c.state, c.activating_since, w.last_push_at, d.due, d.due_since,
-       coalesce(r.refused, 0) as refused, r.refused_at
+       coalesce(r.refused, 0) as refused, r.refused_at, c.approved_at is not null as approved
 from channel c
 left join lateral (
     select max(a.closed_at) as last_push_at from (
@@ -107,6 +107,7 @@ class ChannelView:
     due: int
     due_since: datetime | None
     health: tuple[Link, ...]
+    approved: bool = True  # that numbers are written to it at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ def _view(row: Row, polls: Mapping[str, Row], now: datetime) -> ChannelView:
     health = tuple(_links(row, polls, now)) or (Link("nothing_wrong", "good"),)
     return ChannelView(
         row.channel_id, row.name, row.platform, row.state, orders.completed_at if orders else None, row.last_push_at,
-        row.due, row.due_since, health,
+        row.due, row.due_since, health, row.approved,
     )  # fmt: skip
 
 

@@ -182,3 +182,49 @@ def happened(from_state: str, to_state: str) -> str:
 def failure(reason: str) -> str:
     """What a channel said, in words; its slug where there are none."""
     return FAILURES.get(reason, reason.replace("_", " "))
+
+
+# What a product of a shop that is no item yet probably is, and why; by `app.listings.matching.KINDS`.
+MATCHES = {
+    "new": "a new item: nothing else has its SKU",
+    "same_number": "the item of the products that share its number",
+    "sku": "the item of exactly its SKU",
+    "barcode": "the item of its barcode",
+    "like_sku": "the item of its SKU but for capitals or blanks",
+    "shared": "one item for all variations: they share one number in the shop",
+    "same_barcode": "a new item by its SKU, though another product has the same barcode",
+    "name": "the item of the same name",
+    "duplicate_sku": "not decided: its SKU is in the shop twice",
+    "twice": "mapped to an item that has another number in the shop too",
+    "two_items": "not decided: it fits several items",
+    "blank": "not decided: it has no SKU, and no barcode or name that is known",
+    "bad_sku": "not decided: its SKU is too long or can't be printed",
+    "untracked": "not counted: the shop keeps no stock for it, or it is a bundle",
+}
+MATCH_NAMES = {
+    "new": "New items", "same_number": "Same number", "sku": "Same SKU", "barcode": "Same barcode",
+    "like_sku": "Nearly the same SKU", "shared": "Shared number", "same_barcode": "Barcode used twice",
+    "name": "Same name", "duplicate_sku": "SKU used twice", "twice": "One item twice", "two_items": "Several items",
+    "blank": "No SKU", "bad_sku": "Unusable SKU", "untracked": "Not counted",
+}  # fmt: skip
+# What becomes of a number with the first push.
+FIRST_PUSH = {
+    "up": "rise",
+    "down": "fall",
+    "zero": "fall to 0",
+    "unknown": "fall to 0 because nobody said how many there are",
+    "same": "stay as they are",
+    "unread": "are not known yet: they are read before they are written",
+}
+FIRST_PUSH_NAMES = {
+    "up": "Up", "down": "Down", "zero": "To zero", "unknown": "To zero, never counted", "same": "Unchanged",
+    "unread": "Not read yet",
+}  # fmt: skip
+# What keeps an item from being opened from a shop.
+OPENING = {
+    "twice": "has two numbers in the shop at one place: leave one of its products out, or count it",
+    "unread": "its number was not read yet",
+    "moving": "its number is just being looked at: open again in a moment",
+    "negative": "the shop shows less than none: count it",
+    "without_cost": "has no known cost: worth 0 until it is known",
+}

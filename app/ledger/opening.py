@@ -7,35 +7,47 @@ has moved since is counted instead of opened. `preview` finds all that `commit_i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
 from typing import TypeVar
 
-from app.catalog.imports import ItemRow, read_items
+from app.accounts import audit
+from app.catalog.imports import ItemRow, ItemTable, read_items
 from app.catalog.items import NewItem, create_items
 from app.catalog.locations import list_locations
 from app.core.db import Row as DbRow
 from app.core.db import Session
 from app.core.errors import InvalidInput
 from app.core.table import Faults
+from app.ledger.import_batches import note_batch, note_movements
 from app.ledger.models import BATCH_MAX, Movement, State
 from app.ledger.post import post
 
 SOURCE = "opening"
 SHOWN_ROWS = 50
 NAME_MAX = 200
+AGAIN_MAX = 100  # times that one opening can be taken back
 
 _ITEMS = """
 select i.sku, i.item_id, i.kind,
        exists (select from movement m where m.merchant_id = i.merchant_id and m.item_id = i.item_id
-               and m.source <> 'opening') as moved
+               and m.source not in ('opening', 'opening_undo')) as moved
 from item i where i.merchant_id = %(merchant_id)s and i.sku = any(%(skus)s)
 """
 _OPENED = """
-select m.source_key, m.quantity, case when j.provisional then null else j.amount end as value
+select m.source_key, m.quantity, case when j.provisional then null else j.amount end as value,
+       exists (select from movement u where u.merchant_id = m.merchant_id and u.source = 'opening_undo'
+               and u.source_key = m.movement_id::text) as undone
 from movement m join journal j on j.merchant_id = m.merchant_id and j.posting_id = m.movement_id and j.line = 0
 where m.merchant_id = %(merchant_id)s and m.source = 'opening' and m.source_key = any(%(keys)s)
+"""
+
+# What a unit costs, told without stock.
+_COSTS = """
+insert into known_cost (merchant_id, item_id, unit_cost, told_at)
+select %(merchant_id)s, c.*, %(now)s from unnest(%(items)s::bigint[], %(costs)s::numeric[]) c
+on conflict (merchant_id, item_id) do update set unit_cost = excluded.unit_cost, told_at = excluded.told_at
 """
 
 T = TypeVar("T")
@@ -44,7 +56,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class ImportPlan:
     """What an import would do. It is refused while there are `faults`; `rows` are the first 50; `without_cost` counts
-    rows with stock of unknown cost (booked at 0 and marked), `repeated` those that an earlier import has posted."""
+    rows with stock of unknown cost (booked at 0 and marked), `repeated` those that an earlier import has posted,
+    `costs` those that only tell what a unit costs, which values what a shop opens later."""
 
     items_new: int
     items_known: int
@@ -56,15 +69,21 @@ class ImportPlan:
     rows: Sequence[ItemRow]
     ignored: Sequence[str]
     faults: Faults
+    costs: int = 0
+    source: str = ""
+    left_out: Faults = field(default_factory=Faults)
+    delimiter: str = ","
 
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What an import did."""
+    """What an import did; `batch_id` takes it back. `costs`: unit costs that were noted for later."""
 
     items_created: int
     openings: int
     repeated: int
+    costs: int = 0
+    batch_id: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +95,16 @@ class _Compared:
     faults: Faults
     new: Mapping[str, NewItem]
     known: Mapping[str, int]
-    openings: Sequence[tuple[ItemRow, int]]
+    openings: Sequence[tuple[ItemRow, int, str]]
     repeated: int
+    costs: Mapping[str, Decimal]
+    table: ItemTable
 
 
 def preview(session: Session, data: bytes) -> ImportPlan:
     """What `commit_import` would do with this file; writes nothing and never raises for what is in `data`."""
     found = _compare(session, data)
-    rows = [row for row, _ in found.openings]
+    rows = [row for row, _, _ in found.openings]
     return ImportPlan(
         items_new=len(found.new),
         items_known=len(found.known),
@@ -95,10 +116,14 @@ def preview(session: Session, data: bytes) -> ImportPlan:
         rows=found.rows[:SHOWN_ROWS],
         ignored=found.ignored,
         faults=found.faults,
+        costs=len(found.costs),
+        source=found.table.source,
+        left_out=found.table.left_out,
+        delimiter=found.table.delimiter,
     )
 
 
-def commit_import(session: Session, data: bytes, *, name: str) -> ImportResult:
+def commit_import(session: Session, data: bytes, *, name: str, by: str = "") -> ImportResult:
     """Create the items that are missing and post their opening stock; `name` (a file's, say) is kept as the reason.
     Raises InvalidInput with every fault and its line and column; then nothing is written."""
     found = _compare(session, data)
@@ -109,20 +134,34 @@ def commit_import(session: Session, data: bytes, *, name: str) -> ImportResult:
     ids = dict(found.known)
     for some in _chunks(list(found.new.values())):
         ids |= create_items(session, some)
+    batch_id = note_batch(session, name[:NAME_MAX], len(found.new), by)
     for openings in _chunks(found.openings):
-        post(session, [_movement(session, ids[row.item.sku], row, place, name[:NAME_MAX]) for row, place in openings])
-    return ImportResult(len(found.new), len(found.openings), found.repeated)
-
-
-def _movement(session: Session, item_id: int, row: ItemRow, place: int, name: str) -> Movement:
-    return Movement(
-        item_id, row.on_hand or 0, State.OPENING, State.AVAILABLE, SOURCE, _key(row, place), session.now,
-        to_location_id=place, value=row.value, reason=name,
-    )  # fmt: skip
+        movements = [
+            Movement(
+                ids[row.item.sku], row.on_hand or 0, State.OPENING, State.AVAILABLE, SOURCE, key, session.now,
+                to_location_id=place, value=row.value, reason=name[:NAME_MAX],
+            )
+            for row, place, key in openings
+        ]  # fmt: skip
+        posted = post(session, movements)
+        note_movements(session, batch_id, list(posted.movement_ids.values()), sum(m.quantity for m in movements))
+    for costs in _chunks(list(found.costs.items())):
+        session.run(
+            _COSTS, now=session.now, items=[ids[sku] for sku, _ in costs], costs=[cost for _, cost in costs]
+        )  # fmt: skip
+    told = {"name": name[:NAME_MAX], "items": len(found.new), "openings": len(found.openings)}
+    audit.note(session, by or None, "import.committed", f"import {batch_id}", after=told)
+    return ImportResult(len(found.new), len(found.openings), found.repeated, len(found.costs), batch_id)
 
 
 def _key(row: ItemRow, place: int) -> str:
     return f"{place}/{row.item.sku}"
+
+
+def _again(key: str) -> str:
+    """The key of what is opened once more, after what was opened under `key` was taken back."""
+    generation, _, plain = key.rpartition(":") if key.startswith("again") else ("again0", "", key)
+    return f"again{int(generation.removeprefix('again')) + 1}:{plain}"
 
 
 def _compare(session: Session, data: bytes) -> _Compared:
@@ -131,7 +170,7 @@ def _compare(session: Session, data: bytes) -> _Compared:
     _check_kinds(table.rows, known, table.faults)
     placed = _place_rows(session, table.rows, table.faults)
     openings = _not_opened(session, placed, table.faults)
-    for row, _ in openings:
+    for row, _, _ in openings:
         if row.item.sku in known and known[row.item.sku].moved:
             message = "this item has moved since: count it instead of opening it"
             table.faults.add(row.line, "on_hand", "has_movements", message)
@@ -143,6 +182,8 @@ def _compare(session: Session, data: bytes) -> _Compared:
         known={sku: item.item_id for sku, item in known.items()},
         openings=openings,
         repeated=len(placed) - len(openings),
+        costs={row.item.sku: row.unit_cost for row in table.rows if row.on_hand is None and row.unit_cost is not None},
+        table=table,
     )
 
 
@@ -180,18 +221,31 @@ def _place_rows(session: Session, rows: Sequence[ItemRow], faults: Faults) -> li
     return placed
 
 
-def _not_opened(session: Session, placed: Sequence[tuple[ItemRow, int]], faults: Faults) -> list[tuple[ItemRow, int]]:
-    """Those that no import has opened yet; one that was opened otherwise is a fault."""
+def _not_opened(
+    session: Session, placed: Sequence[tuple[ItemRow, int]], faults: Faults
+) -> list[tuple[ItemRow, int, str]]:
+    """Those that no import has opened yet, with the key that they are posted under; one that was opened otherwise is a
+    fault, one whose opening was taken back is opened again."""
+    keys = [_key(row, place) for row, place in placed]
     opened: dict[str, DbRow] = {}
-    for keys in _chunks([_key(row, place) for row, place in placed]):
-        opened |= {row.source_key: row for row in session.rows(_OPENED, keys=keys)}
-    for row, place in placed:
-        there = opened.get(_key(row, place))
+    asked = keys
+    for _ in range(AGAIN_MAX):
+        found: dict[str, DbRow] = {}
+        for some in _chunks(asked):
+            found |= {row.source_key: row for row in session.rows(_OPENED, keys=some)}
+        opened |= found
+        undone = {key for key, row in found.items() if row.undone}
+        keys = [_again(key) if key in undone else key for key in keys]
+        asked = [key for key in keys if key not in opened]
+        if not undone:
+            break
+    for (row, _), key in zip(placed, keys, strict=True):
+        there = opened.get(key)
         if there is not None and there.quantity != row.on_hand:
             faults.add(row.line, "on_hand", "opened_otherwise", "this item was opened here with another quantity")
         elif there is not None and there.value != row.value:
             faults.add(row.line, "unit_cost", "opened_otherwise", "this item was opened here at another cost")
-    return [(row, place) for row, place in placed if _key(row, place) not in opened]
+    return [(row, place, key) for (row, place), key in zip(placed, keys, strict=True) if key not in opened]
 
 
 def _chunks(values: Sequence[T]) -> Iterator[list[T]]:

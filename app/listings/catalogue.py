@@ -8,26 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from app.accounts import audit
+from app.catalog.imports import BARCODE_MAX
 from app.core.db import Row, Session
 from app.core.errors import NotFound
 from app.listings.cases import Case, open_cases
 from app.listings.wanted import retire
 from connectors.base import CatalogueEntry, StockReading
 
+COST_MAX, COST_PLACES = Decimal(1_000_000_000), Decimal("0.0001")
 _LISTINGS = """
 insert into listing (merchant_id, listing_id, channel_id, listing_key, stock_key, item_id, sku, title, tracked,
-    seen_at)
+    barcode, unit_cost, seen_at)
 select %(merchant_id)s, nextval('listing_seq'), %(channel)s, l.listing_key, l.stock_key, i.item_id, l.sku, l.title,
-    l.tracked, %(now)s
-from unnest(%(keys)s::text[], %(stock_keys)s::text[], %(skus)s::text[], %(titles)s::text[], %(tracked)s::boolean[])
-     l(listing_key, stock_key, sku, title, tracked)
+    l.tracked, l.barcode, l.unit_cost, %(now)s
+from unnest(%(keys)s::text[], %(stock_keys)s::text[], %(skus)s::text[], %(titles)s::text[], %(tracked)s::boolean[],
+            %(barcodes)s::text[], %(unit_costs)s::numeric[])
+     l(listing_key, stock_key, sku, title, tracked, barcode, unit_cost)
 left join item i on i.merchant_id = %(merchant_id)s and i.sku = l.sku
 order by l.listing_key
 on conflict on constraint listing_key do update
 set stock_key = excluded.stock_key, sku = excluded.sku, title = excluded.title, tracked = excluded.tracked,
-    seen_at = excluded.seen_at, gone_at = null,
+    barcode = excluded.barcode, unit_cost = excluded.unit_cost, seen_at = excluded.seen_at, gone_at = null,
     item_id = case when not listing.left_out then coalesce(listing.item_id, excluded.item_id) end
 """
 # What the page changes of listings that are there: the number that carries them, or the SKU to that of another item.
@@ -86,6 +90,11 @@ where l.merchant_id = %(merchant_id)s and l.item_id is null and not l.left_out
   and i.merchant_id = %(merchant_id)s and i.sku = l.sku
 returning l.channel_id, l.stock_key
 """
+_DECIDED = """
+delete from match_proposal p using listing l
+where l.merchant_id = %(merchant_id)s and l.channel_id = %(channel)s and l.listing_key = %(key)s
+  and p.merchant_id = l.merchant_id and p.listing_id = l.listing_id
+"""
 # Parked orders whose listing, SKU or place is known now.
 _REOPEN = """
 update inbox set state = 'open', reason = null, detail = null
@@ -116,6 +125,8 @@ def import_entries(session: Session, channel_id: int, entries: Sequence[Catalogu
         skus=[e.sku for e in entries],
         titles=[e.title for e in entries],
         tracked=[e.tracked for e in entries],
+        barcodes=[_barcode(e.barcode) for e in entries],
+        unit_costs=[_cost(e.unit_cost) for e in entries],
     )
     bundles = {e.stock_key: e.bundle for e in entries}
     session.run(_OWNERS, channel=channel_id, stock_keys=list(bundles), bundles=list(bundles.values()))
@@ -129,6 +140,19 @@ def import_entries(session: Session, channel_id: int, entries: Sequence[Catalogu
         keys=[e.listing_key for e in entries],
     )
     return Mapped(len(entries), unmapped)
+
+
+def _barcode(text: str | None) -> str | None:
+    """One that an item can have; anything longer or unprintable is none."""
+    plain = (text or "").strip()
+    return plain if 1 <= len(plain) <= BARCODE_MAX and plain.isprintable() else None
+
+
+def _cost(cost: Decimal | None) -> Decimal | None:
+    """One that the ledger can hold; anything else is no known cost."""
+    if cost is None or not cost.is_finite() or not 0 <= cost <= COST_MAX:
+        return None
+    return cost.quantize(COST_PLACES)
 
 
 def _changes(session: Session, channel_id: int, entries: Sequence[CatalogueEntry]) -> list[str]:
@@ -208,6 +232,19 @@ def _set_item(session: Session, channel_id: int, listing_key: str, item_id: int 
         channel=channel_id, key=listing_key, item=item_id,
     )  # fmt: skip
     session.run(_FOLLOW, channels=[channel_id], stock_keys=[stock_key])
+    session.run(_DECIDED, channel=channel_id, key=listing_key)
+
+
+def follow(session: Session, channel_id: int, stock_keys: Sequence[str]) -> None:
+    """Listings of these numbers were mapped or unmapped: each number belongs to the one item that all of them are."""
+    if stock_keys:
+        unique = list(dict.fromkeys(stock_keys))
+        session.run(_FOLLOW, channels=[channel_id] * len(unique), stock_keys=unique)
+
+
+def reopen(session: Session, channel_id: int) -> None:
+    """Orders of the channel that waited for a mapping are looked at again."""
+    session.run(_REOPEN, channel=channel_id)
 
 
 def lock_sharers(session: Session, channel_id: int, stock_key: str) -> None:

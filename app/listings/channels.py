@@ -27,7 +27,8 @@ c.facts,
 @dataclass(frozen=True, slots=True)
 class NewChannel:
     """A shop to connect. `address` is how its deliveries are told apart: a domain, or an unguessable path key.
-    `state`: active, or shadow to look on only."""
+    `state`: shadow until a person has approved what it would be sent (`app.publishing.first_push`), or active where
+    that is known to be right."""
 
     platform: str
     name: str
@@ -35,7 +36,7 @@ class NewChannel:
     base_url: str
     credentials: Mapping[str, str]
     facts: Mapping[str, str]
-    state: str = "active"
+    state: str = "shadow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,10 @@ def create_channel(runtime: Runtime, session: Session, new: NewChannel) -> int:
     try:
         session.run(
             """insert into channel (merchant_id, channel_id, platform, name, address, base_url, sealed_credentials,
-                                    facts, created_at, write_lanes, state)
+                                    facts, created_at, write_lanes, state, approved_at)
                values (%(merchant_id)s, %(id)s, %(platform)s, %(name)s, %(address)s, %(base_url)s, %(sealed)s,
-                       %(facts)s, %(now)s, %(lanes)s, %(state)s)""",
+                       %(facts)s, %(now)s, %(lanes)s, %(state)s,
+                       case when %(state)s = 'active' then %(now)s::timestamptz end)""",
             id=channel_id, platform=new.platform, name=new.name, address=new.address, base_url=new.base_url,
             sealed=sealed, facts=orjson.dumps(dict(new.facts)).decode(), now=session.now,
             lanes=runtime.connectors[new.platform].abilities.write_lanes, state=new.state,
@@ -104,7 +106,8 @@ def find_channel_of(session: Session, new: NewChannel) -> int | None:
 
 
 def renew_channel(runtime: Runtime, session: Session, channel_id: int, new: NewChannel) -> None:
-    """Name, base and credentials as told now; what was disconnected becomes active again once it has been read.
+    """Name, base and credentials as told now; what was disconnected becomes active again once it has been read, or
+    goes on looking where its first numbers were never approved.
     Raises Conflict when another channel has the name."""
     sealed = runtime.sealer.seal(orjson.dumps(dict(new.credentials)), bound_to=_bound(session.merchant_id, channel_id))
     try:
@@ -116,8 +119,11 @@ def renew_channel(runtime: Runtime, session: Session, channel_id: int, new: NewC
         _place(session, new)
     except ConstraintViolated as error:
         raise _taken(error) from error
-    if get_standing(session, channel_id, lock=True).state == "disconnected":
+    standing = get_standing(session, channel_id, lock=True)
+    if standing.state == "disconnected" and standing.approved:
         activate(session, channel_id, "disconnected", "connecting again")
+    elif standing.state == "disconnected":
+        set_state(session, channel_id, "shadow")
     audit.note(session, None, "channel.connected_again", new.name, after=_told(new))
 
 

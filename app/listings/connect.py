@@ -27,6 +27,7 @@ from app.listings.channels import (
     store_credentials,
 )
 from app.listings.importing import request_import
+from app.listings.matching import propose
 from app.listings.shop_clock import measure_skew, note_skew
 from connectors.base import ChannelLocation, Connector, Shop
 
@@ -151,6 +152,8 @@ def import_catalogue(runtime: Runtime, merchant_id: int, channel_id: int, connec
         with runtime.begin(merchant_id, runtime.clock()) as session:
             mapped = import_entries(session, channel_id, page)
         total = replace(total, listings=total.listings + mapped.listings, unmapped=total.unmapped + mapped.unmapped)
+    with runtime.begin(merchant_id, runtime.clock()) as session:
+        propose(session, channel_id)
     return total
 
 

@@ -15,7 +15,7 @@ from app.core.errors import Conflict, NotFound
 
 STATES = ("active", "paused", "shadow")
 _GET = """
-select name, state, state_at, state_by, activating_since, activating_from from channel
+select name, state, state_at, state_by, activating_since, activating_from, approved_at is not null from channel
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s
 """
 _SET = """
@@ -49,6 +49,7 @@ class Standing:
     by: str
     activating_since: datetime | None
     activating_from: str | None
+    approved: bool  # that numbers are written to it at all
 
 
 def get_standing(session: Session, channel_id: int, *, lock: bool = False) -> Standing:
@@ -61,7 +62,8 @@ def get_standing(session: Session, channel_id: int, *, lock: bool = False) -> St
 
 def change_state(session: Session, channel_id: int, state: str, by: str) -> Standing:
     """To active, paused or shadow, said by whom. A channel that is to become active is in shadow until its numbers and
-    orders have been read. Raises NotFound, and Conflict for one that is disconnected: it is connected again instead."""
+    orders have been read. Raises NotFound, and Conflict for one that is disconnected (it is connected again instead)
+    and for one whose first numbers nobody has approved."""
     before = get_standing(session, channel_id, lock=True)
     if before.state == "disconnected":
         raise Conflict("channel_disconnected", "the channel is disconnected: connect it again")
@@ -69,6 +71,11 @@ def change_state(session: Session, channel_id: int, state: str, by: str) -> Stan
     if (state == "active" and asked_already) or (state == before.state and not asked_already):
         return before
     if state == "active":
+        if not before.approved:
+            raise Conflict(
+                "first_push_not_approved",
+                "nobody has approved its first numbers: look at them with `python -m app channel first-push CHANNEL`",
+            )
         activate(session, channel_id, before.state, by)
     else:
         _set(session, channel_id, state, by)

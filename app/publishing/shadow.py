@@ -19,6 +19,7 @@ from app.listings.channels import ask_for_orders
 from app.listings.states import get_standing
 from app.publishing import attempts
 from app.publishing.due import Due, list_due, settle_due
+from app.publishing.first_push import confirm
 from connectors.base import Unknown
 
 BATCH_MAX = 500
@@ -42,8 +43,8 @@ select %(merchant_id)s, %(channel)s, nextval('shadow_seq'), d.owner_id, %(now)s,
 from d where d.expected <> d.target
 """
 # Everything that was seen in the reading has been understood: nothing of it contradicts what we believe.
-_ACTIVATE = """
-update channel c set state = 'active', activating_since = null, activating_from = null
+_READY = """
+select true from channel c
 where c.merchant_id = %(merchant_id)s and c.channel_id = %(channel)s and c.state = 'shadow'
   and (select count(*) from channel_poll p where p.merchant_id = c.merchant_id and p.channel_id = c.channel_id
        and p.kind in ('orders', 'stock') and p.completed_at > c.activating_since) = 2
@@ -52,6 +53,14 @@ where c.merchant_id = %(merchant_id)s and c.channel_id = %(channel)s and c.state
   and not exists (select from stock_owner o where o.merchant_id = c.merchant_id and o.channel_id = c.channel_id
                   and (o.unclear_attempt_id is not null
                        or o.observed_revision is not null and o.observed_at <= c.activating_since + %(within)s))
+"""
+_ACTIVATE = """
+update channel set state = 'active', activating_since = null, activating_from = null
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s
+"""
+_REFUSED = """
+update channel set activating_since = null, activating_from = null
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s
 """
 _FRESH = """
 with k as materialized (
@@ -145,8 +154,12 @@ def _note(session: Session, channel_id: int, dues: Sequence[Due]) -> None:
 
 
 def _activate(session: Session, channel_id: int) -> bool:
-    if not session.run(_ACTIVATE, channel=channel_id, within=SETTLES_WITHIN):
+    if not session.value(_READY, channel=channel_id, within=SETTLES_WITHIN):
         return False
+    if not confirm(session, channel_id):
+        session.run(_REFUSED, channel=channel_id)
+        return False
+    session.run(_ACTIVATE, channel=channel_id)
     session.run(_FRESH, channel=channel_id)
     session.run(_ALL_DUE, channel=channel_id, now=session.now)
     return True

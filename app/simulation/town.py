@@ -47,6 +47,7 @@ class Town:
     faults: Faults = NONE
     sync: Mapping[str, int] = field(default_factory=dict)
     name: str = "town"
+    state: str = "active"  # in which shops are connected from now on
     shops: dict[int, AnyShop] = field(default_factory=dict)
     adapters: dict[int, ShopAdapter] = field(default_factory=dict)
     session: requests.Session = field(default_factory=requests.Session)
@@ -86,7 +87,7 @@ class Town:
             shop.add_variant(sku, {key: units if key == keys[0] else 0 for key in keys}, prices)
         credentials = {"access_token": ACCESS_TOKEN, WEBHOOK_SECRETS: WEBHOOK_SECRET}
         new = NewChannel(
-            "shopify", f"Shopify {len(self.shops)}", shop.domain, f"https://{shop.domain}", credentials, {}
+            "shopify", f"Shopify {len(self.shops)}", shop.domain, f"https://{shop.domain}", credentials, {}, self.state
         )
         self._open(shop, new, f"{ORIGIN}/webhooks/shopify", places)
         return shop
@@ -104,7 +105,7 @@ class Town:
             WEBHOOK_SECRETS: WOO_SECRET,
         }
         address = f"woo-key-{self.merchant_id}-{len(self.shops)}"
-        new = NewChannel("woocommerce", f"Woo {len(self.shops)}", address, base, credentials, {})
+        new = NewChannel("woocommerce", f"Woo {len(self.shops)}", address, base, credentials, {}, self.state)
         self._open(shop, new, f"{ORIGIN}/webhooks/woocommerce/{address}", None)
         return shop
 

@@ -6,7 +6,22 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.core.runtime import Runtime
-from app.web import access, api, checks, connect, errors, headers, health, hosts, listings, pages, shown, webhooks
+from app.web import (
+    access,
+    api,
+    checks,
+    connect,
+    errors,
+    headers,
+    health,
+    hosts,
+    imports,
+    listings,
+    pages,
+    setup,
+    shown,
+    webhooks,
+)
 from app.web.live import Live
 
 
@@ -19,10 +34,11 @@ def create_app(runtime: Runtime) -> Flask:
     app.extensions["flusher"] = webhooks.make_flusher(runtime)
     app.extensions["live"] = Live(runtime)
     hosts.install(app)
-    for blueprint in (webhooks.blueprint, health.blueprint, pages.blueprint, listings.blueprint):
+    for module in (webhooks, health, pages, listings, setup, imports, checks):
+        app.register_blueprint(module.blueprint)
+    for blueprint in connect.registered():
         app.register_blueprint(blueprint)
-    for blueprint in (*connect.registered(), checks.blueprint):
-        app.register_blueprint(blueprint)
+    imports.allow_large_files(app)
     api.install(app)
     access.guard(app)
     errors.install(app)

@@ -63,7 +63,8 @@ class Operation:
 @dataclass
 class Bulk:
     """The operations of one shop. `next_error` and `next_partial` are of the next operation to start, `spoil` bends the
-    bytes of every file, `at_once_max` is how many may run side by side, `ranges` False ignores a wish for a part."""
+    bytes of every file, `content` makes a file and the number of its objects without asking the shop, `at_once_max` is
+    how many may run side by side, `ranges` False ignores a wish for a part."""
 
     context: Context
     root: Mapping[str, Any]
@@ -76,6 +77,7 @@ class Bulk:
     at_once_max: int = AT_ONCE_MAX
     ranges: bool = True
     spoil: Callable[[bytes], bytes] = lambda body: body
+    content: Callable[[], tuple[bytes, int]] | None = None
     host: str = ""  # where files are said to lie, the shop itself when empty
     fetched: list[Request] = field(default_factory=list)
 
@@ -168,6 +170,9 @@ class Bulk:
         }
 
     def _write(self, operation: Operation) -> None:
+        if self.content is not None:
+            operation.body, operation.objects = self.content()
+            return
         result = execute_sync(admin_schema(), parse(operation.query), root_value=self.root, context_value=BULK)
         rows = list(_rows(result.data or {}, None))
         if not operation.grouped:

@@ -69,11 +69,13 @@ class WooShop:
     # -- what people do
 
     def add_product(
-        self, sku: str, stock: int | None, price: str = "10.00", *, name: str = "", cost: str | None = None
-    ) -> int:
+        self, sku: str, stock: int | None, price: str = "10.00", *, name: str = "", cost: str | None = None,
+        barcode: str = "",
+    ) -> int:  # fmt: skip
         """A simple product; `stock` None: unmanaged."""
         product = self._new("simple", sku, stock, price=price, name=name or f"Product {sku}")
         product.cost = Decimal(cost) if cost is not None else None
+        product.barcode = barcode
         return self._add(product).id
 
     def add_variable(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.inbox import backfill
-from app.listings.importing import Import, list_imports, request_import
+from app.listings.importing import Import, cancel_import, list_imports, request_import
 from connectors.shopify import Shopify
 from sandbox.shopify import PretendShopify
 from sandbox.woocommerce import WooShop
@@ -254,3 +254,53 @@ def test_a_catalogue_that_can_not_be_had_in_any_way_is_a_case_and_not_an_endless
     (job,) = imports(street)
     assert (job.state, job.last_error) == ("failed", "catalogue_too_large")
     assert street.cases() == ["import_failed"]
+
+
+def test_an_import_says_how_much_is_done_how_fast_it_goes_and_how_long_it_will_take(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large(street, monkeypatch)
+    store = backfill.import_entries
+
+    def slow(session: Any, channel_id: int, entries: Any) -> Any:
+        street.world.now += timedelta(seconds=40)  # a call ends after a minute: the rest comes with the next
+        return store(session, channel_id, entries)
+
+    monkeypatch.setattr(backfill, "import_entries", slow)
+    told = []
+    for _ in range(200):
+        street.worker.step()
+        street.world.now += timedelta(seconds=1)
+        told += imports(street)
+        if told[-1].state == "done":
+            break
+    half = next(job for job in told if job.state == "reading" and job.stored)
+    assert (half.stored, half.expected) == (40, 130)
+    assert half.share == pytest.approx(40 / 130, abs=0.05)
+    assert half.per_s == pytest.approx(1.0, abs=0.05)  # the second piece began after 40 seconds
+    assert half.eta_s == pytest.approx(90, abs=15)
+    assert (told[-1].share, told[-1].eta_s, told[-1].stored) == (1.0, None, 130)
+
+
+def test_a_stopped_import_reads_no_further_piece_and_keeps_what_it_has(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = large(street, monkeypatch)
+    store, pages = backfill.import_entries, []
+
+    def stopped(session: Any, channel_id: int, entries: Any) -> Any:
+        pages.append(len(entries))
+        if len(pages) == 2:
+            with street.world.session() as other:
+                assert cancel_import(other, channel_id, "catalogue")
+        return store(session, channel_id, entries)
+
+    monkeypatch.setattr(backfill, "import_entries", stopped)
+    street.settle(60)
+    (job,) = imports(street)
+    assert (job.state, job.stored, listings(street), len(pages)) == ("canceled", 20, 20, 2)
+    with street.world.session() as session:
+        assert not cancel_import(session, street.channel_of(shop), "catalogue")
+        request_import(session, street.channel_of(shop), "catalogue", since=session.now, until=session.now)
+    street.settle(60)
+    assert ([job.state for job in imports(street)], listings(street)) == (["done"], 130)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -111,10 +110,7 @@ def test_the_report_tells_each_number_that_would_have_been_sent_and_what_was_sho
 
 def test_a_shop_connected_in_shadow_is_never_written_to(street: Street) -> None:
     street.world.move("mug", 10, OPENING, "50")
-    connected = street._open
-    street._open = lambda shop, new, url, places: connected(  # type: ignore[method-assign]
-        shop, replace(new, state="shadow"), url, places
-    )
+    street.town.state = "shadow"
     woo = street.open_woo({"mug": 3})
     street.settle()
     assert writes(street, woo) == []

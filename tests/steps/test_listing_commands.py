@@ -43,9 +43,9 @@ def a_merchant(database: Database, name: str, entries: list[CatalogueEntry]) -> 
 def a_channel(session: Session) -> int:
     channel: int = session.value(
         """insert into channel (merchant_id, channel_id, platform, name, address, base_url, sealed_credentials,
-                                created_at)
+                                created_at, approved_at)
            values (%(merchant_id)s, nextval('channel_seq'), 'woocommerce', 'Web', 'web', 'https://web.test', '',
-                   %(now)s) returning channel_id""",
+                   %(now)s, %(now)s) returning channel_id""",
         now=NOW,
     )
     return channel
