@@ -102,3 +102,10 @@ def test_sync_tells_every_figure_that_the_document_explains_and_ends_equal(monke
     assert (result["verify"], result["woo_delivers"]) == ("ok", "instant")
     assert result["orders"] > 0
     assert result["calls_per_order"] == pytest.approx(sum(result["calls"].values()) / result["orders"], abs=0.001)
+
+
+def test_a_catalogue_comes_in_whole_and_says_what_the_worker_held() -> None:
+    result = bench.run("import", quick=True, woo="instant", variants=300)
+    assert set(promised("import")) <= set(named(result))
+    assert result["variants"] == 300
+    assert result["peak_rss_mib"] > 0
