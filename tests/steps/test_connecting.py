@@ -46,7 +46,8 @@ def shopify(street: Street, *, places: tuple[str, ...] = ("A",), faults: Faults 
 
 def of(shop: PretendShopify, **more: Any) -> NewChannel:
     credentials = {"access_token": ACCESS_TOKEN, WEBHOOK_SECRETS: WEBHOOK_SECRET}
-    return replace(NewChannel("shopify", "Shop", shop.domain, f"https://{shop.domain}", credentials, {}), **more)
+    new = NewChannel("shopify", "Shop", shop.domain, f"https://{shop.domain}", credentials, {}, "active")
+    return replace(new, **more)
 
 
 def join(street: Street, shop: PretendShopify, places: Mapping[str, int] | None = None, **more: Any) -> int:
