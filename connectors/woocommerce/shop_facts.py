@@ -20,6 +20,7 @@ SETTINGS: Mapping[str, str] = {
     "woocommerce_notify_low_stock_amount": "low_stock_amount",
 }
 
+ZONE_MAX = 64  # the longest there is has 38
 _ZONE = re.compile(r"[A-Za-z]+(/[A-Za-z0-9_+-]+){0,2}\Z")
 
 
@@ -87,7 +88,7 @@ def _text(value: object) -> str:
 def _zone(value: object) -> str:
     """An IANA name, else nothing: the offset says it then, as it does where the shop has chosen one."""
     text = _text(value)
-    return text if _ZONE.match(text) else ""
+    return text if len(text) <= ZONE_MAX and _ZONE.match(text) else ""
 
 
 def _yes(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from sandbox.front import Front
 from sandbox.inprocess import session
 from sandbox.woocommerce import Key, Options, WooShop
 from sandbox.woocommerce.pages import PASSWORD, USER
+from sandbox.woocommerce.rest import Route
 from tests.contract.suite import Clock
 from tests.ports import free_port
 
@@ -254,6 +256,15 @@ def test_behind_a_shop_that_does_not_answer_the_rest_is_unknown(host: Any) -> No
     assert found.pop("answers").startswith("fail ")
     assert found.pop("encrypted") == "pass"
     assert set(found.values()) == {"unknown"}
+
+
+@pytest.mark.parametrize("zone", ["../../etc/passwd", "<script>", "Nowhere/../..", "a" * 300, None, 7])
+def test_a_time_zone_that_is_none_is_left_out_and_the_offset_counts_55(zone: Any) -> None:
+    with shop() as (rig, http):
+        told = {"name": "Shop", "home": rig.front.base_url, "timezone_string": zone, "gmt_offset": 2, "namespaces": []}
+        rig.pretend._rest._routes.insert(0, (re.compile("/wp-json/?$"), Route("", {"GET": lambda call: told}, True)))
+        facts = CONNECTOR.read_facts(http, Shop(rig.front.base_url, "key", rig.keys))
+    assert (facts["timezone"], facts["gmt_offset"]) == ("", "2")
 
 
 def test_a_shop_without_encryption_is_told_so() -> None:

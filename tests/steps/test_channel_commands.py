@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from app.accounts.merchants import list_merchants
+from app.core.config import load_settings
 from app.core.db import connect
 from app.core.embedded import APP_ROLE, OWNER_ROLE, Embedded
 from app.core.migrate import migrate
+from app.core.secrets import Sealer
+from app.listings.channels import list_channels
 from tests.shell import app
 from tests.steps.test_listing_commands import NOW, a_merchant, entry
 
@@ -94,6 +98,32 @@ def test_diagnose_names_what_is_broken_by_its_exit_code_as_text_and_as_json(data
     theirs = app(data, "diagnose", "--merchant", "theirs")
     assert (theirs.returncode, "clock_not_running" in theirs.stdout) == (1, True)
     assert "paused" not in theirs.stdout
+
+
+def test_diagnose_asks_the_shops_when_it_is_told_to_and_keeps_what_they_say(data: Path) -> None:
+    keys = load_settings(config=None, data_dir=data, environ={}).security
+    sealer = Sealer(keys.keys(), keys.active_key)
+    database = connect(Embedded(data).url(APP_ROLE))
+    theirs = next(one for one in list_merchants(database, NOW) if one.name == "theirs")
+    with database.begin(theirs.merchant_id, NOW) as session:
+        (channel,) = list_channels(session)
+        sealed = sealer.seal(b"{}", bound_to=f"channel:{theirs.merchant_id}:{channel.channel_id}")
+        session.run(
+            """update channel set sealed_credentials = %(sealed)s, base_url = 'http://10.0.0.1'
+               where merchant_id = %(merchant_id)s""",
+            sealed=sealed,
+        )
+    database.close()
+
+    def told(*more: str) -> tuple[bool, dict[str, str]]:
+        (one,) = json.loads(app(data, "diagnose", "--json", *more, "--merchant", "theirs").stdout)
+        return one["checked_at"] is not None, {found["name"]: found["state"] for found in one["requirements"]}
+
+    asked, before = told()
+    assert (asked, before["key"]) == (False, "unknown")
+    asked, found = told("--check")
+    assert (asked, found["key"], found["reachable"]) == (True, "fail", "fail")
+    assert told() == (True, found)
 
 
 def test_what_a_remedy_names_is_refused_with_what_to_do_where_it_does_not_fit(data: Path) -> None:

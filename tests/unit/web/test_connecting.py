@@ -280,6 +280,17 @@ def test_the_address_that_a_shop_is_told_is_the_one_that_is_set_46(street: Stree
     assert query["callback_url"] == ["http://localhost:8000/callbacks/woocommerce"]
 
 
+def test_a_forwarded_host_is_believed_of_as_many_proxies_as_are_set_and_then_judged_46(street: Street) -> None:
+    forwarded = {**BROWSER, "Host": "stock.example.com", "X-Forwarded-Host": "evil.example"}
+    direct = joining_site(street, public_url="https://stock.example.com")
+    assert direct.ask("/connect", headers=forwarded).status_code == 403  # no password yet: only this machine may look
+    behind = joining_site(street, public_url="https://stock.example.com", proxy_hops=1)
+    refused = behind.ask("/connect", headers=forwarded)
+    assert (refused.status_code, "evil" in refused.text) == (400, False)
+    twice = {**forwarded, "X-Forwarded-Host": "evil.example, stock.example.com"}
+    assert behind.ask("/connect", headers=twice).status_code == 403  # only the nearest proxy's word
+
+
 def test_without_a_public_address_somebody_outside_is_told_what_to_set(street: Street) -> None:
     site = joining_site(street, proxy_hops=1)
     assert site.ask("/connect", headers={**BROWSER, "X-Forwarded-For": "203.0.113.7"}).status_code == 403
