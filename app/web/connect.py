@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response as Answer
 
@@ -127,9 +127,7 @@ def keys(id_: int) -> Answer | Page:
 
 def _connected(channel_id: int) -> Answer:
     flash(gettext("The shop is connected. Its products are being read; no number is written to it yet."))
-    if "setup.index" in current_app.view_functions:
-        return redirect(url_for("setup.index", id_=channel_id), 303)
-    return redirect(url_for("listings.index", channel=channel_id), 303)
+    return redirect(url_for("setup.index", id_=channel_id), 303)
 
 
 def _trouble(error: ChannelError | PerpetualError, where: str = "", typed: str = "") -> Trouble:

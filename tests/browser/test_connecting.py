@@ -126,7 +126,7 @@ def see_that_it_is_connected(there: Place) -> None:
     there.take("5-connected")
     there.street.settle(10)
     page.goto(there.say("/"))
-    page.get_by_role("link", name="Mug & Kettle").click()
+    page.get_by_role("link", name="Mug & Kettle", exact=True).click()
     page.get_by_role("button", name="Check now").click()
     expect(page.get_by_text("The shop was last asked")).to_be_visible()
     expect(page.get_by_role("status").first).to_have_text("Nothing is broken.")
