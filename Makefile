@@ -6,8 +6,9 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip -qq --disable-pip-version-check --no-input
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+FUZZ_ARGS ?=
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lint format bench fuzz clean
 
 demo: .venv/runtime.stamp
 	$(PY) -m app demo
@@ -27,6 +28,9 @@ format: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	$(PY) -m bench $(BENCH_ARGS)
+
+fuzz: .venv/dev.stamp
+	$(PY) -m tests.fuzz $(FUZZ_ARGS)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

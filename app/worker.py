@@ -29,6 +29,7 @@ from app.inbox.known import check_known
 from app.inbox.process import process
 from app.inbox.products import read_products
 from app.inbox.read import answer_rings, poll_orders
+from app.outbox.deliver import deliver, prune_webhooks
 from app.publishing.demand import refresh_buffers
 from app.publishing.look import look
 from app.publishing.push import push
@@ -43,7 +44,15 @@ LOOK_EVERY_S = 1.0  # without a doorbell
 FREE_EVERY_S = 1.0
 REST_MIN_S, REST_MAX_S = 0.05, 2.0  # of an act that found nothing to do
 HOUSEKEEPING_S = 600
+DELIVER = "deliver"
+DELIVERING_MAX = 2  # threads that may wait for endpoints of others: the shops' numbers come first
 _LEADER = 7_201_965  # advisory lock: one housekeeper among any number of workers
+
+# An endpoint that is told of events stands where the other acts have a channel.
+_WORK = f"""
+select merchant_id, channel_id, act from list_work(%(now)s)
+union all select merchant_id, endpoint_id, '{DELIVER}' from list_webhooks_due(%(now)s)
+"""  # noqa: S608  a constant only
 
 log = get_logger("worker")
 Key = tuple[int, int, str]  # merchant, channel, act
@@ -66,6 +75,7 @@ ACTS: Mapping[str, Callable[[Runtime, int, int], bool]] = {
     "poll_webhooks": lambda runtime, m, c: supervise(runtime, m, c).repaired,
     "poll_stock": lambda runtime, m, c: bool(audit(runtime, m, c)),
     "look": lambda runtime, m, c: bool((looked := look(runtime, m, c)).read or looked.settled),
+    DELIVER: lambda runtime, m, c: deliver(runtime, m, c) > 0,
     "shadow": lambda runtime, m, c: bool((done := shadow(runtime, m, c)).settled or done.closed or done.activated),
     **{f"push_{lane}": partial(_push, lane=lane) for lane in range(LANES_MAX)},
 }
@@ -126,13 +136,17 @@ class Worker:
         due = self.due()  # also where it is noticed that the server is gone
         for key in due if self.present.is_set() else ():
             with self._lock:
-                if key in self._busy or len(self._busy) >= THREADS or self._resting(key):
+                if key in self._busy or self._full(key) or self._resting(key):
                     continue
                 self._busy.add(key)
             future = pool.submit(self._act, key)
             future.add_done_callback(lambda done, key=key: self._done(key, done))  # type: ignore[misc]
             started += 1
         return started
+
+    def _full(self, key: Key) -> bool:
+        telling = sum(act == DELIVER for _, _, act in self._busy)
+        return len(self._busy) >= THREADS or (key[2] == DELIVER and telling >= DELIVERING_MAX)
 
     def _free(self) -> None:
         """What a worker left behind when it died is anybody's again."""
@@ -149,7 +163,7 @@ class Worker:
         try:
             now = self.runtime.clock()
             with self.runtime.database.across(now) as session:
-                rows = session.rows("select merchant_id, channel_id, act from list_work(%(now)s)", now=now)
+                rows = session.rows(_WORK, now=now)
             keys = [(row.merchant_id, row.channel_id, row.act) for row in rows]
             return [key for key in keys if self.only_merchant in (None, key[0])]
         except Unavailable as error:
@@ -259,4 +273,5 @@ def housekeeping(runtime: Runtime) -> bool:
         with runtime.begin(merchant.merchant_id, now) as session:
             prune_shadow(session)
             prune_answers(session)
+            prune_webhooks(session)
     return True

@@ -128,6 +128,7 @@ class Http:
 
     session: requests.Session = field(default_factory=requests.Session)
     total_s: float = TOTAL_S
+    read_s: float = READ_S
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
     date: datetime | None = None
@@ -212,7 +213,13 @@ class Http:
         with (
             _named(write=write),
             self.session.request(
-                method, url, headers=headers, timeout=(CONNECT_S, READ_S), allow_redirects=False, stream=True, **kwargs
+                method,
+                url,
+                headers=headers,
+                timeout=(CONNECT_S, self.read_s),
+                allow_redirects=False,
+                stream=True,
+                **kwargs,
             ) as response,
         ):
             body = self._body(response)

@@ -112,6 +112,7 @@ CASES = {
     "webhook_silent": "No webhook tells of orders",
     "webhook_unneeded": "Webhooks that nobody listens to",
     "import_failed": "An import failed",
+    "endpoint_disabled": "Events are not sent any more to an address that kept failing",
     "listing_renamed": "A product has another item's SKU now",
     "goods_to_check": "Goods to check",
     "currency_changed": "The currency of an order changed",

@@ -17,7 +17,7 @@ Case = tuple[str, str, str, Mapping[str, Any]]  # kind, subject, detail, evidenc
 
 _OPEN = """
 insert into case_file (merchant_id, case_id, kind, channel_id, subject, detail, evidence, opened_at)
-select %(merchant_id)s, nextval('case_seq'), c.kind, %(channel)s, c.subject, c.detail, c.evidence, %(now)s
+select %(merchant_id)s, nextval('case_seq'), c.kind, %(channel)s::bigint, c.subject, c.detail, c.evidence, %(now)s
 from unnest(%(kinds)s::text[], %(subjects)s::text[], %(details)s::text[], %(evidence)s::jsonb[]) c(kind, subject,
     detail, evidence)
 on conflict do nothing
@@ -71,8 +71,9 @@ class CaseFile:
     sku: str | None
 
 
-def open_cases(session: Session, channel_id: int, cases: Sequence[Case]) -> int:
-    """Open cases of (kind, subject, detail, evidence) that are not open yet; how many are new."""
+def open_cases(session: Session, channel_id: int | None, cases: Sequence[Case]) -> int:
+    """Open cases of (kind, subject, detail, evidence), of a channel or of none, that are not open yet; how many are
+    new."""
     if not cases:
         return 0
     return session.run(

@@ -22,6 +22,7 @@ REGISTRY = {"channel_address", "api_key_hash"}
 # The calls that look across merchants; each is SECURITY DEFINER and pins its search_path.
 ACROSS = {
     "list_merchants", "find_shops", "register_channel", "place_shop", "list_work", "get_setting", "put_setting",
+    "list_webhooks_due",
     "keep_inbox_partitions", "compact_due", "refresh_statistics", "free_abandoned", "register_key", "find_key",
     "append_audit",
 }  # fmt: skip

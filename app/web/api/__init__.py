@@ -8,14 +8,14 @@ from functools import cache
 import orjson
 from flask import Blueprint, Flask, Response
 
-from app.web.api import books, cases, channels, items, listings, orders, places, serve, stock
+from app.web.api import books, cases, channels, endpoints, items, listings, orders, places, serve, stock
 from app.web.api.incoming import JSON
 from app.web.api.openapi import write_openapi
 from app.web.api.route import PREFIX, Route
 from app.web.api.table import ROUTES, Act
 
 VERSION = "1.0.0"
-TOPICS = (places, items, stock, orders, channels, listings, cases, books)  # what fills the table
+TOPICS = (places, items, stock, orders, channels, listings, cases, books, endpoints)  # what fills the table
 
 blueprint = Blueprint("api", __name__)
 

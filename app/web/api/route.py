@@ -4,10 +4,13 @@ written from it, and tests walk it."""
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel
 
+from app.core.runtime import Runtime
 from app.web.api.fields import ID_MAX, Empty
 
 PREFIX = "/api/v1"
@@ -17,7 +20,8 @@ _PLACE = re.compile(r"\{(\w+)\}")
 @dataclass(frozen=True, slots=True)
 class Route:
     """One method of one address. `scope` None: any key of the merchant. `versioned`: its answer has an ETag, and if it
-    changes something it needs If-Match. `refuses`: what it can answer beside what every route can."""
+    changes something it needs If-Match. `secret`: its answer holds one. `refuses`: what it can answer beside what every
+    route can. `before`: a check of the body that asks the network, and so comes before the transaction."""
 
     method: str
     path: str
@@ -30,6 +34,7 @@ class Route:
     versioned: bool = False
     secret: bool = False
     refuses: tuple[int, ...] = ()
+    before: Callable[[Runtime, Any], None] | None = None
 
     @property
     def places(self) -> list[str]:

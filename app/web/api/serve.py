@@ -52,6 +52,8 @@ def serve(route: Route, act: Act, path: Mapping[str, int]) -> Response:
     query = read_query(route.query)
     body, data = (None, b"") if route.reads else read_body(route.body)
     own = runtime()
+    if route.before is not None:
+        route.before(own, body)
     with own.begin(principal.merchant_id, now()) as session:
         session.run(_BOUND, read_only="on" if route.reads else "off", timeout=f"{TIMEOUT_S}s")
         call = Call(

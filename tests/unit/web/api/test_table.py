@@ -8,9 +8,11 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app.accounts.keys import SCOPES
+from app.outbox.endpoints import create_endpoint
 from app.web.api import openapi_json
 from app.web.api.route import Route
 from app.web.api.table import ROUTES
+from tests.receiver import ADDRESS
 from tests.street import Street
 from tests.unit.web.api.program import Program
 from tests.unit.web.site import Site
@@ -25,6 +27,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "put_listings_listing_id_mapping": {"sku": "ours"},
     "patch_numbers_number_id_rule": {"buffer": 7},
     "post_cases_case_id_decision": {"right": "ledger"},
+    "patch_webhook_endpoints_endpoint_id": {"state": "paused"},
+    "post_webhook_endpoints_endpoint_id_replay": {"since": "2026-11-01T00:00:00Z"},
 }
 
 
@@ -38,6 +42,7 @@ def theirs(site: Site) -> dict[str, int]:
     shop.place_order([("mug", 3)])
     street.settle(1)
     with street.world.session() as session:
+        create_endpoint(street.runtime, session, url=f"{ADDRESS}/hook", description="", events=["case.opened"])
         session.run(
             """insert into case_file (merchant_id, case_id, kind, subject, detail, opened_at)
                values (%(merchant_id)s, nextval('case_seq'), 'goods_to_check', 'box', 'look', %(now)s)""",
@@ -57,6 +62,7 @@ KINDS = {
     "listing_id": ("listing", "listing_id"),
     "number_id": ("stock_owner", "owner_id"),
     "case_id": ("case_file", "case_id"),
+    "endpoint_id": ("webhook_endpoint", "endpoint_id"),
     "location_id": ("location", "location_id"),
 }
 
