@@ -18,7 +18,7 @@ from app.core.db import Session
 from app.core.log import hide_secrets
 
 CHECKED_MAX = 20_000  # entries in one statement
-LISTED_MAX = 200
+LISTED_MAX = 201  # a page of 200, and whether there is another
 _SUBJECT_MAX = 500
 
 _CHECK = """

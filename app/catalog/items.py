@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from app.accounts import audit
 from app.core.db import ConstraintViolated, Session
 from app.core.errors import Conflict, InvalidInput, NotFound
 
@@ -111,15 +112,17 @@ def lock_item(session: Session, item_id: int) -> None:
     )
 
 
-def change_item(session: Session, item_id: int, *, name: str, barcode: str | None) -> None:
-    """Another name and barcode; the SKU stays what channels know. Raises InvalidInput."""
+def change_item(session: Session, item: Item, *, name: str, barcode: str | None) -> None:
+    """Another name and barcode of an item that is locked; the SKU stays what channels know. Raises InvalidInput."""
     if len(name) > NAME_MAX:
         raise InvalidInput("bad_name", f"at most {NAME_MAX} characters", where="name")
     session.run(
         """update item set name = %(name)s, barcode = %(barcode)s
            where merchant_id = %(merchant_id)s and item_id = %(id)s""",
-        id=item_id, name=name, barcode=barcode,
+        id=item.item_id, name=name, barcode=barcode,
     )  # fmt: skip
+    before, after = {"name": item.name, "barcode": item.barcode}, {"name": name, "barcode": barcode}
+    audit.note(session, None, "item.changed", f"item {item.sku}", before=before, after=after)
 
 
 def list_kits(session: Session, item_ids: Sequence[int]) -> set[int]:

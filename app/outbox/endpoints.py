@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
+from app.accounts import audit
 from app.core.db import Session
 from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.runtime import Runtime
@@ -95,6 +97,8 @@ def create_endpoint(
         id=endpoint_id, url=url, description=description, events=sorted(set(events)), now=session.now,
         secret=runtime.sealer.seal(secret.encode(), bound_to=bound_to(session.merchant_id, endpoint_id)),
     )  # fmt: skip
+    told = {"host": urlsplit(url).hostname, "events": sorted(set(events))}
+    audit.note(session, None, "endpoint.created", subject_of(endpoint_id), after=told)
     return endpoint_id, secret
 
 
@@ -145,6 +149,9 @@ def change_endpoint(
                where merchant_id = %(merchant_id)s and kind = %(kind)s and subject = %(subject)s and state = 'open'""",
             now=session.now, kind=DISABLED, subject=subject_of(endpoint.endpoint_id),
         )  # fmt: skip
+    before = {"host": urlsplit(endpoint.url).hostname, "events": list(endpoint.events), "state": endpoint.state}
+    after = {"host": urlsplit(url).hostname, "events": sorted(set(events)), "state": state}
+    audit.note(session, None, "endpoint.changed", subject_of(endpoint.endpoint_id), before=before, after=after)
 
 
 def subject_of(endpoint_id: int) -> str:
@@ -159,6 +166,7 @@ def remove_endpoint(session: Session, endpoint_id: int) -> None:
     )
     if not removed:
         raise NotFound("unknown_endpoint", "no such endpoint")
+    audit.note(session, None, "endpoint.removed", subject_of(endpoint_id))
 
 
 def replay(session: Session, endpoint_id: int, since: datetime) -> int:

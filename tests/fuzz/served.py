@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+
+from flask import Flask
 
 from app.accounts.keys import create_key
 from app.web import create_app
@@ -59,11 +61,13 @@ def known(street: Street) -> Known:
 
 
 @contextmanager
-def fuzzing(street: Street, seed: int) -> Iterator[Fuzzer]:
+def fuzzing(street: Street, seed: int, broken: Callable[[Flask], None] = lambda app: None) -> Iterator[Fuzzer]:
     """A fuzzer of the street's merchant, with a key that may do everything as often as it likes."""
     settings = street.runtime.settings
     wide = settings.model_copy(update={"api": settings.api.model_copy(update={"requests_per_minute": 1_000_000})})
     with street.world.session() as session:
         _, token = create_key(session, name="fuzz", scopes=["all"], expires_at=None)
-    with serving(create_app(replace(street.runtime, settings=wide))) as address:
+    app = create_app(replace(street.runtime, settings=wide))
+    broken(app)
+    with serving(app) as address:
         yield Fuzzer(address, token, known(street), seed)

@@ -24,7 +24,7 @@ from app.outbox.endpoints import (
     remove_endpoint,
     replay,
 )
-from app.worker import housekeeping
+from app.worker import DELIVER, DELIVERING_MAX, Worker, housekeeping
 from tests.receiver import ADDRESS, Receiver, is_signed
 from tests.street import Street
 from tests.world import World
@@ -338,3 +338,10 @@ def test_an_address_that_leads_inside_is_refused_rows_29_and_30(url: str) -> Non
     with pytest.raises(InvalidInput) as refused:
         check_url(url, allow_loopback=False)
     assert refused.value.where == "url"
+
+
+def test_endpoints_that_are_slow_leave_the_workers_other_threads_to_the_shops(street: Street) -> None:
+    worker = Worker(street.runtime)
+    worker._busy |= {(1, number, DELIVER) for number in range(DELIVERING_MAX)}
+    assert worker._full((1, 99, DELIVER))
+    assert not worker._full((1, 99, "push_0"))

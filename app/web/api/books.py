@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 
 from pydantic import RootModel
 
+from app.accounts.audit import list_entries
 from app.catalog.items import get_item_by_id
 from app.core.errors import InvalidInput
 from app.ledger.period import get_merchant
@@ -15,7 +17,7 @@ from app.listings.channels import get_channel
 from app.publishing import why
 from app.publishing.why_tree import Explained
 from app.web.api.call import Call
-from app.web.api.fields import Amount, Asked, AskedId, Day, Out
+from app.web.api.fields import Amount, Asked, AskedId, Day, Out, Paged
 from app.web.api.route import Route
 from app.web.api.table import serves
 
@@ -60,6 +62,36 @@ class VerifiedOut(Out):
 
     sound: bool
     findings: list[FindingOut]
+
+
+class EntryOut(Out):
+    """What somebody, or some program, changed."""
+
+    number: int
+    noted_at: datetime
+    actor: str
+    action: str
+    subject: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    origin: str
+
+
+class AuditOut(Out):
+    """A page of the audit log, the newest first."""
+
+    data: list[EntryOut]
+    next_cursor: str | None
+
+
+@serves(Route("GET", "/audit-log", AuditOut, "Who changed what", "audit:read", query=Paged))
+def list_audit(call: Call) -> AuditOut:
+    """A page of the audit log."""
+    asked: Paged = call.query
+    rows = list_entries(call.session, call.position(), limit=asked.limit + 1)
+    page = rows[: asked.limit]
+    following = call.next_cursor(rows, page[-1].number if page else None)
+    return AuditOut(data=[EntryOut.model_validate(row) for row in page], next_cursor=following)
 
 
 @serves(Route("GET", "/items/{item_id}/why", WhyOut, "Why channels show the numbers they show", "stock:read",

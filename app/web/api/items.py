@@ -158,7 +158,7 @@ def patch_item(call: Call) -> ItemOut:
     if "name" in change.model_fields_set and change.name is None:
         raise InvalidInput("invalid", "an item has a name", where="name")
     barcode = change.barcode if "barcode" in change.model_fields_set else current.barcode
-    change_item(call.session, item_id, name=change.name or current.name, barcode=barcode)
+    change_item(call.session, get_item_by_id(call.session, item_id), name=change.name or current.name, barcode=barcode)
     return _read(call.session, item_id)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 
 from flask import Flask, Response, g, request
 from pydantic import BaseModel
@@ -51,7 +52,7 @@ def serve(route: Route, act: Act, path: Mapping[str, int]) -> Response:
     key = read_idempotency_key() if route.method == "POST" else ""
     query = read_query(route.query)
     body, data = (None, b"") if route.reads else read_body(route.body)
-    own = runtime()
+    own = replace(runtime(), acting=(f"API key {principal.name}", request.remote_addr or ""))
     if route.before is not None:
         route.before(own, body)
     with own.begin(principal.merchant_id, now()) as session:

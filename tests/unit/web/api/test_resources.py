@@ -163,6 +163,19 @@ def test_a_channel_is_paused_by_a_program_and_its_name_is_kept(program: Program,
     assert by == "API key till"
 
 
+def test_what_a_program_changes_is_told_in_the_audit_log_with_its_key_and_address(program: Program) -> None:
+    made = program.call("POST", "/items", {"sku": "mug", "name": "A mug"})
+    path = f"/items/{made.json['item_id']}"
+    program.do("PATCH", path, {"name": "The mug"}, headers={"If-Match": "*"})
+    entry = program.ask("/audit-log")["data"][0]
+    assert (entry["actor"], entry["action"], entry["subject"], entry["origin"]) == (
+        "API key till", "item.changed", "item mug", "127.0.0.1",
+    )  # fmt: skip
+    assert (entry["before"]["name"], entry["after"]["name"]) == ("A mug", "The mug")
+    first = program.ask("/audit-log?limit=1")
+    assert program.ask(f"/audit-log?limit=1&cursor={first['next_cursor']}")["data"][0]["action"] == "key.created"
+
+
 def test_a_case_is_listed_read_dismissed_and_one_that_asks_is_decided(program: Program, trading: Street) -> None:
     with trading.world.session() as session:
         session.run(
