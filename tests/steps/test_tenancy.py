@@ -21,6 +21,7 @@ ROWS_OF = {
     "alembic_version",
     "instance_setting",
     "channel_address",
+    "api_key_hash",
 }  # no merchant's: tests/architecture/test_tenancy.py
 HISTORY = {"movement", "journal", "cost_adjustment"}
 

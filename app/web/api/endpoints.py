@@ -39,7 +39,7 @@ class EndpointIn(In):
 class EndpointChange(In):
     """What is not named stays. `active` also takes up again what was disabled because it failed."""
 
-    url: Url = ""
+    url: Url = Field(default_factory=str)
     events: Events = Field(default_factory=list)
     description: Text = ""
     state: Literal["active", "paused"] = "active"
