@@ -35,10 +35,11 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-ROUND = 60  # cases of one operation before the next one has its turn
+ROUND = 50  # cases of one operation before the next one has its turn
 ROUNDS_MAX = 500
 FAULTS_MAX = 20
 FAULT_MAX = 2_000  # characters
+CALL_S = 60
 REAL = 0.7  # of the ids
 
 
@@ -109,7 +110,7 @@ class Fuzzer:
 
     def _send(self, case: Case, dice: Random) -> None:
         self._make_real(case, dice)
-        answer = case.call(session=self.session, headers={"Authorization": f"Bearer {self.token}"})
+        answer = case.call(session=self.session, timeout=CALL_S, headers={"Authorization": f"Bearer {self.token}"})
         self.sent.operations[case.operation.label] += 1
         self.sent.statuses[answer.status_code] += 1
         try:

@@ -28,9 +28,9 @@ def test_two_thousand_requests_by_the_document_get_no_5xx_and_nothing_undocument
 @pytest.mark.parametrize("status", [500, 418])
 def test_an_answer_that_breaks_or_that_the_document_does_not_name_would_be_noticed(street: Street, status: int) -> None:
     def break_it(app: Flask) -> None:
-        app.view_functions["api.get_merchant"] = lambda: ("{}", status)
+        app.view_functions["api.get_audit_log"] = lambda: ("{}", status)
 
     with fuzzing(street, 1, break_it) as fuzzer:
         sent = fuzzer.run(5)
     assert sent.faults
-    assert sent.faults[0].startswith(f"GET /api/v1/merchant {status}")
+    assert sent.faults[0].startswith(f"GET /api/v1/audit-log {status}")
