@@ -31,8 +31,6 @@ def main() -> int:
         Path(folder).chmod(0o755)
         sent, findings = fuzz(Path(folder), asked.cases, asked.seed)
     took = time.monotonic() - started
-    for fault in sent.faults:
-        print(fault, file=sys.stderr)
     figures = {
         "cases": sent.cases, "operations": len(sent.operations), "seed": asked.seed, "seconds": round(took),
         "statuses": dict(sorted(sent.statuses.items())), "faults": len(sent.faults), "ledger_findings": findings,

@@ -11,9 +11,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from app.core.runtime import Runtime
-from app.web.api.fields import ID_MAX, Empty
+from app.web.api.fields import Empty
 
 PREFIX = "/api/v1"
+ID_DIGITS_MAX = 19
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
@@ -43,8 +44,9 @@ class Route:
 
     @property
     def rule(self) -> str:
-        """The path as Flask knows it."""
-        return PREFIX + _PLACE.sub(rf"<int(max={ID_MAX}):\1>", self.path)
+        """The path as Flask knows it. Ids are read by `serve`: an int converter that refuses a number makes a 405 of it
+        where another method has the same path."""
+        return PREFIX + _PLACE.sub(rf"<string(maxlength={ID_DIGITS_MAX}):\1>", self.path)
 
     @property
     def name(self) -> str:

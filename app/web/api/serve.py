@@ -16,10 +16,11 @@ from pydantic import BaseModel
 from app.accounts.answers import StoredAnswer, claim, store
 from app.accounts.budgets import Budget, spend
 from app.accounts.keys import Principal, find_key
-from app.core.errors import Forbidden, RateLimited, Unauthenticated
+from app.core.errors import Forbidden, NotFound, RateLimited, Unauthenticated
 from app.core.runtime import Runtime
 from app.web.api.call import Call, Reply, as_json, etag_of
 from app.web.api.cursor import Cursors
+from app.web.api.fields import ID_MAX
 from app.web.api.incoming import JSON, check_accepted, read_body, read_idempotency_key, read_query, read_token
 from app.web.api.route import Route
 from app.web.api.table import Act
@@ -45,10 +46,11 @@ def install(app: Flask) -> None:
     app.after_request(add)
 
 
-def serve(route: Route, act: Act, path: Mapping[str, int]) -> Response:
+def serve(route: Route, act: Act, path: Mapping[str, str]) -> Response:
     """The answer to the request that Flask is at."""
     principal = _let_in(route)
     check_accepted()
+    ids = {name: _read_id(text) for name, text in path.items()}
     key = read_idempotency_key() if route.method == "POST" else ""
     query = read_query(route.query)
     body, data = (None, b"") if route.reads else read_body(route.body)
@@ -58,13 +60,19 @@ def serve(route: Route, act: Act, path: Mapping[str, int]) -> Response:
     with own.begin(principal.merchant_id, now()) as session:
         session.run(_BOUND, read_only="on" if route.reads else "off", timeout=f"{TIMEOUT_S}s")
         call = Call(
-            own, session, principal, route, path, query, body, key, request.headers.get("If-Match"),
+            own, session, principal, route, ids, query, body, key, request.headers.get("If-Match"),
             _cursors(own, principal, route, query),
         )  # fmt: skip
         answer = _once(call, act, data) if key else _answer(call, act)
     if not route.reads:
         own.ring()
     return _respond(answer, conditional=route.reads and route.versioned)
+
+
+def _read_id(text: str) -> int:
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= ID_MAX:
+        return int(text)
+    raise NotFound("not_found", "There is nothing at this address.")
 
 
 def _let_in(route: Route) -> Principal:

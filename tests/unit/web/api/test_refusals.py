@@ -153,6 +153,12 @@ def test_only_what_is_allowed_is_sorted_and_filtered_by(program: Program, query:
     assert (status, told) == (422, where)
 
 
+@pytest.mark.parametrize("wrong", ["0", "-1", "abc", "1.5", "٣", str(2**63), "9" * 40, "9" * 5_000])
+def test_what_is_no_id_is_nothing_by_any_method(program: Program, wrong: str) -> None:
+    for method, body in (("GET", None), ("PATCH", {"name": "a"})):
+        assert refused(program, method, f"/items/{wrong}", body)[:2] == (404, "not_found")
+
+
 @pytest.mark.parametrize("limit", ["1000000000", "0", "-1", "1.5", "x", "9" * 400])
 def test_a_page_of_another_size_than_there_is_is_refused_row_44(program: Program, limit: str) -> None:
     assert refused(program, "GET", f"/items?limit={limit}")[::2] == (422, "query.limit")

@@ -7,8 +7,8 @@ from pathlib import Path
 from alembic import op
 from sqlalchemy import Connection
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
@@ -23,5 +23,5 @@ def _run_file(connection: Connection, path: Path) -> None:
 
 def upgrade() -> None:
     """The tables; then what is new is secured like what was there."""
-    for path in (SQL / "0008_webhooks_out.sql", SQL / "secure_new_tables.sql"):
+    for path in (SQL / "0009_webhooks_out.sql", SQL / "secure_new_tables.sql"):
         _run_file(op.get_bind(), path)
