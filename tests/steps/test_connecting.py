@@ -102,7 +102,7 @@ def test_a_name_that_another_channel_has_is_refused_whether_new_or_renewed(stree
 
 def test_one_woocommerce_shop_can_not_be_two_channels_that_undo_each_others_numbers(street: Street) -> None:
     base, key = f"https://twice-{street.world.merchant_id}.test", Key()
-    shop = WooShop(street.context(), Options(base_url=base, tls=True))
+    shop = WooShop(Context(lambda: street.world.now, street.rng), Options(base_url=base, tls=True))
     street.session.mount(base, ShopAdapter(shop))
     keys = {"consumer_key": key.consumer_key, "consumer_secret": key.consumer_secret, WEBHOOK_SECRETS: "s"}
     for address in ("first", "second"):
