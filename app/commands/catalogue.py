@@ -12,6 +12,7 @@ from app.core.config import Settings
 from app.core.runtime import Runtime
 from app.ledger import opening
 from app.listings.catalogue import match_by_sku
+from app.listings.matching import propose_again
 
 
 def add(commands: Any) -> None:
@@ -39,6 +40,7 @@ def run_items_import(arguments: argparse.Namespace, settings: Settings) -> int:
                 return 1 if plan.faults else 0
             result = opening.commit_import(session, data, name=arguments.file.name)
             match_by_sku(session)
+            propose_again(session)
         with runtime.database.across(now) as session:
             session.run("select refresh_statistics()")
         print(

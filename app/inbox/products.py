@@ -12,6 +12,8 @@ from app.inbox.polls import claim_poll, end_poll, fail_poll
 from app.listings import wanted
 from app.listings.catalogue import import_entries
 from app.listings.importing import request_import
+from app.listings.matching import propose
+from app.listings.states import get_standing
 from connectors.errors import ChannelError
 
 WANTED_MAX = 50  # keys read in one call
@@ -38,6 +40,8 @@ def read_products(runtime: Runtime, merchant_id: int, channel_id: int) -> bool:
     with runtime.begin(merchant_id, runtime.clock()) as session:
         if entries:
             import_entries(session, channel_id, entries)
+            if not get_standing(session, channel_id).approved:
+                propose(session, channel_id)  # somebody is matching them
         if keys:
             wanted.answer(session, channel_id, keys, entries)
         if whole:

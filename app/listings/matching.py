@@ -14,7 +14,7 @@ from datetime import datetime
 from app.accounts import audit
 from app.core.db import ConstraintViolated, Session
 from app.core.errors import Conflict, InvalidInput, NotFound
-from app.listings.catalogue import follow, reopen
+from app.listings.catalogue import follow, match_by_sku, reopen
 
 # Kinds, and whether one can be accepted in bulk; `CERTAIN` ones follow from keys that nothing else has.
 CERTAIN = ("new", "same_number", "sku")
@@ -218,6 +218,17 @@ def propose(session: Session, channel_id: int) -> Matching:
     return read_matching(session, channel_id)
 
 
+def propose_again(session: Session) -> None:
+    """Items came or went: work out anew what the products of every shop are that is still being set up."""
+    for row in session.rows(
+        """select channel_id from channel where merchant_id = %(merchant_id)s and approved_at is null
+           and state <> 'disconnected' order by channel_id"""
+    ):
+        session.run(_CLEAR, channel=row.channel_id)
+        session.run(_PROPOSE, channel=row.channel_id, now=session.now)
+        session.run(_TWICE, channel=row.channel_id, now=session.now)
+
+
 def read_matching(session: Session, channel_id: int) -> Matching:
     """The proposals as they were worked out last."""
     rows = {row.kind: row for row in session.rows(_COUNTS, channel=channel_id)}
@@ -246,7 +257,8 @@ def accept(session: Session, channel_id: int, kinds: Sequence[str], *, listings:
         _BATCH_ROWS, batch=batch_id, made=made, listings=[row.listing_id for row in mapped],
         items=[row.item_id for row in mapped],
     )  # fmt: skip
-    propose(session, channel_id)
+    match_by_sku(session)  # other shops' listings of exactly these SKUs
+    propose_again(session)
     told = {"kinds": list(kinds), "listings": len(mapped), "items": len(made)}
     audit.note(session, by, "matching.accepted", f"acceptance {batch_id}", after=told)
     return get_batch(session, batch_id)
@@ -280,7 +292,7 @@ def undo(session: Session, batch_id: int) -> tuple[int, int]:
             dropped = session.run(_DROP_ITEMS, batch=batch_id)
     except ConstraintViolated:  # something else speaks of one of them: all of them stay
         dropped = 0
-    propose(session, batch.channel_id)
+    propose_again(session)
     told = {"listings": len(keys), "items": dropped}
     audit.note(session, None, "matching.taken_back", f"acceptance {batch_id}", after=told)
     return len(keys), dropped

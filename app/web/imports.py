@@ -20,6 +20,7 @@ from app.core.text_encoding import name_encoding
 from app.ledger.import_batches import list_import_batches, undo_batch
 from app.ledger.opening import commit_import, preview
 from app.listings.catalogue import match_by_sku
+from app.listings.matching import propose_again
 from app.web.merchant import carry_on, chosen, now, reading, runtime, writing
 from app.web.pages import ID_MAX
 from app.web.setup import who
@@ -129,6 +130,7 @@ def commit(id_: int) -> Answer:
             name, data = _open(session, id_)
             done = commit_import(session, data, name=name, by=who())
             match_by_sku(session)
+            propose_again(session)
             session.run("delete from upload where merchant_id = %(merchant_id)s and upload_id = %(id)s", id=id_)
     except InvalidInput:
         flash(gettext("Nothing was imported: the file has faults."))

@@ -291,3 +291,13 @@ def test_many_numbers_take_as_many_statements_as_few(street: Street) -> None:
             show(street, shop)
         told.append([" ".join(s.split())[:50] for s in statements])
     assert told[0] == told[1]
+
+
+def test_items_of_one_shop_are_at_once_proposed_and_mapped_in_another_that_waits(street: Street) -> None:
+    first, second = open_shop(street, "woo", {"MUG": 10, "BOWL": 1}), open_shop(street, "woo", {"mug": 3, "BOWL": 2})
+    match_all(street, first)
+    with street.world.session() as session:
+        found = matching.read_matching(session, street.channel_of(second))
+        told = matching.count_by_state(session, street.channel_of(second))
+    assert [(group.kind, group.listings) for group in found.groups] == [("like_sku", 1)]
+    assert told == {"mapped": 1, "left_out": 0, "open": 1}
