@@ -118,6 +118,7 @@ def _environment(folder: Path, sync: Mapping[str, int]) -> dict[str, str]:
         "PERPETUAL_CONFIG": str(config),
         "PERPETUAL_DATA__DIR": str(folder / "data"),
         "PERPETUAL_LOG__LEVEL": "WARNING",
+        "PERPETUAL_SECURITY__ALLOW_LOOPBACK": "true",  # the pretend shops are on this machine
         "PORT": str(free_port()),
     }
 
