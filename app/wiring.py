@@ -18,10 +18,11 @@ from app.core.errors import ConfigError, Fault
 from app.core.migrate import migrate
 from app.core.runtime import Runtime, fresh_dice, make_key
 from app.core.secrets import SealBroken, Sealer
+from connectors.apps import AppPlatform
 from connectors.base import Connector, Platform
 from connectors.guarded import guarded_session
 from connectors.http import Http
-from connectors.shopify import Shopify
+from connectors.shopify import Shopify, ShopifyApp
 from connectors.woocommerce import WooCommerce
 
 DOORBELL = "perpetual"  # the NOTIFY channel; it may be lost, since workers also look by themselves
@@ -78,12 +79,25 @@ def build(settings: Settings, *, name: str = "") -> Runtime:
         database=database,
         clock=clock,
         rng=fresh_dice(),
-        connectors=CONNECTORS,
+        connectors=connectors_of(settings, CONNECTORS),
         sealer=sealer,
         open_http=http_opener(allow_loopback=settings.security.allow_loopback),
         worker=name or f"{socket.gethostname()}:{os.getpid()}:{make_key()[:8]}",
         ring=Doorbell(psycopg_url(app_url(settings))).ring,
+        platforms=platforms_of(settings),
     )
+
+
+def connectors_of(settings: Settings, all_of_them: Mapping[str, Connector]) -> Mapping[str, Connector]:
+    """The vendors of this installation: without points of sale in the App Store's profile."""
+    if settings.shopify.point_of_sale:
+        return all_of_them
+    return {name: one for name, one in all_of_them.items() if not one.abilities.point_of_sale}
+
+
+def platforms_of(settings: Settings) -> Mapping[str, AppPlatform]:
+    """The platforms that install our app into their shops."""
+    return {Platform.SHOPIFY: ShopifyApp(settings.shopify.pretend_shops)}
 
 
 def check_sealer(database: Database, sealer: Sealer, now: datetime) -> None:

@@ -24,6 +24,7 @@ from app.core.embedded import Embedded
 from app.core.errors import PerpetualError, Unavailable
 from app.core.log import get_logger
 from app.core.runtime import Runtime
+from app.inbox.app_events import answer_app_event
 from app.inbox.backfill import run_import
 from app.inbox.known import check_known
 from app.inbox.process import process
@@ -35,6 +36,7 @@ from app.publishing.look import look
 from app.publishing.push import push
 from app.publishing.shadow import prune_shadow, shadow
 from app.reconcile.audit import audit
+from app.reconcile.shop import ask_shop
 from app.reconcile.webhooks import supervise
 from app.wiring import DOORBELL, app_url
 
@@ -71,6 +73,8 @@ ACTS: Mapping[str, Callable[[Runtime, int, int], bool]] = {
     "poll_sweep": lambda runtime, m, c: bool(poll_orders(runtime, m, c, "sweep")),
     "poll_known": lambda runtime, m, c: bool(check_known(runtime, m, c).documents),
     "poll_import": run_import,
+    "poll_shop": lambda runtime, m, c: bool(ask_shop(runtime, m, c).refreshed),
+    "app": answer_app_event,
     "poll_products": read_products,
     "poll_webhooks": lambda runtime, m, c: supervise(runtime, m, c).repaired,
     "poll_stock": lambda runtime, m, c: bool(audit(runtime, m, c)),

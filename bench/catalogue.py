@@ -15,8 +15,9 @@ import orjson
 from app.accounts.merchants import create_merchant
 from app.catalog.locations import create_location
 from app.core.clock import system_clock
-from app.listings.channels import WEBHOOK_SECRETS, NewChannel
+from app.listings.channels import NewChannel
 from app.listings.connect import connect
+from app.listings.credentials import WEBHOOK_SECRETS
 from app.listings.importing import Import, list_imports, request_import
 from bench import process
 from bench.scratch import Scratch, scratch

@@ -25,7 +25,8 @@ from app.core.embedded import OWNER_ROLE
 from app.ledger.models import BATCH_MAX, Movement, State
 from app.ledger.post import post
 from app.listings.catalogue import import_entries
-from app.listings.channels import WEBHOOK_SECRETS, NewChannel, create_channel, map_location, set_state
+from app.listings.channels import NewChannel, create_channel, map_location, set_state
+from app.listings.credentials import WEBHOOK_SECRETS
 from app.wiring import embedded_of
 from bench import load, orders, process
 from bench.scratch import ROOT, Scratch, free_port, scratch, wait_until_answers

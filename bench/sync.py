@@ -28,8 +28,9 @@ from app.core.percentile import percentile
 from app.ledger.models import BATCH_MAX, Movement, State
 from app.ledger.post import post
 from app.ledger.verify import verify
-from app.listings.channels import WEBHOOK_SECRETS, NewChannel
+from app.listings.channels import NewChannel
 from app.listings.connect import connect
+from app.listings.credentials import WEBHOOK_SECRETS
 from bench import process
 from bench.scratch import Scratch, free_port, scratch, wait_until_answers
 from sandbox.base import Context, Request, Shown

@@ -50,6 +50,7 @@ class Abilities:
     version_tells: bool = False  # an order of the same version says the same; where it may not, it is compared in full
     exports_from: int | None = None  # from so many objects on an export is cheaper than pages; None: there are none
     told_after_s: float = 1.0  # how late its deliveries mostly come, until that is measured
+    point_of_sale: bool = False  # a counter's till: not for Shopify's App Store (rule 1.1.8)
     write_lanes: int = 1  # writes under way side by side, each for stock owners of its own
 
 
@@ -74,6 +75,7 @@ class NoticeKind(StrEnum):
     DOCUMENT = "document"  # the whole order as it now is
     DOORBELL = "doorbell"  # look at this resource again
     OBSERVATION = "observation"  # a stock number that the channel shows: compared, never a movement
+    APP = "app"  # about our app in the shop: uninstalled, or a request for privacy
     IGNORED = "ignored"  # a ping, or a topic that says nothing about stock
 
 
@@ -82,7 +84,8 @@ class Notice:
     """A verified delivery, stripped of every customer field.
 
     `delivery_key` is the vendor's own once-only id, None where it has none (WooCommerce's is shared within a second).
-    `body` is the redacted document (JSON, UTF-8) for DOCUMENT and OBSERVATION; None otherwise.
+    `body` is the redacted document (JSON, UTF-8) for DOCUMENT and OBSERVATION, and what it says without any person for
+    APP (`triggered_at`, `orders` it is about); None otherwise.
     """
 
     kind: NoticeKind

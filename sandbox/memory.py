@@ -15,6 +15,7 @@ from sandbox.woocommerce import WooShop
 _SHOPIFY = (
     "locations", "variants", "_by_sku", "orders", "_last_id", "inventory.levels", "inventory._kept",
     "webhooks.subscriptions", "webhooks._queue", "webhooks._sent", "webhooks._count",
+    "admin.apps", "admin.grants.installed", "admin.grants.tokens", "admin.grants.refreshes",
 )  # fmt: skip
 _WOO = (
     "state.products", "state.by_sku", "state.product_ids", "state.orders", "state.order_ids", "state.trashed_orders",

@@ -30,6 +30,11 @@ EXAMPLE_MARK = "REPLACE-ME"  # every secret of config.example.toml holds it
 SECRET_KEY_LENGTH_MIN = 32
 CALL_TOTAL_S = 60  # connectors.http.TOTAL_S: an attempt must outlive the call that it stands for
 
+DEFAULT_SCOPES = (
+    "read_products,read_inventory,write_inventory,read_locations,read_orders,read_fulfillments,"
+    "read_merchant_managed_fulfillment_orders,read_third_party_fulfillment_orders,read_returns"
+)
+
 Raw = dict[str, Any]
 
 
@@ -82,6 +87,8 @@ KeyId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=KEY_ID_MAX)
 PostgresUrl = Annotated[SecretStr, AfterValidator(_not_example), AfterValidator(_is_postgres)]
 PasswordHash = Annotated[SecretStr, AfterValidator(_not_example), AfterValidator(_is_argon2)]
 PublicUrl = Annotated[str, AfterValidator(_is_public)]
+ClientId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]*$", max_length=100)]
+Scopes = Annotated[str, Field(pattern=r"^[a-z_]+(,[a-z_]+)*$", max_length=2_000)]
 Seconds = Annotated[int, Field(ge=1, le=7 * 86_400)]
 
 
@@ -160,6 +167,25 @@ class Api(_Section):
     requests_per_minute: int = Field(600, ge=1, le=1_000_000)
 
 
+class ShopifyApp(_Section):
+    """The app as it is registered with Shopify; without a `client_id` shops are connected by their own keys alone.
+    `former_client_secret`: as good as the new one while that is being changed. `point_of_sale` false: the profile for
+    the App Store, which takes no app that connects another point of sale (rule 1.1.8). `pretend_shops`: origins by
+    domain, for the demo and tests."""
+
+    client_id: ClientId = ""
+    client_secret: SecretKey | None = None
+    former_client_secret: SecretKey | None = None
+    scopes: Scopes = DEFAULT_SCOPES
+    point_of_sale: bool = True
+    pretend_shops: Mapping[str, PublicUrl] = Field(default_factory=dict)
+
+    def secrets(self) -> tuple[str, ...]:
+        """The app's secrets, newest first; none where there is no app."""
+        told = (self.client_secret, self.former_client_secret)
+        return tuple(secret.get_secret_value() for secret in told if secret is not None)
+
+
 class Log(_Section):
     """How this process reports."""
 
@@ -177,6 +203,7 @@ class Settings(_Section):
     sync: Sync = Sync()
     inbox: Inbox = Inbox()
     api: Api = Api()
+    shopify: ShopifyApp = ShopifyApp()
     log: Log = Log()
 
 
@@ -212,6 +239,10 @@ def _checked(told: Raw, place: Callable[[str, str], str], faults: list[Fault]) -
 
 
 def _cross_faults(settings: Settings, place: Callable[[str, str], str]) -> list[Fault]:
+    shopify = settings.shopify
+    if bool(shopify.client_id) != (shopify.client_secret is not None):
+        where = f"{place('shopify', 'client_secret')}: shopify.client_secret"
+        return [Fault("half_an_app", "client_id and client_secret go together: give both, or neither", where)]
     names, active = settings.security.encryption_keys, settings.security.active_key
     if bool(names) == bool(active) and (not names or active in names):
         return []
@@ -281,6 +312,7 @@ def _toml_place(error: tomllib.TOMLDecodeError) -> str:
 def _holds_secret(data: Raw) -> bool:
     secret_keys = {("server", "secret_key"), ("database", "url"), ("database", "owner_url")}
     secret_keys |= {("security", "encryption_keys"), ("security", "owner_password_hash")}
+    secret_keys |= {("shopify", "client_secret"), ("shopify", "former_client_secret")}
     return any(key in _keys(data.get(section)) for section, key in secret_keys)
 
 

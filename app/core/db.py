@@ -186,6 +186,19 @@ class Database:
         except DBAPIError as error:
             _raise_typed(error)
 
+    @contextmanager
+    def alone(self, what: str) -> Iterator[None]:
+        """Nobody else, in any process, is inside a block of the same name. No transaction is open meanwhile, so the
+        network may be crossed; the lock has a connection of its own and ends with it, also when the process dies.
+        Raises Unavailable when the others take too long."""
+        url = psycopg_url(self.engine.url.render_as_string(hide_password=False))
+        try:
+            with psycopg.connect(url, autocommit=True, connect_timeout=10, options=_OPTIONS) as connection:
+                connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", (f"alone {what}",))
+                yield
+        except psycopg.Error as error:
+            raise _typed(error) or error from error
+
     def close(self) -> None:
         """Drop all pooled connections (after a fork, and when the server was restarted)."""
         self.engine.dispose()

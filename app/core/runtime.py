@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random, SystemRandom
 
@@ -17,6 +17,7 @@ from app.core.clock import Clock
 from app.core.config import Settings
 from app.core.db import Database, Session
 from app.core.secrets import Sealer
+from connectors.apps import AppPlatform
 from connectors.base import Connector
 from connectors.http import Http
 
@@ -47,6 +48,7 @@ class Runtime:
     ring: Callable[[], None]
     new_key: Callable[[], str] = make_key
     acting: tuple[str, str] = ("", "")
+    platforms: Mapping[str, AppPlatform] = field(default_factory=dict)  # those that install our app into shops
 
     def begin(self, merchant_id: int, now: datetime, *, snapshot: bool = False) -> AbstractContextManager[Session]:
         """One transaction of one merchant; see `Database.begin`."""

@@ -15,8 +15,9 @@ from random import Random
 from app.core.clock import Clock
 from app.core.runtime import Runtime
 from app.demo.goods import KIT, KIT_OF, Good, Merchant
-from app.listings.channels import WEBHOOK_SECRETS, NewChannel, list_channels
+from app.listings.channels import NewChannel, list_channels
 from app.listings.connect import connect, subscribe
+from app.listings.credentials import WEBHOOK_SECRETS
 from connectors.base import StockKey
 from sandbox.base import Context, Request
 from sandbox.faults import Faults, quiet

@@ -16,6 +16,7 @@ from app.inbox.documents import Source, open_source, store_documents, take
 from app.inbox.pace import find_pause_s
 from app.inbox.polls import Claim, Overtaken, backoff, claim_poll, end_poll, fail_poll, hold_poll
 from app.listings import belief
+from app.listings.channels import ask_for_poll
 from app.listings.importing import request_import
 from app.listings.shop_clock import in_its_time, measure_skew, note_skew, read_skew
 from app.listings.wanted import want_listed
@@ -201,6 +202,9 @@ def _reopen_rings(session: Session, rings: Sequence[Row], error: ChannelError) -
 
 
 def _look(session: Session, channel_id: int, rings: Sequence[Row]) -> None:
-    """Doorbells about stock or products: the numbers concerned are looked at, the products read again."""
+    """Doorbells about stock or products: the numbers concerned are looked at, the products read again; about the shop
+    or what we may do there: it is asked."""
     belief.look_at(session, channel_id, [r.resource_key for r in rings if r.resource in ("stock", "product")])
     want_listed(session, channel_id, [r.resource_key for r in rings if r.resource == "product"])
+    if any(r.resource == "app" for r in rings):
+        ask_for_poll(session, channel_id, "shop")

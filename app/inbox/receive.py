@@ -15,7 +15,8 @@ from typing import Any
 
 from app.core.db import Session
 from app.core.runtime import Runtime
-from app.listings.channels import WEBHOOK_SECRETS, Channel, shop_of
+from app.listings.channels import Channel, shop_of
+from app.listings.credentials import WEBHOOK_SECRETS
 from connectors.base import Connector, Notice, NoticeKind, Platform, Shop
 from connectors.errors import InvalidSignature, Malformed
 
@@ -132,17 +133,20 @@ def _address(runtime: Runtime, delivery: Delivery) -> Address | None:
 def _judge(runtime: Runtime, known: Known | None, delivery: Delivery) -> tuple[Receipt, _Row | None]:
     """Verify one delivery and say what becomes of it."""
     if known is None:
-        return Receipt(404, "unknown_shop"), None
+        return _judge_unknown(runtime, delivery), None
     channel, shop = known.channel, known.shop
     platform = Platform(channel.platform)
     connector = runtime.connectors[platform]
-    if channel.state == "disconnected":
+    gone = channel.state == "disconnected"
+    if gone and platform not in runtime.platforms:
         return Receipt(_GONE_STATUS[platform], "disconnected"), None
     try:
         notice = _verified_notice(connector, shop, delivery)
     except InvalidSignature as error:
         return Receipt(_REFUSED_STATUS[platform], error.reason), None
     except Malformed as error:
+        if gone:
+            return Receipt(_GONE_STATUS[platform], "disconnected"), None
         sealed = runtime.sealer.seal(delivery.body, bound_to=f"inbox:{channel.channel_id}")
         row = _Row(
             channel.channel_id,
@@ -157,6 +161,8 @@ def _judge(runtime: Runtime, known: Known | None, delivery: Delivery) -> tuple[R
             error.detail,
         )
         return Receipt(200, "parked"), row
+    if gone and notice.kind is not NoticeKind.APP:
+        return Receipt(_GONE_STATUS[platform], "disconnected"), None
     if notice.kind is NoticeKind.IGNORED:
         return Receipt(200, "ignored"), None
     return Receipt(200, "received"), _Row(
@@ -170,9 +176,22 @@ def _judge(runtime: Runtime, known: Known | None, delivery: Delivery) -> tuple[R
     )
 
 
+def _judge_unknown(runtime: Runtime, delivery: Delivery) -> Receipt:
+    """Of a shop that nobody has, or no longer. What our own app is told there, such as a request for privacy, is
+    answered: nothing is held."""
+    secrets = runtime.settings.shopify.secrets() if delivery.platform == Platform.SHOPIFY else ()
+    if not secrets:
+        return Receipt(404, "unknown_shop")
+    try:
+        runtime.connectors[delivery.platform].verify(secrets, delivery.headers, delivery.body)
+    except InvalidSignature as error:
+        return Receipt(_REFUSED_STATUS[Platform.SHOPIFY], error.reason)
+    return Receipt(200, "nothing_held")
+
+
 def _verified_notice(connector: Connector, shop: Shop, delivery: Delivery) -> Notice:
     """A ping is unsigned and says nothing; everything else must be signed."""
-    secrets = shop.credentials.get(WEBHOOK_SECRETS, "").split(" ")
+    secrets = shop.credentials.get(WEBHOOK_SECRETS, "").split()  # an empty one would let anybody sign
     try:
         connector.verify(secrets, delivery.headers, delivery.body)
     except InvalidSignature:

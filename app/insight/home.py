@@ -24,7 +24,8 @@ CASES_MAX = 50
 # What trying again does not cure.
 PERMANENT = frozenset(
     {
-        "unauthorized", "missing_credentials", "forbidden", "access_denied", "no_permission", "keys_not_accepted",
+        "unauthorized", "token_refused", "reconnect_needed", "app_refused", "app_not_installed", "no_app",
+        "missing_credentials", "forbidden", "access_denied", "no_permission", "keys_not_accepted",
         "keys_refused", "wrong_secret", "wrong_signature", "read_only_key", "clock_differs", "plain_permalinks",
         "blocked_by_firewall", "shop_frozen", "shop_locked", "shop_inactive", "not_found", "no_such_route",
         "redirected", "bad_certificate", "bad_address", "certificate_expired", "certificate_not_yet_valid",
@@ -39,6 +40,7 @@ _FAILING = {
     "known": "checking_orders_fails",
     "webhooks": "checking_webhooks_fails",
     "products": "reading_products_fails",
+    "shop": "asking_the_shop_fails",
     "import": "importing_fails",
     "push": "writing_fails",
 }

@@ -182,7 +182,8 @@ OF_FAILURE = {
     ),
     **dict.fromkeys(
         (
-            "unauthorized", "missing_credentials", "keys_not_accepted", "keys_refused", "wrong_secret",
+            "unauthorized", "token_refused", "reconnect_needed", "app_refused", "app_not_installed", "no_app",
+            "missing_credentials", "keys_not_accepted", "keys_refused", "wrong_secret",
             "wrong_signature",
         ),
         "token_refused",

@@ -134,6 +134,16 @@ def dismiss(session: Session, case_id: int, by: str) -> None:
     audit.note(session, by, "case.dismissed", f"case {case_id}")
 
 
+def close_cases(session: Session, channel_id: int, kinds: Sequence[str]) -> None:
+    """Close a channel's cases of these kinds: what they were about is over."""
+    session.run(
+        """update case_file set state = 'corrected', closed_at = %(now)s
+           where merchant_id = %(merchant_id)s and channel_id = %(channel)s and state = 'open'
+             and kind = any(%(kinds)s::text[])""",
+        channel=channel_id, now=session.now, kinds=list(kinds),
+    )  # fmt: skip
+
+
 def close_managed(session: Session, channel_id: int) -> None:
     """Close the cases about numbers that the channel did not keep and keeps again."""
     session.run(

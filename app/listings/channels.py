@@ -13,11 +13,11 @@ from app.accounts import audit
 from app.core.db import ConstraintViolated, Session
 from app.core.errors import Conflict, NotFound
 from app.core.runtime import Runtime
-from app.core.secrets import Sealer
+from app.listings.credentials import WEBHOOK_SECRETS, seal_credentials, unseal_credentials, write_credentials
 from app.listings.states import activate, get_standing
+from app.listings.tokens import KEPT_ALIVE, Fresh, can_refresh
 from connectors.base import Shop
 
-WEBHOOK_SECRETS = "webhook_secrets"  # the credential that holds them, newest first, space-separated
 COLUMNS = """c.channel_id, c.platform, c.name, c.address, c.base_url, c.sealed_credentials, c.state, c.drift_policy,
 c.facts,
     array(select distinct p.location_key from channel_location p where p.merchant_id = c.merchant_id
@@ -59,7 +59,7 @@ def create_channel(runtime: Runtime, session: Session, new: NewChannel) -> int:
     """Connect a shop; returns the channel's id. Raises Conflict when the name is taken or the shop is connected
     already, by whomever."""
     channel_id: int = session.value("select nextval('channel_seq')")
-    sealed = runtime.sealer.seal(orjson.dumps(dict(new.credentials)), bound_to=_bound(session.merchant_id, channel_id))
+    sealed = seal_credentials(runtime.sealer, session.merchant_id, channel_id, new.credentials)
     try:
         session.run(
             """insert into channel (merchant_id, channel_id, platform, name, address, base_url, sealed_credentials,
@@ -78,7 +78,7 @@ def create_channel(runtime: Runtime, session: Session, new: NewChannel) -> int:
         _place(session, new)
     except ConstraintViolated as error:
         raise _taken(error) from error
-    _schedule(runtime, session, channel_id)
+    _schedule(runtime, session, channel_id, new.platform)
     audit.note(session, None, "channel.connected", new.name, after=_told(new))
     return channel_id
 
@@ -109,12 +109,14 @@ def renew_channel(runtime: Runtime, session: Session, channel_id: int, new: NewC
     """Name, base and credentials as told now; what was disconnected becomes active again once it has been read, or
     goes on looking where its first numbers were never approved.
     Raises Conflict when another channel has the name."""
-    sealed = runtime.sealer.seal(orjson.dumps(dict(new.credentials)), bound_to=_bound(session.merchant_id, channel_id))
+    sealed = seal_credentials(runtime.sealer, session.merchant_id, channel_id, new.credentials)
     try:
         session.run(
-            """update channel set name = %(name)s, base_url = %(base_url)s, sealed_credentials = %(sealed)s
+            """update channel set name = %(name)s, base_url = %(base_url)s, sealed_credentials = %(sealed)s,
+                   facts = facts || %(facts)s::jsonb
                where merchant_id = %(merchant_id)s and channel_id = %(id)s""",
             id=channel_id, name=new.name, base_url=new.base_url, sealed=sealed,
+            facts=orjson.dumps(dict(new.facts)).decode(),
         )  # fmt: skip
         _place(session, new)
     except ConstraintViolated as error:
@@ -137,12 +139,7 @@ def _place(session: Session, new: NewChannel) -> None:
 
 def store_credentials(runtime: Runtime, session: Session, channel_id: int, credentials: Mapping[str, str]) -> None:
     """Other credentials; what failed with the old ones is due at once."""
-    sealed = runtime.sealer.seal(orjson.dumps(dict(credentials)), bound_to=_bound(session.merchant_id, channel_id))
-    session.run(
-        """update channel set sealed_credentials = %(sealed)s
-           where merchant_id = %(merchant_id)s and channel_id = %(id)s""",
-        id=channel_id, sealed=sealed,
-    )  # fmt: skip
+    write_credentials(runtime.sealer, session, channel_id, credentials)
     session.run(
         """update channel_poll set due_at = least(due_at, %(now)s)
            where merchant_id = %(merchant_id)s and channel_id = %(id)s and failures > 0""",
@@ -157,7 +154,7 @@ def _taken(error: ConstraintViolated) -> Conflict:
     return Conflict("channel_taken", "this shop is connected already" if of_shop else "a channel of that name exists")
 
 
-def _schedule(runtime: Runtime, session: Session, channel_id: int) -> None:
+def _schedule(runtime: Runtime, session: Session, channel_id: int, platform: str) -> None:
     """The first polls: orders from now on, the slower ones later."""
     sync = runtime.settings.sync
     rows = [
@@ -169,6 +166,8 @@ def _schedule(runtime: Runtime, session: Session, channel_id: int) -> None:
         ("products", session.now + timedelta(seconds=sync.catalogue_interval_s)),
         ("push", session.now),
     ]
+    if platform in runtime.platforms:
+        rows.append(("shop", session.now + KEPT_ALIVE))
     session.run(
         """insert into channel_poll (merchant_id, channel_id, kind, due_at, read_through)
            select %(merchant_id)s, %(channel)s, k, d, %(now)s from unnest(%(kinds)s::text[], %(due)s::timestamptz[])
@@ -194,19 +193,16 @@ def list_channels(session: Session) -> Sequence[Channel]:
     return [Channel(*row) for row in rows]
 
 
-def open_credentials(sealer: Sealer, merchant_id: int, channel: Channel) -> dict[str, str]:
-    """The decrypted credentials; raises SealBroken when the row was tampered with or the key is gone."""
-    plain = sealer.open(bytes(channel.sealed_credentials), bound_to=_bound(merchant_id, channel.channel_id))
-    credentials: dict[str, str] = orjson.loads(plain)
-    return credentials
-
-
 def shop_of(runtime: Runtime, merchant_id: int, channel: Channel) -> Shop:
-    """The channel as its connector needs it, credentials opened."""
+    """The channel as its connector needs it, credentials opened: a token that expires is a valid one whenever it is
+    read, and an installed app's deliveries are signed with the app's own secrets. Raises SealBroken."""
+    known = unseal_credentials(runtime.sealer, merchant_id, channel.channel_id, channel.sealed_credentials)
+    if WEBHOOK_SECRETS not in known and channel.platform in runtime.platforms:
+        known[WEBHOOK_SECRETS] = " ".join(runtime.settings.shopify.secrets())
     return Shop(
         base_url=channel.base_url,
         domain=channel.address,
-        credentials=open_credentials(runtime.sealer, merchant_id, channel),
+        credentials=Fresh(runtime, merchant_id, channel.channel_id, known) if can_refresh(known) else known,
         location_keys=tuple(channel.location_keys),
         facts=channel.facts,
     )
@@ -256,6 +252,15 @@ def set_drift_policy(session: Session, channel_id: int, policy: str) -> None:
     audit.note(session, None, "channel.policy_changed", before.name, **told)
 
 
+def ask_for_poll(session: Session, channel_id: int, kind: str) -> None:
+    """Have something that is read now and then read now."""
+    session.run(
+        """update channel_poll set due_at = least(due_at, %(now)s)
+           where merchant_id = %(merchant_id)s and channel_id = %(id)s and kind = %(kind)s""",
+        id=channel_id, kind=kind, now=session.now,
+    )  # fmt: skip
+
+
 def ask_for_orders(session: Session, channel_id: int, when: datetime) -> None:
     """Have the channel's orders read, by a reading that begins after `when`: one that is under way does not count."""
     session.run(
@@ -263,10 +268,6 @@ def ask_for_orders(session: Session, channel_id: int, when: datetime) -> None:
            where merchant_id = %(merchant_id)s and channel_id = %(id)s and kind = 'orders'""",
         id=channel_id, when=when,
     )  # fmt: skip
-
-
-def _bound(merchant_id: int, channel_id: int) -> str:
-    return f"channel:{merchant_id}:{channel_id}"
 
 
 def facts_as_text(facts: Mapping[str, Any]) -> dict[str, str]:

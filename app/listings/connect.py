@@ -15,7 +15,7 @@ from app.core.errors import InvalidInput, NotFound
 from app.core.runtime import Runtime
 from app.listings.catalogue import Mapped, import_entries, open_place
 from app.listings.channels import (
-    WEBHOOK_SECRETS,
+    Channel,
     NewChannel,
     create_channel,
     find_channel_of,
@@ -26,11 +26,13 @@ from app.listings.channels import (
     shop_of,
     store_credentials,
 )
+from app.listings.credentials import WEBHOOK_SECRETS, read_credentials
 from app.listings.importing import request_import
 from app.listings.matching import propose
 from app.listings.shop_clock import measure_skew, note_skew
 from connectors.base import ChannelLocation, Connector, Shop
 
+SUBSCRIBED_BY = "subscribed_by"  # the fact that says who made the subscriptions
 NO_PLACE = ""  # the location key of a channel that has no places
 
 
@@ -79,15 +81,22 @@ def subscribe(runtime: Runtime, merchant_id: int, channel_id: int, url: str, *, 
     with runtime.begin(merchant_id, runtime.clock()) as session:
         channel = get_channel(session, channel_id)
         shop = shop_of(runtime, merchant_id, channel)
-    secret = shop.credentials.get(WEBHOOK_SECRETS, "").split(" ")[0]
-    connector = runtime.connectors[channel.platform]
-    connector.write_webhooks(runtime.open_http(), shop, url=url, secret=secret, renew=renew)
+    if not is_subscribed_by_app(channel):
+        secret = shop.credentials.get(WEBHOOK_SECRETS, "").split(" ")[0]
+        connector = runtime.connectors[channel.platform]
+        connector.write_webhooks(runtime.open_http(), shop, url=url, secret=secret, renew=renew)
     with runtime.begin(merchant_id, runtime.clock()) as session:
         session.run(
             """update channel set facts = facts || jsonb_build_object('webhook_url', %(url)s::text)
                where merchant_id = %(merchant_id)s and channel_id = %(id)s""",
             id=channel_id, url=url,
         )  # fmt: skip
+
+
+def is_subscribed_by_app(channel: Channel) -> bool:
+    """Whether the app's own configuration names what it listens to (shopify.app.toml): such subscriptions are listed
+    nowhere and never deleted."""
+    return channel.facts.get(SUBSCRIBED_BY) == "app"
 
 
 def map_place(runtime: Runtime, merchant_id: int, channel_id: int, place: str, location_id: int) -> str:
@@ -113,14 +122,14 @@ def renew_credentials(runtime: Runtime, merchant_id: int, channel_id: int, given
     again at once. Raises InvalidInput, and ChannelError when the shop refuses them: then nothing was changed."""
     with runtime.begin(merchant_id, runtime.clock()) as session:
         channel = get_channel(session, channel_id)
-        shop = shop_of(runtime, merchant_id, channel)
-    if not given or not given.keys() <= shop.credentials.keys():
-        names = ", ".join(sorted(shop.credentials))
+        shop, known = shop_of(runtime, merchant_id, channel), read_credentials(runtime.sealer, session, channel_id)
+    if not given or not given.keys() <= known.keys():
+        names = ", ".join(sorted(known))
         raise InvalidInput("unknown_credential", f"give name=value lines; its names are {names}", where="credentials")
     renewed = replace(shop, credentials={**shop.credentials, **given})
     runtime.connectors[channel.platform].read_facts(runtime.open_http(), renewed)
     with runtime.begin(merchant_id, runtime.clock()) as session:
-        store_credentials(runtime, session, channel_id, renewed.credentials)
+        store_credentials(runtime, session, channel_id, {**known, **given})
     if WEBHOOK_SECRETS in given and channel.facts.get("webhook_url"):
         subscribe(runtime, merchant_id, channel_id, channel.facts["webhook_url"], renew=True)
 

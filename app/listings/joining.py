@@ -18,8 +18,9 @@ import orjson
 from app.core.db import Session
 from app.core.errors import BadRequest, Conflict, NotFound
 from app.core.runtime import Runtime
-from app.listings.channels import WEBHOOK_SECRETS, NewChannel, get_channel, open_credentials
+from app.listings.channels import NewChannel, get_channel
 from app.listings.connect import connect
+from app.listings.credentials import WEBHOOK_SECRETS, unseal_credentials
 from connectors.addresses import check_public_url
 from connectors.base import Shop
 from connectors.errors import Refused
@@ -210,7 +211,7 @@ def _new_channel(
         told = {**credentials, WEBHOOK_SECRETS: secret}
         return NewChannel(joining.platform, name, runtime.new_key(), joining.base_url, told, {}, state="shadow")
     channel = get_channel(session, same.channel_id)
-    kept = open_credentials(runtime.sealer, session.merchant_id, channel)
+    kept = unseal_credentials(runtime.sealer, session.merchant_id, channel.channel_id, channel.sealed_credentials)
     told = {WEBHOOK_SECRETS: secret, **kept, **credentials}
     return NewChannel(joining.platform, channel.name, channel.address, joining.base_url, told, {})
 

@@ -19,7 +19,7 @@ from app.core.runtime import Runtime
 from app.inbox.polls import claim_poll, end_poll, fail_poll
 from app.listings.cases import open_cases
 from app.listings.channels import Channel, get_channel, shop_of
-from app.listings.connect import subscribe
+from app.listings.connect import is_subscribed_by_app, subscribe
 from app.listings.shop_clock import read_skew
 from connectors.base import Subscription
 from connectors.errors import ChannelError
@@ -101,7 +101,7 @@ def supervise(runtime: Runtime, merchant_id: int, channel_id: int) -> Supervised
     url, connector = wanted_address(runtime, channel), runtime.connectors[channel.platform]
     faults: list[Fault] = []
     try:
-        if url:
+        if url and not is_subscribed_by_app(channel):
             listed = connector.read_webhooks(runtime.open_http(), shop)
             faults = find_faults(listed, connector.topics, url, is_ours=connector.is_our_webhook)
         repaired = _act(runtime, merchant_id, channel, url, faults)

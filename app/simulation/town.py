@@ -17,9 +17,10 @@ from app.core.db import Database
 from app.core.runtime import Runtime
 from app.core.secrets import Sealer
 from app.inbox.receive import Delivery, receive
-from app.listings.channels import WEBHOOK_SECRETS, NewChannel
+from app.listings.channels import NewChannel
 from app.listings.connect import connect
-from app.wiring import CONNECTORS
+from app.listings.credentials import WEBHOOK_SECRETS
+from app.wiring import CONNECTORS, platforms_of
 from connectors.http import Http
 from sandbox.base import Context
 from sandbox.base import Delivery as Posted
@@ -67,6 +68,7 @@ class Town:
             open_http=lambda: Http(session=self.session, sleep=lambda s: None),
             worker=self.name,
             ring=lambda: None,
+            platforms=platforms_of(self.settings),
         )
 
     def context(self, clock: Clock | None = None) -> Context:

@@ -26,13 +26,15 @@ from app.core.errors import Forbidden, RateLimited, Unauthenticated
 from app.core.log import get_logger
 from app.core.passwords import verify_password
 from app.core.runtime import Runtime
+from app.web import embedding
 from app.web.errors import wants_page
 
 FAILURES_MAX = 5
 FAILURES_WINDOW = timedelta(minutes=15)
 ADDRESSES_MAX = 10_000
 SESSION_LIFE = timedelta(hours=12)
-OPEN_BLUEPRINTS = frozenset({"webhooks", "health", "api", "callbacks"})  # the API asks for a key itself
+# Each asks for proofs of its own.
+OPEN_BLUEPRINTS = frozenset({"webhooks", "health", "api", "callbacks", "shopify_app", "embedding"})
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -53,12 +55,12 @@ def guard(app: Flask) -> None:
         PERMANENT_SESSION_LIFETIME=SESSION_LIFE,
         MAX_FORM_MEMORY_SIZE=2_000_000,  # a password of 1 MB is refused for its length, in words
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session
+        WTF_CSRF_CHECK_DEFAULT=False,  # by `_check_forged`
     )
     app.extensions["login_failures"] = Failures()
     app.before_request(_check)
     csrf = CSRFProtect(app)
-    for name in OPEN_BLUEPRINTS:
-        csrf.exempt(app.blueprints[name])
+    app.before_request(lambda: _check_forged(csrf))
     app.register_blueprint(blueprint)
 
 
@@ -67,6 +69,8 @@ def _check() -> Response | None:
         return None
     if request.method in _UNSAFE and request.headers.get("Sec-Fetch-Site") == "cross-site":
         raise Forbidden("cross_site", "this came from another site: use the form on this one")
+    if embedding.visitor() is not None:  # proved by the admin that the page is opened in
+        return None
     settings = _runtime().settings
     stored = _stored_hash(settings)
     if stored is None:
@@ -76,6 +80,13 @@ def _check() -> Response | None:
             return redirect(url_for("access.login", next=request.full_path.rstrip("?")))
         raise Unauthenticated("login_needed", "log in with the owner's password first")
     return None
+
+
+def _check_forged(csrf: CSRFProtect) -> None:
+    """A form needs the token of its page. Deliveries bring proofs of their own, and so does a fetch inside a shop's
+    admin, where a browser keeps no cookie."""
+    if request.endpoint and request.blueprint not in OPEN_BLUEPRINTS and not embedding.is_signed_fetch():
+        csrf.protect()
 
 
 def _check_local(settings: Settings) -> None:

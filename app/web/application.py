@@ -11,6 +11,7 @@ from app.web import (
     api,
     checks,
     connect,
+    embedding,
     errors,
     headers,
     health,
@@ -19,6 +20,7 @@ from app.web import (
     listings,
     pages,
     setup,
+    shopify,
     shown,
     webhooks,
 )
@@ -40,6 +42,9 @@ def create_app(runtime: Runtime) -> Flask:
         app.register_blueprint(blueprint)
     imports.allow_large_files(app)
     api.install(app)
+    app.register_blueprint(shopify.open_blueprint)
+    app.register_blueprint(shopify.blueprint)
+    embedding.install(app)
     access.guard(app)
     errors.install(app)
     headers.install(app)

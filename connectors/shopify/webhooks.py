@@ -10,9 +10,9 @@ import base64
 import binascii
 import hashlib
 import hmac
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import orjson
 
@@ -21,15 +21,15 @@ from connectors.base import QUANTITY_MAX, Notice, NoticeKind, Shop
 from connectors.errors import InvalidSignature, Malformed
 from connectors.shopify import webhook_document
 from connectors.shopify.keys import PARTS_OF_ORDERS, gid, kind
+from connectors.shopify.proofs import find_domain
 from connectors.shopify.shape import Node
 from connectors.shopify.shop import only_location
 
-SHOP_DOMAIN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-]*\.myshopify\.com")
-SHOP_DOMAIN_MAX = 255
 # Order topics whose body is the whole order. The rest of orders/* is something else.
 ORDER_BODIES = frozenset(
     f"orders/{event}" for event in ("create", "updated", "cancelled", "paid", "fulfilled", "partially_fulfilled")
 )
+ORDERS_MAX = 10_000  # of one customer
 PRIVACY_TOPICS = frozenset({"customers/data_request", "customers/redact", "shop/redact"})
 
 
@@ -39,14 +39,12 @@ class _Delivery:
     topic: str
     key: str | None
     body: Node
+    triggered_at: str | None = None
 
 
 def address(headers: Mapping[str, str]) -> str | None:
     """The myshopify.com domain that a delivery names, lower-case; None when it is none."""
-    domain = header(headers, "X-Shopify-Shop-Domain") or ""
-    if len(domain) > SHOP_DOMAIN_MAX or SHOP_DOMAIN.fullmatch(domain) is None:
-        return None
-    return domain.lower()
+    return find_domain(header(headers, "X-Shopify-Shop-Domain") or "")
 
 
 def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes) -> None:
@@ -81,7 +79,7 @@ def notice(shop: Shop, headers: Mapping[str, str], body: bytes) -> Notice:
     read = _reader(topic)
     if read is None:
         return Notice(NoticeKind.IGNORED, topic, resource="app", resource_key=shop.domain, delivery_key=key)
-    return read(_Delivery(shop, topic, key, _object(body)))
+    return read(_Delivery(shop, topic, key, _object(body), header(headers, "X-Shopify-Triggered-At")))
 
 
 def _reader(topic: str) -> Callable[[_Delivery], Notice] | None:
@@ -211,6 +209,29 @@ def _app(delivery: _Delivery) -> Notice:
     return _doorbell(delivery, "app", delivery.shop.domain)
 
 
+def _about_app(delivery: _Delivery) -> Notice:
+    """`app/uninstalled` and the compliance topics, without the customer: what is known of one is found without them."""
+    body = delivery.body
+    orders = body.values.get("orders_requested") or body.values.get("orders_to_redact") or []
+    if not isinstance(orders, list) or len(orders) > ORDERS_MAX or not all(type(order) is int for order in orders):
+        raise _mismatch("orders_to_redact")
+    asked = body.node("data_request").number("id") if isinstance(body.values.get("data_request"), dict) else ""
+    told = {"triggered_at": _instant(delivery.triggered_at), "orders": [gid("Order", order) for order in orders]}
+    return Notice(
+        NoticeKind.APP, delivery.topic, resource="app", resource_key=str(asked), delivery_key=delivery.key,
+        body=orjson.dumps(told),
+    )  # fmt: skip
+
+
+def _instant(text: str | None) -> str | None:
+    """A header's time, None where it is none."""
+    try:
+        at = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return at.isoformat() if at.tzinfo is not None else None
+
+
 def _doorbell(delivery: _Delivery, resource: str, key: str) -> Notice:
     return Notice(NoticeKind.DOORBELL, delivery.topic, resource=resource, resource_key=key, delivery_key=delivery.key)
 
@@ -223,10 +244,10 @@ _BY_TOPIC: Mapping[str, Callable[[_Delivery], Notice]] = {
     "orders/delete": _deleted_order,
     "orders/edited": _order_event,
     "refunds/create": _refund,
-    "app/uninstalled": _app,
+    "app/uninstalled": _about_app,
     "app/scopes_update": _app,
     "shop/update": _app,
-    **dict.fromkeys(PRIVACY_TOPICS, _app),
+    **dict.fromkeys(PRIVACY_TOPICS, _about_app),
 }
 _BY_FAMILY: Mapping[str, Callable[[_Delivery], Notice]] = {
     "fulfillments": _refund,

@@ -16,6 +16,7 @@ import orjson
 from graphql import GraphQLResolveInfo, get_directive_values
 
 from sandbox.base import Context, Delivery, Request, Response
+from sandbox.shopify.admin import Admin
 from sandbox.shopify.api import Endpoint, admin_schema
 from sandbox.shopify.bulk import Bulk
 from sandbox.shopify.cost import Bucket
@@ -63,6 +64,7 @@ class PretendShopify(Orders):
         self.bulk = Bulk(context, self._read_root(), self.next_id)
         self.endpoint = Endpoint(self._root(), bucket or Bucket(), set(SCOPES))
         self._last_id = FIRST_ID
+        self.admin = Admin(context, domain, self.webhooks, self.next_id)
 
     # What staff do besides orders.
 
@@ -139,11 +141,28 @@ class PretendShopify(Orders):
             return file
         if self.refuses_with is not None:
             return _refusal(self.refuses_with, "Unavailable")
-        if request.headers.get("x-shopify-access-token") != self.access_token:
+        page = self.admin.handle(request)
+        if page is not None:
+            return page
+        token = request.headers.get("x-shopify-access-token", "")
+        client_id = None if token == self.access_token else self.admin.grants.allows(token, self.context.now())
+        if token != self.access_token and client_id is None:
             return _refusal(401, "[API] Invalid API key or access token (unrecognized login or wrong password)")
         if request.method != "POST" or _PATH.fullmatch(request.path) is None:
             return _refusal(404, "Not Found")
-        return self.endpoint.execute(request.body, self.context.now())
+        return self._executed(request.body, client_id)
+
+    def _executed(self, body: bytes, client_id: str | None) -> Response:
+        """A call of the shop's own token, or of an installed app with that app's scopes."""
+        kept = set(self.endpoint.scopes)
+        if client_id is not None:
+            self.endpoint.scopes.clear()
+            self.endpoint.scopes.update(self.admin.apps[client_id].scopes)
+        try:
+            return self.endpoint.execute(body, self.context.now())
+        finally:
+            self.endpoint.scopes.clear()
+            self.endpoint.scopes.update(kept)
 
     def throttled(self, request: Request) -> Response:
         """An injected throttle, in Shopify's words; nothing has run."""

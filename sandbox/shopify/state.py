@@ -208,3 +208,5 @@ class Subscription:
     uri: str
     of_app: bool = False
     answered_at: datetime | None = None  # last time the receiver said 2xx
+    client_id: str = ""  # of the installed app that it belongs to
+    secret: str = ""  # that app's

@@ -12,7 +12,7 @@ import base64
 import hashlib
 import heapq
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -62,6 +62,12 @@ class Webhooks:
                 content = orjson.dumps(body) if content is None else content
                 self._send(subscription, topic, content, event_key)
 
+    def send_to(self, uris: Sequence[str], topic: str, body: Mapping[str, Any], *, secret: str) -> None:
+        """Send one event to addresses that nobody subscribed, such as a compliance topic's."""
+        event_key, content = self._key(), orjson.dumps(body)
+        for uri in uris:
+            self._send(Subscription(0, topic, uri, of_app=True, secret=secret), topic, content, event_key)
+
     def due(self) -> list[Delivery]:
         """Take what has fallen due."""
         now, due = self.context.now(), []
@@ -92,16 +98,16 @@ class Webhooks:
             if silent and not sent.subscription.of_app and sent.subscription in self.subscriptions:
                 self.subscriptions.remove(sent.subscription)
 
-    def sign(self, body: bytes) -> str:
+    def sign(self, body: bytes, secret: str = "") -> str:
         """Base64 of the HMAC-SHA256 of the raw bytes."""
-        return base64.b64encode(hmac.new(self.secret.encode(), body, hashlib.sha256).digest()).decode()
+        return base64.b64encode(hmac.new((secret or self.secret).encode(), body, hashlib.sha256).digest()).decode()
 
-    def headers(self, topic: str, body: bytes, webhook_key: str, event_key: str) -> dict[str, str]:
-        """The headers of one delivery."""
+    def headers(self, topic: str, body: bytes, webhook_key: str, event_key: str, *, secret: str = "") -> dict[str, str]:
+        """The headers of one delivery, signed with the shop's secret or that of an installed app."""
         return {
             "Content-Type": "application/json",
             "X-Shopify-Topic": topic,
-            "X-Shopify-Hmac-Sha256": self.sign(body),
+            "X-Shopify-Hmac-Sha256": self.sign(body, secret),
             "X-Shopify-Shop-Domain": self.domain,
             "X-Shopify-API-Version": API_VERSION,
             "X-Shopify-Webhook-Id": webhook_key,
@@ -114,7 +120,8 @@ class Webhooks:
         delays = self.context.delays_s()
         if not delays:
             return
-        self._sent[key] = _Sent(subscription, self.headers(topic, body, key, event_key), body, now)
+        headers = self.headers(topic, body, key, event_key, secret=subscription.secret)
+        self._sent[key] = _Sent(subscription, headers, body, now)
         for delay_s in delays:
             self._enqueue(key, now + timedelta(seconds=delay_s))
 

@@ -11,6 +11,7 @@ from tests.architecture.source import Source, python_files
 
 CONTRACT = {
     "connectors.addresses",
+    "connectors.apps",
     "connectors.base",
     "connectors.errors",
     "connectors.export",

@@ -15,8 +15,9 @@ from app.core.embedded import APP_ROLE, Embedded
 from app.core.errors import InvalidInput, NotFound
 from app.insight.diagnose import diagnose
 from app.insight.home import LATE, OVERDUE
-from app.listings.channels import WEBHOOK_SECRETS, set_state
+from app.listings.channels import set_state
 from app.listings.connect import renew_credentials
+from app.listings.credentials import WEBHOOK_SECRETS
 from app.listings.states import change_state
 from connectors.errors import AccessDenied
 from sandbox.base import Request, Response

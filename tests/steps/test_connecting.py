@@ -11,7 +11,6 @@ import pytest
 
 from app.core.errors import Conflict
 from app.listings.channels import (
-    WEBHOOK_SECRETS,
     NewChannel,
     create_channel,
     get_channel,
@@ -20,6 +19,7 @@ from app.listings.channels import (
     set_state,
 )
 from app.listings.connect import connect
+from app.listings.credentials import WEBHOOK_SECRETS
 from app.simulation.town import ORIGIN
 from connectors.errors import AccessDenied, ChannelError
 from sandbox.base import Context

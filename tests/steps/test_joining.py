@@ -16,7 +16,8 @@ import pytest
 from app.core.errors import BadRequest, Conflict, NotFound
 from app.core.runtime import Runtime
 from app.listings import joining
-from app.listings.channels import WEBHOOK_SECRETS, get_channel, shop_of
+from app.listings.channels import get_channel, shop_of
+from app.listings.credentials import WEBHOOK_SECRETS
 from app.listings.leaving import leave
 from app.listings.states import get_standing
 from connectors.errors import ChannelError, Malformed, Refused

@@ -71,9 +71,10 @@ def test_two_first_starts_at_once_agree_on_the_secrets(tmp_path: Path) -> None:
 
 def test_the_example_holds_every_setting_with_its_default() -> None:
     lines = (ROOT / "config.example.toml").read_text("utf-8").splitlines()
-    optional = ("# url = ", "# owner_url = ", "# owner_password_hash = ")
+    optional = ("# url = ", "# owner_url = ", "# owner_password_hash = ", "# client_secret", "# former_client_secret")
     example = tomllib.loads("\n".join(line.removeprefix("# ") if line.startswith(optional) else line for line in lines))
     secrets = {"secret_key", "url", "owner_url", "encryption_keys", "active_key", "owner_password_hash"}
+    secrets |= {"client_secret", "former_client_secret"}
     model = {name: section.model_dump(mode="json") for name, section in Settings()}
     assert {name: list(keys) for name, keys in sorted_keys(example).items()} == sorted_keys(model)
     for name, section in model.items():
@@ -91,6 +92,18 @@ def test_the_example_refuses_to_start_with_its_example_secrets_60(tmp_path: Path
     assert said.count("this is the example's secret") == 2
     assert "settings.toml: server.secret_key" in said
     assert "settings.toml: security.encryption_keys.k1" in said
+
+
+def test_an_app_without_its_secret_is_refused_and_the_secret_is_never_shown(tmp_path: Path) -> None:
+    assert "client_id and client_secret go together" in refusal(tmp_path, "[shopify]\nclient_id = 'abc'\n")
+    said = refusal(tmp_path, "[shopify]\nclient_id = 'abc'\nclient_secret = 'canary'\n")
+    assert "use at least 32 characters" in said
+    assert "canary" not in said
+
+
+def test_both_secrets_of_an_app_are_known_newest_first(tmp_path: Path) -> None:
+    told = f"[shopify]\nclient_id = 'abc'\nclient_secret = '{'n' * 32}'\nformer_client_secret = '{'f' * 32}'\n"
+    assert load(tmp_path, told).shopify.secrets() == ("n" * 32, "f" * 32)
 
 
 def test_the_example_with_own_secrets_starts(tmp_path: Path) -> None:

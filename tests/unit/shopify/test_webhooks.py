@@ -99,8 +99,6 @@ def test_only_a_plain_myshopify_domain_is_an_address(domain: str, address: str |
         ("products/update", {"id": 3}, "product", "gid://shopify/Product/3"),
         ("variants/out_of_stock", {"id": 3}, "product", "gid://shopify/ProductVariant/3"),
         ("inventory_items/update", {"id": 3}, "product", "gid://shopify/InventoryItem/3"),
-        ("app/uninstalled", {"id": 3}, "app", "pretend.myshopify.com"),
-        ("shop/redact", {"shop_id": 3}, "app", "pretend.myshopify.com"),
         ("locations/deactivate", {"id": 3}, "app", "pretend.myshopify.com"),
     ],
 )  # fmt: skip
@@ -188,3 +186,27 @@ def test_a_delivery_without_a_topic_is_malformed() -> None:
     with pytest.raises(Malformed) as caught:
         SHOPIFY.notice(SHOP, {}, BODY)
     assert caught.value.reason == "missing_topic"
+
+
+@pytest.mark.parametrize(
+    ("topic", "body", "key", "orders"),
+    [
+        ("app/uninstalled", {"id": 3}, "", []),
+        ("shop/redact", {"shop_id": 3}, "", []),
+        ("customers/redact", {"customer": {"email": "a@b.c"}, "orders_to_redact": [7]}, "", ["gid://shopify/Order/7"]),
+        (
+            "customers/data_request",
+            {"data_request": {"id": 9}, "orders_requested": [7]},
+            "9",
+            ["gid://shopify/Order/7"],
+        ),
+    ],
+)
+def test_a_word_about_our_app_is_kept_without_the_person_it_is_about(
+    topic: str, body: dict[str, Any], key: str, orders: list[str]
+) -> None:
+    notice = SHOPIFY.notice(
+        SHOP, {**headers(topic), "X-Shopify-Triggered-At": "2026-11-23T12:00:00Z"}, orjson.dumps(body)
+    )
+    assert (notice.kind, notice.resource, notice.resource_key) == (NoticeKind.APP, "app", key)
+    assert orjson.loads(notice.body or b"") == {"triggered_at": "2026-11-23T12:00:00+00:00", "orders": orders}

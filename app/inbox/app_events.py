@@ -1,0 +1,133 @@
+"""What a platform tells us about our app in a shop: it was uninstalled, a customer or the shop wants its data erased.
+
+Such a word counts whatever state the channel is in. It was stored without any person; what is done about it is one
+transaction, and a record of it stays: what was asked, when, and what was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from app.accounts import audit
+from app.core.db import Row, Session
+from app.core.log import get_logger
+from app.core.runtime import Runtime
+from app.inbox.erase import erase_shop, erase_unreadable, find_orders
+from app.listings.cases import open_cases
+from app.listings.channels import set_state
+from app.listings.credentials import write_credentials
+from app.listings.install import INSTALLED_AT
+
+_CLAIM = """
+select inbox_id, received_on, topic, resource_key, body, received_at from inbox
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'app' and state = 'open'
+order by inbox_id limit 1 for update skip locked
+"""
+_DONE = """
+update inbox set state = 'done', done_at = %(now)s, body = null, reason = %(outcome)s
+where merchant_id = %(merchant_id)s and received_on = %(day)s and inbox_id = %(id)s
+"""
+_RECORD = """
+insert into privacy_request (merchant_id, privacy_id, channel_id, topic, request_key, received_at, done_at, outcome,
+                             found)
+values (%(merchant_id)s, nextval('privacy_seq'), %(channel)s, %(topic)s, %(key)s, %(received)s, %(now)s, %(outcome)s,
+        %(found)s)
+on conflict do nothing
+"""
+_STANDING = """
+select name, state, facts ->> %(installed)s as installed_at from channel
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s for no key update
+"""
+
+BY = "the shop's platform"  # who did it, in the log of what people changed
+
+log = get_logger("app_events")
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """One word of the platform's. `orders`: those it is about."""
+
+    channel_id: int
+    key: str
+    orders: tuple[str, ...]
+    triggered_at: datetime | None
+
+
+Done = tuple[str, dict[str, Any]]  # outcome, what was found
+
+
+def answer_app_event(runtime: Runtime, merchant_id: int, channel_id: int) -> bool:
+    """Act on the oldest open word about our app in the shop; False when there is none."""
+    with runtime.begin(merchant_id, runtime.clock()) as session:
+        row = session.row(_CLAIM, channel=channel_id)
+        if row is None:
+            return False
+        event = _read(channel_id, row)
+        outcome, found = ANSWERS[row.topic](runtime, session, event)
+        session.run(_DONE, day=row.received_on, id=row.inbox_id, now=session.now, outcome=outcome)
+        if row.topic != "app/uninstalled":
+            session.run(
+                _RECORD, channel=channel_id, topic=row.topic, key=event.key, received=row.received_at,
+                now=session.now, outcome=outcome, found=orjson.dumps(found).decode(),
+            )  # fmt: skip
+    log.info("app_event", topic=row.topic, channel_id=channel_id, outcome=outcome)
+    return True
+
+
+def _read(channel_id: int, row: Row) -> _Event:
+    told: Mapping[str, Any] = orjson.loads(bytes(row.body))
+    at = told.get("triggered_at")
+    when = datetime.fromisoformat(at) if at else None
+    return _Event(channel_id, row.resource_key, tuple(told.get("orders", ())), when)
+
+
+def _uninstalled(runtime: Runtime, session: Session, event: _Event) -> Done:
+    """Tokens are gone and nothing is read or written; ledger and mappings wait for a reinstall, or for shop/redact. A
+    word of before the current install is about the one before it."""
+    standing = session.row(_STANDING, channel=event.channel_id, installed=INSTALLED_AT)
+    installed_at = standing.installed_at if standing else None
+    if installed_at and event.triggered_at and event.triggered_at < datetime.fromisoformat(installed_at):
+        return "reinstalled_since", {}
+    write_credentials(runtime.sealer, session, event.channel_id, {})
+    set_state(session, event.channel_id, "disconnected")
+    audit.note(session, BY, "channel.uninstalled", standing.name if standing else "")
+    return "disconnected", {}
+
+
+def _data_asked(runtime: Runtime, session: Session, event: _Event) -> Done:
+    """Nothing here names a customer: what is held are orders' numbers, products and units. The merchant is told."""
+    held = find_orders(session, event.channel_id, event.orders)
+    detail = (
+        f"request {event.key or 'without a number'}: no name, address, e-mail or phone is kept here; "
+        f"of their orders, units and products of {len(held)} are: {', '.join(held) or 'none'}"
+    )
+    open_cases(session, event.channel_id, [("customer_data_asked", f"request {event.key}", detail, {"orders": held})])
+    return "reported", {"orders": len(held)}
+
+
+def _customer_erased(runtime: Runtime, session: Session, event: _Event) -> Done:
+    """Only what could not be read may hold a person, and nobody can tell whom: all of it goes."""
+    return "erased", {"unreadable": erase_unreadable(session, event.channel_id)}
+
+
+def _shop_erased(runtime: Runtime, session: Session, event: _Event) -> Done:
+    standing = session.row(_STANDING, channel=event.channel_id, installed=INSTALLED_AT)
+    if standing is not None and standing.state != "disconnected":
+        return "still_installed", {}
+    found = erase_shop(runtime, session, event.channel_id)
+    audit.note(session, BY, "channel.erased", f"channel {event.channel_id}")
+    return "erased", found
+
+
+ANSWERS: Mapping[str, Callable[[Runtime, Session, _Event], Done]] = {
+    "app/uninstalled": _uninstalled,
+    "customers/data_request": _data_asked,
+    "customers/redact": _customer_erased,
+    "shop/redact": _shop_erased,
+}

@@ -1,0 +1,49 @@
+"""What a channel is asked with, sealed in its row and bound to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+
+from app.core.db import Session
+from app.core.errors import NotFound
+from app.core.secrets import Sealer
+
+WEBHOOK_SECRETS = "webhook_secrets"  # the credential that holds them, newest first, space-separated
+
+
+def seal_credentials(sealer: Sealer, merchant_id: int, channel_id: int, credentials: Mapping[str, str]) -> bytes:
+    """As they are stored."""
+    return sealer.seal(orjson.dumps(dict(credentials)), bound_to=_bound(merchant_id, channel_id))
+
+
+def unseal_credentials(sealer: Sealer, merchant_id: int, channel_id: int, sealed: bytes) -> dict[str, str]:
+    """Decrypted; raises SealBroken when the row was tampered with or the key is gone."""
+    plain = sealer.open(bytes(sealed), bound_to=_bound(merchant_id, channel_id))
+    credentials: dict[str, str] = orjson.loads(plain)
+    return credentials
+
+
+def read_credentials(sealer: Sealer, session: Session, channel_id: int) -> dict[str, str]:
+    """A channel's as stored now. Raises NotFound."""
+    sealed = session.value(
+        "select sealed_credentials from channel where merchant_id = %(merchant_id)s and channel_id = %(id)s",
+        id=channel_id,
+    )
+    if sealed is None:
+        raise NotFound("unknown_channel", "no such channel")
+    return unseal_credentials(sealer, session.merchant_id, channel_id, sealed)
+
+
+def write_credentials(sealer: Sealer, session: Session, channel_id: int, credentials: Mapping[str, str]) -> None:
+    """Other credentials in the channel's row."""
+    session.run(
+        """update channel set sealed_credentials = %(sealed)s
+           where merchant_id = %(merchant_id)s and channel_id = %(id)s""",
+        id=channel_id, sealed=seal_credentials(sealer, session.merchant_id, channel_id, credentials),
+    )  # fmt: skip
+
+
+def _bound(merchant_id: int, channel_id: int) -> str:
+    return f"channel:{merchant_id}:{channel_id}"

@@ -1,0 +1,287 @@
+"""Privacy on Shopify: no customer is kept, what may hold one is erased, an uninstalled shop is silent."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+import sqlalchemy
+
+from app.core.embedded import OWNER_ROLE, Embedded
+from app.core.secrets import SealBroken
+from app.inbox.erase import SHOP
+from app.inbox.receive import Delivery, receive
+from sandbox.base import Delivery as Posted
+from sandbox.shopify import PretendShopify
+from tests.installing import CLIENT_ID, FORMER, SECRET, Installing
+from tests.street import Street
+
+CANARY = "canary-ada-lovelace"
+PHONE = "+4915550100999"
+
+
+@pytest.fixture
+def installing(street: Street) -> Installing:
+    return Installing(street)
+
+
+@pytest.fixture
+def shop(installing: Installing) -> PretendShopify:
+    shop = installing.shop("one")
+    installing.installed(shop)
+    installing.street.worker.only_merchant = installing.found(shop)[0]
+    work(installing)
+    return shop
+
+
+def work(installing: Installing) -> None:
+    """Deliver and do what is due until nothing is."""
+    for _ in range(60):
+        delivered, done = installing.street.deliver(), installing.street.worker.step()
+        if not delivered and not done:
+            return
+        installing.street.world.now += timedelta(seconds=0.05)
+
+
+def post(installing: Installing, shop: PretendShopify, topic: str, body: bytes, **more: str) -> int:
+    """A delivery as Shopify signs it; the status it is answered with."""
+    secret = more.pop("secret", SECRET).encode()
+    headers = {
+        "x-shopify-topic": topic, "x-shopify-shop-domain": more.pop("domain", shop.domain),
+        "x-shopify-webhook-id": more.pop("key", f"{topic} {hashlib.sha1(body).hexdigest()}"),
+        "x-shopify-triggered-at": installing.street.world.now.isoformat(),
+        "x-shopify-hmac-sha256": base64.b64encode(hmac.new(secret, body, hashlib.sha256).digest()).decode(), **more,
+    }  # fmt: skip
+    return receive(installing.street.runtime, [Delivery("shopify", None, headers, body)])[0].status
+
+
+def poisoned(value: Any) -> Any:
+    """A payload whose every text that may be a person's is the canary."""
+    keep = {"id", "admin_graphql_api_id", "name", "sku", "created_at", "updated_at", "currency", "price", "status",
+            "cancelled_at", "closed_at", "restock_type", "processed_at", "source_name", "variant_inventory_management",
+            "fulfillment_service", "fulfillment_status", "cancel_reason"}  # fmt: skip
+    if isinstance(value, dict):
+        told = {k: v if k in keep and not isinstance(v, dict | list) else poisoned(v) for k, v in value.items()}
+        return {**told, f"{CANARY}-key": CANARY}
+    if isinstance(value, list):
+        return [poisoned(one) for one in value]
+    return CANARY if isinstance(value, str) else value
+
+
+class Haystack:
+    """Every value of every table of the database, sealed ones opened."""
+
+    def __init__(self, server: Embedded, installing: Installing) -> None:
+        self.engine = sqlalchemy.create_engine(server.url(OWNER_ROLE))
+        self.sealer = installing.street.runtime.sealer
+
+    def find(self, *needles: str) -> list[str]:
+        """The columns in which one of the words is, in whatever case."""
+        found = []
+        with self.engine.connect() as connection:
+            for table, column in self._columns(connection):
+                for value, *row in connection.exec_driver_sql(f'select "{column}", * from "{table}"'):
+                    texts = [text.lower() for text in self._texts(value, row)]
+                    if any(needle.lower() in text for needle in needles for text in texts):
+                        found.append(f"{table}.{column}")
+        return sorted(set(found))
+
+    def _columns(self, connection: sqlalchemy.Connection) -> list[tuple[str, str]]:
+        rows = connection.exec_driver_sql(
+            """select c.relname, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid
+               where c.relkind in ('r', 'p') and not c.relispartition and c.relnamespace = 'public'::regnamespace
+                 and a.attnum > 0 and not a.attisdropped"""
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    def _texts(self, value: object, row: list[Any]) -> Iterator[str]:
+        yield str(value)
+        if isinstance(value, bytes | memoryview):
+            yield bytes(value).decode(errors="replace")
+            for number in row[:4]:
+                for name in (f"inbox:{number}", f"channel:{row[0]}:{number}"):
+                    try:
+                        yield self.sealer.open(bytes(value), bound_to=name).decode(errors="replace")
+                    except SealBroken:
+                        continue
+
+
+@pytest.fixture
+def haystack(server: Embedded, installing: Installing) -> Iterator[Haystack]:
+    made = Haystack(server, installing)
+    yield made
+    made.engine.dispose()
+
+
+def put_in_everywhere(installing: Installing, shop: PretendShopify) -> int:
+    """Every topic's body with the customer in every field, whole, cut and under wrong topics; how many were taken."""
+    kept: list[Posted] = []
+    installing.street.heard = lambda posted: kept.append(posted) is not None
+    order = shop.place_order([("mug", 1)])
+    assert order is not None
+    shop.fulfill(order)
+    shop.refund(order, {shop.order(order).lines[0].id: 1}, "RETURN")
+    installing.street.deliver()
+    installing.street.heard = lambda posted: True
+    taken = 0
+    for number, posted in enumerate(kept):
+        topic, body = posted.headers["X-Shopify-Topic"], orjson.dumps(poisoned(orjson.loads(posted.body)))
+        for name, bytes_ in {topic: body, "orders/updated": body, "products/update": body[:-20]}.items():
+            taken += post(installing, shop, name, bytes_, key=f"{number} {name}") == 200
+    return taken
+
+
+def test_a_customer_is_kept_nowhere_but_sealed_where_nobody_could_read_it_and_erased_from_there(
+    installing: Installing, shop: PretendShopify, haystack: Haystack
+) -> None:
+    assert put_in_everywhere(installing, shop) > 10
+    work(installing)
+    assert haystack.find(CANARY) == ["inbox.body"]
+    body = {"shop_id": 1, "customer": {"id": 7, "email": CANARY, "phone": PHONE}, "orders_to_redact": [1]}
+    assert post(installing, shop, "customers/redact", orjson.dumps(body)) == 200
+    assert haystack.find(PHONE) == []
+    work(installing)
+    assert haystack.find(CANARY, PHONE) == []
+
+
+def test_a_request_for_a_customers_data_tells_the_merchant_what_is_held_and_keeps_no_customer(
+    installing: Installing, shop: PretendShopify, haystack: Haystack
+) -> None:
+    order = shop.place_order([("mug", 1)])
+    assert order is not None
+    work(installing)
+    number = int(order.rpartition("/")[2])
+    asked = {"customer": {"email": CANARY, "phone": PHONE}, "orders_requested": [number], "data_request": {"id": 99}}
+    assert post(installing, shop, "customers/data_request", orjson.dumps(asked)) == 200
+    work(installing)
+    home = installing.open(shop, "/").text
+    assert "A customer asked for their data" in home
+    assert "request 99" in home
+    assert f"#{shop.order(order).number}" in home or str(shop.order(order).number) in home
+    assert haystack.find(CANARY, PHONE) == []
+
+
+def test_the_other_merchants_deliveries_are_untouched_by_an_erasure(
+    installing: Installing, shop: PretendShopify, haystack: Haystack
+) -> None:
+    other = installing.shop("two")
+    installing.installed(other)
+    post(installing, other, "orders/create", b'{"id": 1, "note": "' + CANARY.encode())
+    post(installing, shop, "customers/redact", b'{"shop_id": 1, "customer": {}, "orders_to_redact": []}')
+    work(installing)
+    assert haystack.find(CANARY) == ["inbox.body"]
+    post(installing, other, "customers/redact", b'{"shop_id": 1, "customer": {}, "orders_to_redact": []}')
+    installing.street.worker.only_merchant = installing.found(other)[0]
+    work(installing)
+    assert haystack.find(CANARY) == []
+
+
+def test_uninstalling_ends_everything_at_once_and_keeps_what_a_reinstall_needs_5(
+    installing: Installing, shop: PretendShopify
+) -> None:
+    shop.place_order([("mug", 1)])
+    work(installing)
+    before = installing.found(shop)
+    shop.admin.uninstall(CLIENT_ID)
+    work(installing)
+    assert installing.state(shop) == "disconnected"
+    assert installing.credentials(shop) == {}
+    calls = len(installing.street.adapters[-1].calls)
+    installing.street.world.now += timedelta(days=1)
+    work(installing)
+    assert len(installing.street.adapters[-1].calls) == calls
+    stored = rows(installing, shop, "inbox")
+    assert post(installing, shop, "orders/create", b'{"id": 1, "line_items": []}', key="late") == 200
+    assert rows(installing, shop, "inbox") == stored
+    listings = rows(installing, shop, "listing")
+    installing.installed(shop)
+    assert installing.found(shop) == before
+    assert rows(installing, shop, "listing") == listings
+    work(installing)
+    assert installing.state(shop) in ("active", "shadow")
+    assert "expires_at" in installing.credentials(shop)
+
+
+def rows(installing: Installing, shop: PretendShopify, table: str) -> int:
+    merchant_id, channel_id = installing.found(shop)
+    with installing.street.runtime.begin(merchant_id, installing.street.world.now) as session:
+        count: int = session.value(
+            f"select count(*) from {table} where merchant_id = %(merchant_id)s and channel_id = %(channel)s",
+            channel=channel_id,
+        )
+    return count
+
+
+def test_word_of_an_uninstall_that_comes_after_a_quick_reinstall_is_ignored(
+    installing: Installing, shop: PretendShopify
+) -> None:
+    late: list[Posted] = []
+    shop.admin.uninstall(CLIENT_ID)
+    installing.street.heard = lambda posted: late.append(posted) is not None
+    installing.street.deliver()
+    installing.street.heard = lambda posted: True
+    runtime, (merchant_id, _) = installing.street.runtime, installing.found(shop)
+    with runtime.begin(merchant_id, runtime.clock()) as session:  # its token was refused meanwhile
+        session.run("update channel set state = 'disconnected' where merchant_id = %(merchant_id)s")
+    installing.street.world.now += timedelta(minutes=1)
+    installing.installed(shop)
+    (word,) = [posted for posted in late if posted.headers["X-Shopify-Topic"] == "app/uninstalled"]
+    assert installing.street.hand_over(shop, word) == 200
+    work(installing)
+    assert installing.state(shop) != "disconnected"
+    assert "expires_at" in installing.credentials(shop)
+
+
+def test_a_shop_that_left_is_erased_but_for_the_books_and_may_come_back_as_a_new_one(
+    installing: Installing, shop: PretendShopify, haystack: Haystack
+) -> None:
+    shop.place_order([("mug", 1)])
+    work(installing)
+    before = installing.found(shop)
+    shop.admin.uninstall(CLIENT_ID)
+    work(installing)
+    shop.admin.ask_privacy(CLIENT_ID, "shop/redact")
+    work(installing)
+    found = haystack.find(shop.domain, shop.domain.partition(".")[0])
+    # Who connected which shop is told for ever: that log is a chain that nobody can take a link out of.
+    assert [place for place in found if not place.startswith("audit_log.")] == []
+    with installing.street.runtime.begin(before[0], installing.street.world.now) as session:
+        done = session.rows("select topic, outcome from privacy_request where merchant_id = %(merchant_id)s")
+        assert [(row.topic, row.outcome) for row in done] == [("shop/redact", "erased")]
+    shop.admin.install(CLIENT_ID)
+    assert installing.open(shop).status_code == 200
+    assert installing.found(shop) != before
+
+
+def test_no_table_that_tells_of_a_channel_is_forgotten_when_a_shop_is_erased(haystack: Haystack) -> None:
+    kept = {"channel": "a tombstone", "sales_order": "the books", "privacy_request": "the record of it",
+            "channel_address": "released", "opening_choice": "the books", "opened_item": "the books"}  # fmt: skip
+    with haystack.engine.connect() as connection:
+        told = {table for table, column in haystack._columns(connection) if column == "channel_id"}
+    erased = {table for table in told if any(f"delete from {table} " in statement for statement in SHOP)}
+    assert told - erased == kept.keys()
+
+
+def test_a_request_to_erase_a_shop_that_came_back_erases_nothing(installing: Installing, shop: PretendShopify) -> None:
+    listings = rows(installing, shop, "listing")
+    shop.admin.ask_privacy(CLIENT_ID, "shop/redact")
+    work(installing)
+    assert rows(installing, shop, "listing") == listings
+
+
+@pytest.mark.parametrize("topic", ["customers/data_request", "customers/redact", "shop/redact"])
+def test_a_compliance_webhook_is_answered_by_its_signature_whether_the_shop_is_known_or_not_1_2(
+    installing: Installing, shop: PretendShopify, topic: str
+) -> None:
+    body = b'{"shop_id": 1, "customer": {"id": 1}}'
+    for domain in (shop.domain, "nobody-has-this.myshopify.com"):
+        assert post(installing, shop, topic, body, domain=domain, key=f"a {domain}") == 200
+        assert post(installing, shop, topic, body, domain=domain, secret=FORMER, key=f"b {domain}") == 200
+        assert post(installing, shop, topic, body, domain=domain, secret="wrong", key=f"c {domain}") == 401
+        assert post(installing, shop, topic, body, domain=domain, secret="", key=f"d {domain}") == 401
