@@ -37,6 +37,7 @@ CONNECT_S = 5.0
 READ_S = 30.0  # between two bytes
 TOTAL_S = 60.0  # whole answer; a push attempt's deadline lies beyond it
 BODY_MAX = 20_000_000
+PROMPT_S = 2.0
 TRIES_MAX = 3
 RETRY_TOTAL_S = 10.0
 RETRY_AFTER_MAX_S = 3_600.0
@@ -123,15 +124,15 @@ def retry_after_s(headers: Mapping[str, str], now: Callable[[], float] = time.ti
 
 @dataclass
 class Http:
-    """A session to one shop. Not shared between threads. `date`: the time that its last answer was stamped with, by
-    the shop's own clock."""
+    """A session to one shop. Not shared between threads. `stamp`: the time that its last prompt answer was stamped
+    with by the shop's own clock, and when that was by `monotonic`."""
 
     session: requests.Session = field(default_factory=requests.Session)
     total_s: float = TOTAL_S
     read_s: float = READ_S
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
-    date: datetime | None = None
+    stamp: tuple[datetime, float] | None = None
 
     def read(self, method: str, url: str, *, judge: Judge | None = None, **kwargs: Any) -> Answer:
         """A request without effect: transient failures are tried again a little. Raises on any non-2xx, and what
@@ -210,6 +211,7 @@ class Http:
 
     def _send(self, method: str, url: str, *, write: bool, **kwargs: Any) -> Answer:
         headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **kwargs.pop("headers", {})}
+        asked_at = self.monotonic()
         with (
             _named(write=write),
             self.session.request(
@@ -222,9 +224,15 @@ class Http:
                 **kwargs,
             ) as response,
         ):
+            self._note_stamp(response.headers.get("Date", ""), asked_at)
             body = self._body(response)
-            self.date = _date_of(response.headers.get("Date", "")) or self.date
             return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body)
+
+    def _note_stamp(self, text: str, asked_at: float) -> None:
+        """An answer that took long says too little about the time."""
+        now, at = self.monotonic(), _date_of(text)
+        if at is not None and now - asked_at <= PROMPT_S:
+            self.stamp = (at, (asked_at + now) / 2)
 
     def _body(self, response: requests.Response) -> bytes:
         started, parts, size = self.monotonic(), [], 0

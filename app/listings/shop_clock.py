@@ -28,8 +28,11 @@ def read_skew(session: Session, channel_id: int) -> timedelta:
 
 
 def measure_skew(http: Http, now: datetime) -> timedelta | None:
-    """The same by the last answer, which came just now; None where it was not stamped."""
-    return None if http.date is None else http.date + _WHOLE_SECONDS - now
+    """The same by the last prompt answer; None without one. It may have come a while before `now`."""
+    if http.stamp is None:
+        return None
+    stamped, at = http.stamp
+    return stamped + _WHOLE_SECONDS + timedelta(seconds=http.monotonic() - at) - now
 
 
 def in_its_time(window: Window, skew: timedelta) -> Window:

@@ -1,8 +1,9 @@
 """Looking at what a channel really shows, and explaining a difference before anything is corrected.
 
 A number that contradicts the belief proves nothing by itself: a sale may be on its way to us. It is conclusive when a
-complete reading of the channel's orders, begun after it, has been understood and the belief has not moved since before
-the number was read. Only then is it drift (or the trace of a write whose answer was lost), and belief follows it.
+complete reading of the channel's orders, begun after it, has been understood, the belief has not moved since before
+the number was read, and no write of ours to it is under way. Only then is it drift (or the trace of a write whose
+answer was lost), and belief follows it.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
               and c.kind = 'orders' and c.completed_at > o.observed_at)
   and not exists (select from inbox i where i.merchant_id = o.merchant_id and i.channel_id = o.channel_id
                   and i.kind = 'document' and i.origin = 'read' and i.state = 'open')
+  and not exists (select from push_attempt a join push_row r using (merchant_id, attempt_id)
+                  where a.merchant_id = o.merchant_id and a.channel_id = o.channel_id and a.state <> 'done'
+                    and r.owner_id = o.owner_id)
 order by o.owner_id limit %(limit)s for update of o
 """
 _TO_LOOK = """

@@ -34,10 +34,9 @@ from app.simulation.weather import CALM, STORM, Weather
 from app.worker import housekeeping
 
 START = datetime(2026, 11, 23, 6, tzinfo=UTC)
-ROUNDS = 4
-STORM_S = 120.0
 LOOK_EVERY_S = 1.0
 CONVERGE_MAX_S = 900.0
+SOUND_EVERY_S = 5.0
 STAY_S = 60.0  # equal is only what stays equal
 EVENTS = frozenset({"person", "delivery", "act", "call", "crash"})
 FAILURES_MAX = 20
@@ -51,6 +50,18 @@ PACE = {
     "webhook_interval_s": 120, "catalogue_interval_s": 600,
 }  # fmt: skip
 BOOKED, ODD, KIT = ("mug", "cup", "pan", "jug"), ("hat", "bag"), {"set": {"mug": 1, "cup": 2}}
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """How long a run is: so many storms of so many seconds. `to_the_end` False: it ends with the first violation."""
+
+    rounds: int = 4
+    storm_s: float = 120.0
+    to_the_end: bool = True
+
+
+FULL = Script()
 
 
 @dataclass
@@ -86,14 +97,20 @@ def weather_of(without: Sequence[str], storm: Weather = STORM) -> Weather:
     return storm
 
 
-def play(database: Database, seed: int, *, without: Sequence[str] = (), storm: Weather = STORM) -> Episode:
+def play(
+    database: Database, seed: int, *, without: Sequence[str] = (), storm: Weather = STORM, script: Script = FULL
+) -> Episode:
     """One run on an empty database of its own. `without`: healing loops that are switched off."""
     episode = Episode(seed)
     random.seed(seed)  # what libraries roll by themselves (tenacity's waits)
     with tempfile.TemporaryDirectory(prefix="perpetual-simulation-") as folder:
         stage = _Stage.set(database, Random(seed), Path(folder), episode)
-        stage.run(weather_of(without, storm), [act for loop in without for act in LOOPS[loop]])
+        stage.run(weather_of(without, storm), [act for loop in without for act in LOOPS[loop]], script)
     return episode
+
+
+class _Enough(Exception):
+    """The run has shown what it was to show."""
 
 
 @dataclass
@@ -156,7 +173,7 @@ class _Stage:
         skew = timedelta(seconds=self.dice.uniform(-1, 1) * STORM.skew_s)
         return lambda: self.clockwork.now + skew
 
-    def run(self, storm: Weather, without: Sequence[str]) -> None:
+    def run(self, storm: Weather, without: Sequence[str], script: Script) -> None:
         """Rounds of storm and calm; at the end a day passes, and what was still on its way comes."""
         episode, clockwork = self.episode, self.clockwork
         watch = Watch(self.books, BOOKED, episode.failed)
@@ -172,18 +189,20 @@ class _Stage:
         housekeeping(self.town.runtime)
         service.start()
         try:
-            for number in range(ROUNDS):
+            for number in range(script.rounds):
                 self._change(storm, service)
                 people.wake()
-                clockwork.run(STORM_S)
+                self._pass(script.storm_s, script)
                 people.sleep()
                 self._change(CALM, service)
                 self._let_break(wires)
-                if number == ROUNDS - 1:
+                if number == script.rounds - 1 and script.to_the_end:
                     clockwork.run(CONVERGE_MAX_S / 3)
                     clockwork.leap(86_400)  # nobody ran for a day
-                if not self._converge():
+                if not self._converge(script):
                     break
+        except _Enough:
+            pass
         finally:
             service.stop()
             self._count()
@@ -200,6 +219,17 @@ class _Stage:
         service.weather_changed()
         for shop in self.town.shops.values():
             shop.context.faults = weather.faults
+
+    def _pass(self, seconds: float, script: Script) -> None:
+        """Time passes. Raises _Enough as soon as there is a violation that ends the run."""
+        until = self.clockwork.now + timedelta(seconds=seconds)
+        while self.clockwork.now < until:
+            self.clockwork.run(min(seconds, SOUND_EVERY_S))
+            if not script.to_the_end:
+                with self.town.runtime.begin(self.town.merchant_id, self.clockwork.now) as session:
+                    self.episode.violations += unsound(session, BOOKED)
+                if self.episode.violations:
+                    raise _Enough
 
     def _let_break(self, wires: Wires) -> None:
         """The storm is over when its last call has been given up and the last late effect has come."""
@@ -225,7 +255,7 @@ class _Stage:
             ])  # fmt: skip
         (self.books.received if units > 0 else self.books.written_off)[sku] += abs(units)
 
-    def _converge(self) -> bool:
+    def _converge(self, script: Script) -> bool:
         """Wait until everything is equal and stays so; False when it does not happen."""
         began, equal_since, found = self.clockwork.now, None, [""]
         while (self.clockwork.now - began).total_seconds() < CONVERGE_MAX_S:
@@ -237,7 +267,7 @@ class _Stage:
                 equal_since = self.clockwork.now
             elif (self.clockwork.now - equal_since).total_seconds() >= STAY_S:
                 break
-            self.clockwork.run(LOOK_EVERY_S)
+            self._pass(LOOK_EVERY_S, script)
         with self.town.runtime.begin(self.town.merchant_id, self.clockwork.now) as session:
             for why in unsound(session, BOOKED):
                 self.episode.failed(why)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import NoReturn
@@ -36,7 +37,7 @@ GARBLED = (
 @dataclass
 class Wires:
     """What all wires of a run share. `saw(what)` counts; `wrote(shop)` is told after each effect on a shop. `broken`:
-    calls that nobody will hear of again and that are not over yet."""
+    calls that nobody will hear of again, and processes that stand still."""
 
     dice: Random
     weather: Callable[[], Weather]
@@ -44,13 +45,19 @@ class Wires:
     wrote: Callable[[Shop], None]
     broken: int = 0
 
-    def break_off(self, process: Process) -> NoReturn:
-        """No answer comes; the caller gives up in the end."""
+    @contextmanager
+    def broken_meanwhile(self) -> Iterator[None]:
+        """Something is broken that the storm's end does not mend at once."""
         self.broken += 1
         try:
-            process.pause(GIVEN_UP_S)
+            yield
         finally:
             self.broken -= 1
+
+    def break_off(self, process: Process) -> NoReturn:
+        """No answer comes; the caller gives up in the end."""
+        with self.broken_meanwhile():
+            process.pause(GIVEN_UP_S)
         raise requests.ReadTimeout("no answer")
 
 

@@ -24,7 +24,7 @@ from app.core.embedded import APP_ROLE, OWNER_ROLE, SUPERUSER, Embedded
 from app.core.log import configure
 from app.core.migrate import migrate
 from app.core.percentile import percentile
-from app.simulation.episode import LOOPS, Episode, play
+from app.simulation.episode import FULL, LOOPS, Episode, Script, play
 
 TEMPLATE = "simulation_template"
 POOL_MAX = 20
@@ -97,13 +97,13 @@ def prepare_template(server: Embedded) -> None:
     migrate(server.url(OWNER_ROLE, TEMPLATE))
 
 
-def run_one(server: Embedded, seed: int, without: Sequence[str]) -> Episode:
+def run_one(server: Embedded, seed: int, without: Sequence[str], script: Script = FULL) -> Episode:
     """One seed on a fresh copy, which is gone afterwards."""
     name = f"simulation_{os.getpid()}_{seed}"
     _as_superuser(server, f"create database {name} template {TEMPLATE} owner {OWNER_ROLE}")
     database = connect(server.url(APP_ROLE, name), pool_max=POOL_MAX)
     try:
-        return play(database, seed, without=without)
+        return play(database, seed, without=without, script=script)
     finally:
         database.close()
         _as_superuser(server, f"drop database {name} with (force)")

@@ -29,6 +29,7 @@ from connectors.http import Http
 from sandbox.base import Delivery
 
 SWITCH_S = 0.05  # how long others may run between two transactions
+STALL_S = (60.0, 400.0)  # beyond `attempt_deadline_s`, now and then
 DEAD_S = (0.2, 5.0)  # until another process is in its place
 POST_EVERY_S = 0.2
 BATCH_MAX = 20  # deliveries received together
@@ -52,11 +53,11 @@ class MortalSession(Session):
 @dataclass(frozen=True, slots=True)
 class MortalDatabase(Database):
     """Between two transactions others may run; within one nobody does, as row locks see to in earnest. `told`: what
-    happens as the server tells its time; `switch`: how long others run."""
+    happens as the server tells its time; `others` lets others run."""
 
     process: Process | None = None
     told: Callable[[], None] = lambda: None
-    switch: Callable[[], float] = lambda: 0.0
+    others: Callable[[], None] = lambda: None
 
     @contextmanager
     def begin(
@@ -78,9 +79,7 @@ class MortalDatabase(Database):
     def _between(self) -> None:
         assert self.process is not None  # noqa: S101
         self.process.point()
-        pause = self.switch()
-        if pause:
-            self.process.pause(pause)
+        self.others()
 
 
 @dataclass
@@ -178,13 +177,22 @@ class Service:
         session = self.town.wired(lambda shop: Wire(shop, process, self.wires))
         database = MortalDatabase(
             self.town.database.engine, process=process, told=lambda: clock.hear(clock.local(), self.clockwork.now),
-            switch=lambda: dice.uniform(0, SWITCH_S) if dice.random() < self.weather().switch else 0.0,
+            others=lambda: self._let_others(process, dice),
         )  # fmt: skip
         return replace(
             self.town.runtime, database=database, clock=clock, rng=dice, worker=process.name, ring=self.ring,
             open_http=lambda: Http(session=session, sleep=process.pause, monotonic=lambda: clock().timestamp()),
             new_key=lambda: f"{dice.getrandbits(128):032x}",
         )  # fmt: skip
+
+    def _let_others(self, process: Process, dice: Random) -> None:
+        weather, roll = self.weather(), dice.random()
+        if roll < weather.stall:
+            self.saw("stall")
+            with self.wires.broken_meanwhile():
+                process.pause(dice.uniform(*STALL_S))
+        elif roll < weather.stall + weather.switch:
+            process.pause(dice.uniform(0, SWITCH_S))
 
     def _receive(self, process: Process, runtime: Runtime) -> None:
         while True:

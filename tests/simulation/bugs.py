@@ -1,0 +1,114 @@
+"""Bugs of the sync protocol, each a change of the service's own text, to see that the simulator finds them.
+
+Most are what the open connectors do to this day (docs/oversell-benchmark.md).
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import textwrap
+from collections.abc import Mapping
+from importlib import import_module
+from types import FunctionType
+
+import pytest
+
+Change = tuple[str, str, str, str]  # module, name in it, text, what stands there instead
+
+BUGS: Mapping[str, tuple[Change, ...]] = {
+    "an answer that was lost is taken for a no": (
+        ("app.publishing.push", "_unanswered", "outcomes = [Unknown(row.key, error.reason) for",
+         "outcomes = [Unsent(row.key) for"),
+    ),
+    "what was not answered is sent again under a new key": (
+        ("app.publishing.push", "_unanswered", "if connector.abilities.replays_by_key:", "if False:"),
+        ("app.publishing.push", "_unanswered", "outcomes = [Unknown(row.key, error.reason) for",
+         "outcomes = [Unsent(row.key) for"),
+    ),
+    "a channel's own orders do not move what it is believed to show": (
+        ("app.inbox.process", "_belief_changes", "+ sign * held.taken", "+ 0"),
+    ),
+    "an accepted write makes the belief its target, whatever orders came meanwhile": (
+        ("app.publishing.attempts", "record",
+         "belief.move(session, {owner: attempt.rows[owner].target - attempt.rows[owner].expected for owner in written})",
+         "[session.run('update stock_owner set believed = %(t)s where merchant_id = %(merchant_id)s and owner_id = %(o)s',"
+         " t=attempt.rows[o].target, o=o) for o in written]"),
+    ),
+    "after a conflict the same number goes out again, expecting what was seen": (
+        ("app.publishing.attempts", "_OWNERS", "awaiting_since = case d.outcome when 'conflict' then %(now)s",
+         "believed = case d.outcome when 'conflict' then coalesce(d.quantity, o.believed) else o.believed end,"
+         "\n    awaiting_since = case d.outcome when 'conflict' then null"),
+        ("app.publishing.attempts", "_told", 'return _Told("conflict", quantity, "", True)',
+         'return _Told("conflict", quantity, "", False)'),
+    ),
+    "an older document is booked over a newer one": (
+        ("app.inbox.process", "_verdict", 'if snapshot.version < order.version:\n        return "older"',
+         'if snapshot.version < order.version:\n        return "new"'),
+    ),
+    "a document that comes again is booked again": (
+        ("app.inbox.process", "_post_orders", "positions, memory = read_positions(session, known), ",
+         "positions, memory = {}, "),
+    ),
+    "a reading that failed counts as one that got through": (
+        ("app.inbox.read", "poll_orders",
+         "fail_poll(runtime, merchant_id, channel_id, (kind, reading.claim.attempt), error, got_to=got_to)",
+         "_end(runtime, reading, http, 1.0)"),
+    ),
+    "windows are asked for by our own clock": (
+        ("app.listings.shop_clock", "in_its_time", "skew - MARGIN, window.until + skew + MARGIN",
+         "timedelta(0), window.until"),
+    ),
+    "each process believes its own clock": (
+        ("app.core.clock", "AgreedClock.hear", "if took <= ROUND_TRIP_MAX:", "if False:"),
+    ),
+    "what became due while a number was being written is taken for done": (
+        ("app.publishing.due", "settle_due", "and due_id = any(%(ids)s)", "and due_id >= any(%(ids)s)"),
+    ),
+    "an answer that comes after somebody took over is recorded": (
+        ("app.publishing.attempts", "record", "and owner = %(owner)s and state = 'open'", "and %(owner)s <> ''"),
+    ),
+    "a number is called drift before the channel's orders were read": (
+        ("app.publishing.look", "_CONTRADICTED", "and c.kind = 'orders' and c.completed_at > o.observed_at", ""),
+    ),
+    "a number is called drift although the belief has moved since it was read": (
+        ("app.publishing.look", "settle", "row.belief_revision != row.observed_revision", "False"),
+    ),
+    "a write without an answer is given up before the shop is done with it": (
+        ("app.publishing.look", "_may_still_come", "return row.unclear_at is not None and", "return False and"),
+    ),
+    "of two documents of one second the later is dropped": (
+        ("app.inbox.process", "_verdict", 'return "again"', 'return "same"'),
+        ("app.inbox.process", "_verdict",
+         'return "new" if order.observed_at is None or seen.observed_at >= order.observed_at else "older"',
+         'return "same"'),
+    ),
+}  # fmt: skip
+
+
+def plant(patch: pytest.MonkeyPatch, name: str) -> None:
+    """Put a bug into the running service, wherever its functions were imported to."""
+    changes: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for module_name, path, old, new in BUGS[name]:
+        changes.setdefault((module_name, path), []).append((old, new))
+    for (module_name, path), texts in changes.items():
+        owner, _, attribute = path.rpartition(".")
+        home = import_module(module_name)
+        holder = getattr(home, owner) if owner else home
+        was = getattr(holder, attribute)
+        text = was if isinstance(was, str) else inspect.getsource(was)
+        for old, new in texts:
+            assert text.count(old) == 1, (name, text.count(old))
+            text = text.replace(old, new)
+        now = text if isinstance(was, str) else _compiled(was, text)
+        patch.setattr(holder, attribute, now)
+        for module in list(sys.modules.values()):
+            if getattr(module, "__name__", "").startswith("app.") and vars(module).get(attribute) is was:
+                patch.setattr(module, attribute, now)
+
+
+def _compiled(was: FunctionType, text: str) -> object:
+    names: dict[str, object] = {}
+    code = compile("from __future__ import annotations\n" + textwrap.dedent(text), f"<{was.__qualname__}>", "exec")
+    exec(code, was.__globals__, names)
+    return names[was.__name__]
