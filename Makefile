@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 FUZZ_ARGS ?=
 
-.PHONY: demo test lint format bench fuzz clean
+.PHONY: demo test lint format bench simulate fuzz clean
 
 demo: .venv/runtime.stamp
 	$(PY) -m app demo
@@ -25,6 +25,9 @@ lint: .venv/dev.stamp
 format: .venv/dev.stamp
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
+
+simulate: .venv/runtime.stamp
+	$(PY) -m app simulate --events 1000000
 
 bench: .venv/dev.stamp
 	$(PY) -m bench $(BENCH_ARGS)

@@ -15,6 +15,9 @@ from app.core.config import Settings
 VARIANTS_MAX = 1_000_000
 
 
+AGAIN = "python -m app simulate --events 1"
+
+
 def add(commands: Any) -> None:
     """demo, simulate, bench."""
     _add_demo(commands)
@@ -36,7 +39,7 @@ def _add_demo(commands: Any) -> None:
 
 
 def _add_simulate(commands: Any) -> None:
-    from app.simulation.episode import LOOPS
+    from app.simulation.weather import LOOPS
 
     parser = add_command(commands, "simulate", run_simulate, "play the service in virtual time while everything fails")
     parser.add_argument("--events", type=int, default=100_000, metavar="N", help="until there were so many events")
@@ -65,7 +68,7 @@ def run_simulate(arguments: argparse.Namespace, settings: Settings) -> int:
                 print(f"seed {episode.seed}: {episode.events} events, {len(episode.violations)} violations", flush=True)
     for seed in summary.failed:
         heal = "" if arguments.heal == "on" else f" --heal {arguments.heal}"
-        print(f"again: python -m app simulate --seed {seed} --events 1{heal}", file=sys.stderr)
+        print(f"again: {AGAIN} --seed {seed}{heal}", file=sys.stderr)
     figures = summary.figures()
     print(json.dumps(figures) if arguments.json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
     return 1 if summary.failed else 0

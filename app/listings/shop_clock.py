@@ -14,7 +14,7 @@ from connectors.base import Window
 from connectors.http import Http
 
 SAME = timedelta(seconds=3)  # a stamp has whole seconds and travels
-MARGIN = timedelta(seconds=5)  # more than what is known of a clock may be wrong: that, the stamp's, the travelling
+MARGIN = timedelta(seconds=6)  # more than what is known of a clock may be wrong: that, the stamp's, the travelling
 _WHOLE_SECONDS = timedelta(seconds=0.5)  # a stamp is cut off, on average by that
 
 

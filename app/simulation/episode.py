@@ -28,9 +28,9 @@ from app.simulation.checks import Books, Watch, differences, unfinished, unsound
 from app.simulation.clockwork import Clockwork
 from app.simulation.network import Wires
 from app.simulation.people import People
-from app.simulation.service import Service
+from app.simulation.processes import Service
 from app.simulation.town import Town
-from app.simulation.weather import CALM, STORM, Weather
+from app.simulation.weather import CALM, LOOPS, STORM, Weather
 from app.worker import housekeeping
 
 START = datetime(2026, 11, 23, 6, tzinfo=UTC)
@@ -40,11 +40,6 @@ SOUND_EVERY_S = 5.0
 STAY_S = 60.0  # equal is only what stays equal
 EVENTS = frozenset({"person", "delivery", "act", "call", "crash"})
 FAILURES_MAX = 20
-# What only that healing loop would find is left out of the weather when it is switched off.
-LOOPS: Mapping[str, Sequence[str]] = {
-    "sweep": ("poll_sweep",), "known": ("poll_known",), "audit": ("poll_stock",), "webhooks": ("poll_webhooks",),
-    "products": ("poll_products",),
-}  # fmt: skip
 PACE = {
     "poll_interval_s": 15, "sweep_interval_s": 90, "audit_interval_s": 60, "known_interval_s": 60,
     "webhook_interval_s": 120, "catalogue_interval_s": 600,

@@ -24,7 +24,8 @@ from app.core.embedded import APP_ROLE, OWNER_ROLE, SUPERUSER, Embedded
 from app.core.log import configure
 from app.core.migrate import migrate
 from app.core.percentile import percentile
-from app.simulation.episode import FULL, LOOPS, Episode, Script, play
+from app.simulation.episode import FULL, Episode, Script, play
+from app.simulation.weather import LOOPS
 
 TEMPLATE = "simulation_template"
 POOL_MAX = 20

@@ -46,8 +46,8 @@ def test_only_the_wiring_and_the_demo_pick_a_vendor() -> None:
     assert wrong == []
 
 
-def test_only_the_demo_runs_pretend_shops() -> None:
-    files = [file for file in outsiders() if not file.path.startswith("app/demo")]
+def test_only_the_demo_and_the_simulator_run_pretend_shops() -> None:
+    files = [file for file in outsiders() if not file.path.startswith(("app/demo", "app/simulation"))]
     assert [file.path for file in files if any(name.startswith("sandbox") for name in imported(file))] == []
 
 
