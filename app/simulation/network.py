@@ -96,11 +96,12 @@ class Wire(ShopAdapter):
         return BAD_GATEWAY if fate is Fate.BROKEN else answer
 
     def _unheard(self, asked: Request, *, late: bool) -> NoReturn:
-        if late:
-            self.wires.broken += 1
-            delay = GIVEN_UP_S + self.wires.dice.uniform(0, LATE_S)
-            self.process.clockwork.after(delay, lambda: self._do_late(asked))
-        self.wires.break_off(self.process)
+        try:
+            self.wires.break_off(self.process)
+        finally:  # given up, or dead: from then on the shop does not go on for long
+            if late:
+                self.wires.broken += 1
+                self.process.clockwork.after(self.wires.dice.uniform(0, LATE_S), lambda: self._do_late(asked))
 
     def _do_late(self, asked: Request) -> None:
         self._handled(asked)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -96,6 +97,7 @@ class Service:
     failed: Callable[[str], None]
     without: Collection[str] = ()
     workers: int = 3
+    lag_s: float = 0.0  # that every delivery takes besides what the weather does to it
     _living: dict[Process, psycopg.Connection[Any]] = field(default_factory=dict)
     _webs: set[Process] = field(default_factory=set)
     _arrived: list[tuple[AnyShop, Delivery]] = field(default_factory=list)
@@ -137,14 +139,16 @@ class Service:
         for shop in self.town.shops.values():
             for posted in shop.due_deliveries():
                 self.saw("delivery")
-                if self._webs:
-                    self._arrived.append((shop, posted))
-                else:
-                    shop.delivered(posted.hook_key, None)
-        if self._arrived:
-            for process in self._webs:
-                process.wake()
+                self.clockwork.after(self.lag_s, partial(self._arrive, shop, posted))
         self.clockwork.after(POST_EVERY_S, self._post)
+
+    def _arrive(self, shop: AnyShop, posted: Delivery) -> None:
+        if not self._webs:
+            shop.delivered(posted.hook_key, None)
+            return
+        self._arrived.append((shop, posted))
+        for process in self._webs:
+            process.wake()
 
     def _start(self, program: Program) -> None:
         self._born += 1

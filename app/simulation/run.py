@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.clock import monotonic_s
-from app.core.db import connect
+from app.core.db import Database, connect
 from app.core.embedded import APP_ROLE, OWNER_ROLE, SUPERUSER, Embedded
 from app.core.log import configure
 from app.core.migrate import migrate
@@ -100,11 +100,17 @@ def prepare_template(server: Embedded) -> None:
 
 def run_one(server: Embedded, seed: int, without: Sequence[str], script: Script = FULL) -> Episode:
     """One seed on a fresh copy, which is gone afterwards."""
-    name = f"simulation_{os.getpid()}_{seed}"
+    with fresh_database(server, f"simulation_{os.getpid()}_{seed}") as database:
+        return play(database, seed, without=without, script=script)
+
+
+@contextmanager
+def fresh_database(server: Embedded, name: str) -> Iterator[Database]:
+    """A copy of the empty database, which is gone afterwards."""
     _as_superuser(server, f"create database {name} template {TEMPLATE} owner {OWNER_ROLE}")
     database = connect(server.url(APP_ROLE, name), pool_max=POOL_MAX)
     try:
-        return play(database, seed, without=without, script=script)
+        yield database
     finally:
         database.close()
         _as_superuser(server, f"drop database {name} with (force)")

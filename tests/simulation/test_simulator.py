@@ -1,0 +1,134 @@
+"""The service in virtual time while everything fails: nothing that must not happen does, with every healing loop and
+without; bugs that are planted are found; a seed is one run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from multiprocessing import get_context
+
+import pytest
+
+from app.core.clock import AgreedClock
+from app.core.embedded import Embedded
+from app.simulation.clockwork import Clockwork, Killed, Process
+from app.simulation.episode import Episode, Script
+from app.simulation.run import Summary, loops_off, prepare_template, run_one, simulate
+from app.simulation.weather import LOOPS
+from tests.simulation.bugs import BUGS, SEEDS, plant
+
+AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SHORT = Script(rounds=2, storm_s=60, to_the_end=False)
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def stage(server: Embedded) -> Embedded:
+    prepare_template(server)
+    return server
+
+
+def played(stage: Embedded, events: int, *, seed: int = 1, heal: str = "on") -> Summary:
+    *_, (_, summary) = simulate(stage, events=events, seed=seed, heal=heal)
+    return summary
+
+
+# Together over 30,000 events.
+@pytest.mark.parametrize(("heal", "events"), [("on", 12_000), ("off", 8_000), *((loop, 2_000) for loop in LOOPS)])
+def test_nothing_is_lost_doubled_or_called_an_edit_in_any_storm_with_or_without_healing(
+    stage: Embedded, heal: str, events: int
+) -> None:
+    summary = played(stage, events, heal=heal, seed=1 + 100 * [*LOOPS, "on", "off"].index(heal))
+    assert summary.failed == {}
+    assert summary.events >= events
+    assert max(summary.converge_s) < 60
+
+
+@pytest.mark.parametrize("seed", [2, 13, 107])
+def test_what_the_simulator_found_once_does_not_happen_again(stage: Embedded, seed: int) -> None:
+    assert played(stage, 1, seed=seed).failed == {}
+
+
+def test_a_seed_is_one_run_to_the_last_event(stage: Embedded) -> None:
+    one, two = (played(stage, 1, seed=5) for _ in range(2))
+    assert (one.seen, one.converge_s) == (two.seen, two.converge_s)
+
+
+def _with_bug(stage: Embedded, name: str, seeds: Sequence[int]) -> list[Episode]:
+    """In a process of its own, which ends with the bug in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        if name:
+            plant(patch, name)
+        return [run_one(stage, seed, loops_off("off"), SHORT) for seed in seeds]
+
+
+@pytest.fixture
+def apart() -> Iterator[ProcessPoolExecutor]:
+    """Another process, in which the order of sets is the same every time."""
+    os.environ["PYTHONHASHSEED"] = "0"
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        yield pool
+
+
+@pytest.mark.parametrize(("name", "seed"), [(name, SEEDS.get(name, 1)) for name in BUGS])
+def test_a_planted_bug_is_found(stage: Embedded, apart: ProcessPoolExecutor, name: str, seed: int) -> None:
+    (episode,) = apart.submit(partial(_with_bug, stage, name, [seed])).result()
+    assert episode.violations
+
+
+def test_without_a_bug_nothing_is_found_in_the_same_runs(stage: Embedded, apart: ProcessPoolExecutor) -> None:
+    seeds = sorted({1, *SEEDS.values()})
+    episodes = apart.submit(partial(_with_bug, stage, "", seeds)).result()
+    assert [episode.violations for episode in episodes] == [[] for _ in seeds]
+
+
+def test_programs_take_turns_only_where_they_pause_and_a_dead_one_does_nothing_more() -> None:
+    clockwork, said = Clockwork(AT), []
+
+    def program(process: Process) -> None:
+        for number in range(3):
+            said.append((process.name, number, (clockwork.now - AT).total_seconds()))
+            process.point()
+            process.pause(1.0)
+
+    for name, fuse in (("a", None), ("b", 1)):
+        Process(clockwork, name, fuse).start(program)
+    clockwork.run(10)
+    assert said == [("a", 0, 0), ("b", 0, 0), ("a", 1, 1), ("b", 1, 1), ("a", 2, 2)]
+
+
+def test_whatever_a_dying_process_still_tries_fails() -> None:
+    clockwork, tried = Clockwork(AT), []
+
+    def program(process: Process) -> None:
+        try:
+            process.pause(5)
+        except Killed:
+            for last in (process.point, lambda: process.pause(1)):
+                with pytest.raises(Killed):
+                    last()
+                tried.append(last)
+            raise
+
+    process = Process(clockwork, "a")
+    process.start(program)
+    clockwork.run(1)
+    process.end()
+    assert len(tried) == 2
+    assert process.crashed is None
+
+
+@pytest.mark.parametrize("wrong_by_s", [-600, 0.5, 600])
+def test_processes_with_wrong_clocks_agree_on_the_servers_time(wrong_by_s: float) -> None:
+    clock = AgreedClock(lambda: AT + timedelta(seconds=wrong_by_s))
+    clock.hear(clock.local(), AT)
+    assert clock() == AT
+
+
+def test_an_answer_that_took_long_says_nothing_about_the_time() -> None:
+    clock = AgreedClock(lambda: AT)
+    clock.hear(AT - timedelta(seconds=1), AT - timedelta(seconds=600))
+    assert clock() == AT
