@@ -1,6 +1,7 @@
 """Measurements that anybody can repeat: each prints its figures beside a limit measured in the same run.
 
-`python -m app bench ledger|ingest|sync|import`. Each has a database of its own, made for it and removed afterwards.
+`python -m app bench ledger|ingest|sync|import|kills`. Each has a database of its own, made for it and removed
+afterwards.
 """
 
 from __future__ import annotations
@@ -22,9 +23,18 @@ def run(what: str, *, quick: bool, woo: str, variants: int = 100_000) -> dict[st
         from bench import catalogue
 
         return catalogue.run(variants)
+    if what == "kills":
+        from bench import kills
+
+        return kills.run(kills.QUICK if quick else kills.FULL)
     from bench import sync
 
     return sync.run(quick=quick, woo="cron" if woo == "cron" else "instant")
+
+
+def is_no(result: Mapping[str, Any]) -> bool:
+    """Whether a measurement that is also a proof says no: something acknowledged was lost, or is there twice."""
+    return bool(result.get("lost") or result.get("doubled")) or result.get("verify", "ok") != "ok"
 
 
 def _ledger(*, quick: bool) -> dict[str, Any]:

@@ -172,21 +172,21 @@ def _beside(bench: Bench, size: Size) -> dict[str, dict[str, Any]]:
     return told
 
 
-def open_bench(home: Scratch) -> Bench:
-    """The merchant, its items with stock, the shop with as many listings."""
-    runtime = home.runtime
+def open_bench(home: Scratch, number: int | None = None) -> Bench:
+    """The merchant, that many items (else `ITEMS`) with stock, the shop with as many listings."""
+    runtime, number = home.runtime, number or ITEMS
     now = runtime.clock()
     merchant_id = create_merchant(runtime.database, now, name="bench", currency="EUR")
     with runtime.begin(merchant_id, now) as session:
         place = create_location(session, "Main")
-        items = create_items(session, [NewItem(f"{n}", f"Item {n}") for n in range(ITEMS)])
+        items = create_items(session, [NewItem(f"{n}", f"Item {n}") for n in range(number)])
         credentials = {"access_token": "none", WEBHOOK_SECRETS: SECRET}
         new = NewChannel(
             "shopify", "Shopify", DOMAIN, f"https://{DOMAIN}", credentials, {"location_count": "1"}, "active"
         )
         channel_id = create_channel(runtime, session, new)
         map_location(session, channel_id, PLACE, place)
-        import_entries(session, channel_id, [_entry(n) for n in range(ITEMS)])
+        import_entries(session, channel_id, [_entry(n) for n in range(number)])
         set_state(session, channel_id, "paused")
         receipts = [
             Movement(
@@ -202,7 +202,7 @@ def open_bench(home: Scratch) -> Bench:
             )
             for sku, item in items.items()
         ]
-        for start in range(0, ITEMS, BATCH_MAX):
+        for start in range(0, number, BATCH_MAX):
             post(session, receipts[start : start + BATCH_MAX])
     server = embedded_of(home.settings)
     assert server is not None

@@ -84,7 +84,7 @@ class Load:
         if not more:
             raise ConnectionError("the server closed a connection")
         told = self.heard.pop(number, b"") + more
-        if not _is_whole(told):
+        if not is_whole(told):
             self.heard[number] = told
             return
         self.latencies.append(perf_counter() - self.sent_at.pop(number))
@@ -92,7 +92,8 @@ class Load:
         self._send(one)
 
 
-def _is_whole(answer: bytes) -> bool:
+def is_whole(answer: bytes) -> bool:
+    """Whether an HTTP answer is there to its last byte."""
     head, found, body = answer.partition(b"\r\n\r\n")
     if not found:
         return False

@@ -25,7 +25,7 @@ from bench import process
 
 HOST = "127.0.0.1"
 STOP_S = 20.0
-START_S = 60.0
+START_S = 180.0
 ROOT = Path(__file__).parent.parent
 
 

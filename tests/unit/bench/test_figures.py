@@ -136,7 +136,7 @@ def test_requests_come_out_of_their_file_as_they_went_in(tmp_path: Path) -> None
     ],
 )
 def test_an_answer_counts_when_it_is_there_to_its_last_byte(answer: bytes, whole: bool) -> None:
-    assert load._is_whole(answer) is whole
+    assert load.is_whole(answer) is whole
 
 
 @contextmanager
