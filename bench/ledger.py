@@ -113,15 +113,15 @@ class Trade:
         """New orders, with the vectors that PROCESS keeps of them."""
         with self.database.begin(self.merchant_id, NOW) as session:
             post(session, self.placed(orders))
-            write_positions(session, self.positions(orders, Counts(committed=1)))
+            write_positions(session, {}, self.positions(orders, Counts(committed=1)))
         self.posted += 2 * len(orders)
 
     def ship(self, orders: dict[int, Order]) -> None:
         """Known orders: their vectors are read, and moved on."""
         with self.database.begin(self.merchant_id, NOW) as session:
-            read_positions(session, list(orders))
+            before = read_positions(session, list(orders))
             post(session, self.shipped(orders))
-            write_positions(session, self.positions(orders, Counts(shipped=1)))
+            write_positions(session, before, self.positions(orders, Counts(shipped=1)))
         self.posted += 2 * len(orders)
 
     def positions(self, orders: dict[int, Order], counts: Counts) -> Positions:

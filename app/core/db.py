@@ -35,6 +35,12 @@ _BEGIN = """
 select set_config('app.merchant_id', %(m)s, true), set_config('app.now', %(n)s, true),
        set_config('app.actor', %(a)s, true), set_config('app.origin', %(o)s, true), clock_timestamp()
 """
+# Joined in any other way than row by row along the key, updates would lock in another order and read whole tables. With
+# that said nothing is left to plan for one length of the arrays that another would not do with.
+_ALONG_THE_KEY = """
+select set_config('enable_hashjoin', %(others)s, true), set_config('enable_mergejoin', %(others)s, true),
+       set_config('enable_seqscan', %(others)s, true), set_config('plan_cache_mode', %(plans)s, true)
+"""
 
 Row = Any  # a SQLAlchemy row: a named tuple of the statement's columns
 
@@ -54,11 +60,24 @@ def array(values: list[Any]) -> str:
     write = _WRITERS.get(kind) or (_text if issubclass(kind, str) else str)
     if values and values.count(values[0]) == len(values):  # many columns of a batch hold one value
         return "{" + ",".join(["NULL" if values[0] is None else write(values[0])] * len(values)) + "}"
+    if None not in values:
+        if kind is int:
+            return "{" + repr(values)[1:-1] + "}"
+        if write is _text:
+            return _texts(values)
     return "{" + ",".join(["NULL" if v is None else write(v) for v in values]) + "}"
 
 
 def _text(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _texts(values: list[str]) -> str:
+    """All at once where none of them needs escaping."""
+    joined = "".join(values)
+    if '"' in joined or "\\" in joined:
+        return "{" + ",".join(map(_text, values)) + "}"
+    return '{"' + '","'.join(values) + '"}'
 
 
 _WRITERS: Mapping[type, Callable[[Any], str]] = {
@@ -103,14 +122,21 @@ class Session:
 
     @contextmanager
     def pipeline(self) -> Iterator[Pipeline]:
-        """Statements that are sent one behind the other without waiting: the server works on one while the next is
-        being put together. What went wrong with any of them is raised when an answer is asked for, or at the end."""
+        """A nested part that may fail without the rest, whose statements are sent one behind the other without waiting:
+        the server works on one while the next is being put together. What went wrong with any of them is raised when an
+        answer is asked for, or at the end. They look rows up one by one along their keys (`_ALONG_THE_KEY`)."""
         driver = self.connection.connection.driver_connection
         assert driver is not None  # noqa: S101  a session has a live connection
         try:
             with driver.pipeline():
+                driver.execute("savepoint pipeline")
+                driver.execute(_ALONG_THE_KEY, {"others": "off", "plans": "force_generic_plan"})
                 yield Pipeline(self, driver)
-        except psycopg.Error as error:
+                driver.execute(_ALONG_THE_KEY, {"others": "on", "plans": "force_custom_plan"})
+                driver.execute("release pipeline")
+        except BaseException as error:
+            if not driver.broken:
+                driver.execute("rollback to pipeline")
             raise _typed(error) or error from error
 
     def bound(self, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,14 +8,14 @@ between places goes back to available there and is taken here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from app.core.record import record
 from app.ledger.models import State
 
 Place = tuple[int, int]  # item id, location id
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Counts:
     """Units of one line of one item at one place; all ≥ 0."""
 
@@ -39,7 +39,7 @@ class Counts:
 NOTHING = Counts()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Step:
     """One movement to post. `returns`: it comes back from the customer; with `returns_now` from the issue that is the
     step right before it (sold and returned before we heard of either)."""

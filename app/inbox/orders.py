@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.core.db import Session
+from app.core.record import record
 from app.inbox.difference import Counts, Place
 from connectors.base import OrderSnapshot
 
@@ -37,15 +38,17 @@ select l.* from unnest(%(orders)s::bigint[]) k cross join lateral (
     select order_id, line_key, listing_key, item_id from order_line
     where merchant_id = %(merchant_id)s and order_id = k offset 0) l
 """
-_WRITE_POSITIONS = """
+# Only who holds the order's row writes its positions, so what was not read is not there. An insert that may find a
+# rival costs twice as much; to change what is there, an upsert that never inserts, for the same reason as above.
+_INSERT_POSITIONS = """
 insert into order_position (merchant_id, order_id, line_key, item_id, location_id, owner_id, committed, shipped,
-    restocked,
-                            damaged, held, taken)
-select %(merchant_id)s, p.* from unnest(%(orders)s::bigint[], %(lines)s::text[], %(items)s::bigint[],
-    %(places)s::bigint[],
-    %(owners)s::bigint[], %(committed)s::bigint[], %(shipped)s::bigint[], %(restocked)s::bigint[],
-    %(damaged)s::bigint[],
-    %(held)s::bigint[], %(taken)s::bigint[]) p
+                            restocked, damaged, held, taken)
+select %(merchant_id)s, unnest(%(orders)s::bigint[]), unnest(%(lines)s::text[]), unnest(%(items)s::bigint[]),
+       unnest(%(places)s::bigint[]), unnest(%(owners)s::bigint[]), unnest(%(committed)s::bigint[]),
+       unnest(%(shipped)s::bigint[]), unnest(%(restocked)s::bigint[]), unnest(%(damaged)s::bigint[]),
+       unnest(%(held)s::bigint[]), unnest(%(taken)s::bigint[])
+"""
+_CHANGE_POSITIONS = f"""{_INSERT_POSITIONS}
 on conflict (merchant_id, order_id, line_key, item_id, location_id) do update
 set owner_id = excluded.owner_id, committed = excluded.committed, shipped = excluded.shipped,
     restocked = excluded.restocked, damaged = excluded.damaged, held = excluded.held, taken = excluded.taken
@@ -102,7 +105,7 @@ class OrderRow:
     currency: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Held:
     """What is posted for one line at one (item, place), and what the channel took off its own number for it."""
 
@@ -113,6 +116,7 @@ class Held:
 
 Line = tuple[int, str]  # order id, line key
 Positions = dict[Line, dict[Place, Held]]
+_Place = tuple[Line, Place, Held]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +150,10 @@ def lock_orders(session: Session, channel_id: int, keys: Collection[str]) -> dic
 def read_positions(session: Session, orders: Sequence[int]) -> Positions:
     """The posted vectors of the orders' lines."""
     positions: Positions = defaultdict(dict)
-    for row in session.rows(_POSITIONS, orders=list(orders)) if orders else ():
-        counts = Counts(row.committed, row.shipped, row.restocked, row.damaged, row.held)
-        positions[row.order_id, row.line_key][row.item_id, row.location_id] = Held(counts, row.owner_id, row.taken)
+    rows = session.rows(_POSITIONS, orders=list(orders)) if orders else ()
+    for order, line, item, place, owner, committed, shipped, restocked, damaged, held, taken in rows:
+        counts = Counts(committed, shipped, restocked, damaged, held)
+        positions[order, line][item, place] = Held(counts, owner, taken)
     return positions
 
 
@@ -172,13 +177,22 @@ def note_read(session: Session, readings: Mapping[int, Seen]) -> None:
         )
 
 
-def write_positions(session: Session, positions: Positions) -> None:
-    """Write the vectors as they now are."""
-    rows = [(line, place, held) for line, places in positions.items() for place, held in places.items()]
-    if not rows:
-        return
+def write_positions(session: Session, before: Positions, after: Positions) -> None:
+    """Write the vectors as they now are; `before`: as they were read, with the order's row held."""
+    new: list[_Place] = []
+    known: list[_Place] = []
+    for line, places in after.items():
+        there = before.get(line, {})
+        for place, held in places.items():
+            (known if place in there else new).append((line, place, held))
+    for sql, rows in ((_INSERT_POSITIONS, new), (_CHANGE_POSITIONS, known)):
+        if rows:
+            _write_positions(session, sql, rows)
+
+
+def _write_positions(session: Session, sql: str, rows: Sequence[_Place]) -> None:
     session.run(
-        _WRITE_POSITIONS,
+        sql,
         orders=[line[0] for line, _, _ in rows],
         lines=[line[1] for line, _, _ in rows],
         items=[place[0] for _, place, _ in rows],

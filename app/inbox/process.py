@@ -302,7 +302,7 @@ def _post_orders(session: Session, channel: Channel, batch: _Batch, chosen: Sequ
     changed = _changed(positions, resolved.targets)
     movements = movements_of(session, live, positions, changed)
     post(session, movements)
-    write_positions(session, changed)
+    write_positions(session, positions, changed)
     deltas = _belief_changes(positions, changed)
     belief.move(session, deltas)
     if channel.state == "shadow":

@@ -47,6 +47,7 @@ def adjust(session: Session, adjustments: Sequence[Adjustment]) -> int:
     fresh = _without_known(session, adjustments)
     if not fresh:
         return 0
+    period.make_months(session, [a.occurred_at for a in fresh])
     try:
         with session.savepoint():
             _adjust_new(session, fresh)
@@ -67,7 +68,9 @@ def _without_known(session: Session, adjustments: Sequence[Adjustment]) -> list[
 
 
 def _adjust_new(session: Session, adjustments: Sequence[Adjustment]) -> None:
-    merchant, posted_on = period.hold(session, [a.occurred_at for a in adjustments])
+    occurred = [a.occurred_at for a in adjustments]
+    with session.pipeline() as line:
+        merchant, posted_on = period.days(line, period.ask(line, occurred), occurred)
     receipts = {row.movement_id: row for row in session.rows(_RECEIPTS, ids=[a.movement_id for a in adjustments])}
     missing = {a.movement_id for a in adjustments} - receipts.keys()
     if missing:

@@ -16,7 +16,7 @@ from typing import Any
 from app.core.db import Pipeline, Row, Session
 from app.core.errors import InvalidInput
 from app.ledger.cost import OUTSIDE, ZERO, Books, Issue, Layer
-from app.ledger.models import OWNED_SET, Account, CostMethod, Movement, State
+from app.ledger.models import OWNED_SET, Account, CostMethod, MissingRows, Movement, State
 
 _INSERT_ITEMS = """
 insert into item_cost (merchant_id, item_id)
@@ -59,15 +59,17 @@ where m.merchant_id = %(merchant_id)s and m.movement_id = any(%(issues)s)
 _WRITE_ITEMS = """
 update item_cost c
 set quantity = n.quantity, value = n.value, last_quantity = n.last_quantity, last_value = n.last_value
-from unnest(%(items)s::bigint[], %(quantities)s::bigint[], %(values)s::numeric[], %(last_quantities)s::bigint[],
-            %(last_values)s::numeric[]) n(item_id, quantity, value, last_quantity, last_value)
+from (select unnest(%(items)s::bigint[]) as item_id, unnest(%(quantities)s::bigint[]) as quantity,
+             unnest(%(values)s::numeric[]) as value, unnest(%(last_quantities)s::bigint[]) as last_quantity,
+             unnest(%(last_values)s::numeric[]) as last_value) n
 where c.merchant_id = %(merchant_id)s and c.item_id = n.item_id
 """
 _CHANGE_LAYERS = """
 update cost_layer l
 set received_quantity = n.received, quantity = n.quantity, value = n.value, is_open = n.quantity <> 0
-from unnest(%(items)s::bigint[], %(layers)s::bigint[], %(received_quantities)s::bigint[], %(quantities)s::bigint[],
-            %(values)s::numeric[]) n(item_id, layer_id, received, quantity, value)
+from (select unnest(%(items)s::bigint[]) as item_id, unnest(%(layers)s::bigint[]) as layer_id,
+             unnest(%(received_quantities)s::bigint[]) as received, unnest(%(quantities)s::bigint[]) as quantity,
+             unnest(%(values)s::numeric[]) as value) n
 where l.merchant_id = %(merchant_id)s and l.item_id = n.item_id and l.layer_id = n.layer_id
 """
 _INSERT_LAYERS = """
@@ -82,14 +84,11 @@ from unnest(%(items)s::bigint[], %(layers)s::bigint[], %(kinds)s::text[], %(rece
 _INSERT_JOURNAL = """
 insert into journal (merchant_id, posting_id, line, item_id, debit, credit, amount, provisional, corrects_posting_id,
                      posted_on, recorded_at)
-select %(merchant_id)s, j.*, %(now)s
-from unnest(%(postings)s::bigint[], %(lines)s::smallint[], %(items)s::bigint[], %(debits)s::text[], %(credits)s::text[],
-            %(amounts)s::numeric[], %(provisional)s::boolean[], %(corrects)s::bigint[], %(posted)s::date[]) j
+select %(merchant_id)s, unnest(%(postings)s::bigint[]), unnest(%(lines)s::smallint[]), unnest(%(items)s::bigint[]),
+       unnest(%(debits)s::text[]), unnest(%(credits)s::text[]), unnest(%(amounts)s::numeric[]),
+       unnest(%(provisional)s::boolean[]), unnest(%(corrects)s::bigint[]), unnest(%(posted)s::date[]),
+       %(now)s::timestamptz
 """
-
-
-class MissingRows(Exception):
-    """A row to lock is not there yet: give the locks back, insert it, begin again."""
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from app.core.record import record
 from app.ledger.models import MONEY_PLACES, Account, CostMethod, ReturnExceedsIssue, State
 
 ZERO = Decimal("0.0000")
@@ -46,7 +47,7 @@ class Layer:
         return (self.received_at, self.layer_id)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entry:
     """One journal line: a debit, a credit, one amount. `corrects` names the issue whose cost it changes."""
 
@@ -86,6 +87,9 @@ class Books:
     def load(self, layer: Layer) -> None:
         """An open layer; the same again does nothing."""
         layers = self.stock if layer.kind == STOCK else self.shortages
+        if not layers or layers[-1].order() < layer.order():  # as they are read
+            layers.append(layer)
+            return
         place = bisect_left(layers, layer.order(), key=Layer.order)
         if place == len(layers) or layers[place].layer_id != layer.layer_id:
             layers.insert(place, layer)

@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from app.core.errors import Conflict, InvalidInput
+from app.core.record import record
 
 QUANTITY_MAX = 1_000_000_000_000
 MONEY_PLACES = Decimal("0.0001")
@@ -59,7 +60,7 @@ class CostMethod(StrEnum):
     AVERAGE = "average"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Movement:
     """A movement to post.
 
@@ -105,6 +106,10 @@ class Adjustment:
     source: str
     source_key: str
     occurred_at: datetime
+
+
+class MissingRows(Exception):
+    """A row to lock is not there yet: give the locks back, insert it, begin again."""
 
 
 class KeyConflict(Conflict):

@@ -11,14 +11,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime
 from typing import Any
 
-from app.core.db import ConstraintViolated, Pipeline, Session
+from app.core.db import ConstraintViolated, Pipeline, Session, array
 from app.core.errors import InvalidInput, NotFound, Unavailable
 from app.ledger import booking, period
-from app.ledger.booking import MissingRows
-from app.ledger.models import BATCH_MAX, OWNED, InsufficientStock, KeyConflict, Movement, Posted, check_movement
+from app.ledger.models import (
+    BATCH_MAX,
+    OWNED,
+    InsufficientStock,
+    KeyConflict,
+    MissingRows,
+    Movement,
+    Posted,
+    check_movement,
+)
 
 _Deltas = dict[tuple[int, int], list[int]]
 _COLUMN = {state: column for column, state in enumerate(OWNED)}
@@ -29,11 +36,12 @@ _INSERT_MOVEMENTS = """
 insert into movement (merchant_id, movement_id, item_id, quantity, from_state, from_location_id, to_state,
                       to_location_id, source, source_key, reason, reverses_movement_id, occurred_at, posted_on,
                       recorded_at)
-select %(merchant_id)s, m.*, %(now)s
-from unnest(%(ids)s::bigint[], %(items)s::bigint[], %(quantities)s::bigint[], %(from_states)s::stock_state[],
-            %(from_places)s::bigint[], %(to_states)s::stock_state[], %(to_places)s::bigint[], %(sources)s::text[],
-            %(keys)s::text[], %(reasons)s::text[], %(reverses)s::bigint[], %(occurred)s::timestamptz[],
-            %(posted)s::date[]) m(movement_id, item_id) order by item_id
+select %(merchant_id)s, unnest(%(ids)s::bigint[]), unnest(%(items)s::bigint[]) as item_id,
+       unnest(%(quantities)s::bigint[]), unnest(%(from_states)s::stock_state[]), unnest(%(from_places)s::bigint[]),
+       unnest(%(to_states)s::stock_state[]), unnest(%(to_places)s::bigint[]), unnest(%(sources)s::text[]),
+       unnest(%(keys)s::text[]), unnest(%(reasons)s::text[]), unnest(%(reverses)s::bigint[]),
+       unnest(%(occurred)s::timestamptz[]), unnest(%(posted)s::date[]), %(now)s::timestamptz
+order by item_id
 """
 _INSERT_LEVELS = """
 insert into level (merchant_id, item_id, location_id)
@@ -44,18 +52,14 @@ where not exists (select from level l where l.merchant_id = %(merchant_id)s
 order by k.item_id, k.location_id
 on conflict do nothing
 """
-# Joined in any other way than row by row along the key, updates would lock in another order and read whole tables.
-_ALONG_THE_KEY = """
-select set_config('enable_hashjoin', %(others)s, true), set_config('enable_mergejoin', %(others)s, true),
-       set_config('enable_seqscan', %(others)s, true)
-"""
 _ADD_TO_LEVELS = """
 update level l
 set available = l.available + d.available, committed = l.committed + d.committed, damaged = l.damaged + d.damaged,
     quarantined = l.quarantined + d.quarantined, in_transit = l.in_transit + d.in_transit
-from unnest(%(items)s::bigint[], %(places)s::bigint[], %(available)s::bigint[], %(committed)s::bigint[],
-            %(damaged)s::bigint[], %(quarantined)s::bigint[], %(in_transit)s::bigint[])
-     d(item_id, location_id, available, committed, damaged, quarantined, in_transit)
+from (select unnest(%(items)s::bigint[]) as item_id, unnest(%(places)s::bigint[]) as location_id,
+             unnest(%(available)s::bigint[]) as available, unnest(%(committed)s::bigint[]) as committed,
+             unnest(%(damaged)s::bigint[]) as damaged, unnest(%(quarantined)s::bigint[]) as quarantined,
+             unnest(%(in_transit)s::bigint[]) as in_transit) d
 where l.merchant_id = %(merchant_id)s and l.item_id = d.item_id and l.location_id = d.location_id
 """
 _TAKE_IDS = "select array_agg(nextval('posting_seq')) from generate_series(1, %(n)s)"
@@ -79,8 +83,7 @@ def post(session: Session, movements: Sequence[Movement], *, forbid_negative: bo
     ids: dict[tuple[str, str], int] = {}
     for _ in range(_TRIES_MAX):
         try:
-            with session.savepoint():
-                return Posted(ids | _post_new(session, fresh, forbid_negative=forbid_negative), repeated)
+            return Posted(ids | _post_new(session, fresh, forbid_negative=forbid_negative), repeated)
         except MissingRows:
             _insert_rows(session, fresh)
         except ConstraintViolated as error:
@@ -125,25 +128,28 @@ def _known_ids(session: Session, movements: Sequence[Movement]) -> dict[tuple[st
 def _post_new(session: Session, movements: Sequence[Movement], *, forbid_negative: bool) -> dict[tuple[str, str], int]:
     if not movements:
         return {}
-    merchant, posted_on = period.hold(session, [m.occurred_at for m in movements])
-    deltas = _deltas(movements)
+    occurred = [m.occurred_at for m in movements]
     with session.pipeline() as line:
-        line.run(_ALONG_THE_KEY, others="off")
+        months = period.ask(line, occurred)
         asked = booking.ask(line, movements)
-        numbers = line.run(_TAKE_IDS, n=len(movements))
+        deltas = _deltas(movements)
         levels = _change_levels(line, deltas)
-        books = booking.open_books(asked, merchant.cost_method)
+        numbers = line.run(_TAKE_IDS, n=len(movements))
+        keys = [(m.source, m.source_key) for m in movements]
+        columns = _columns(movements)
         ids = numbers.fetchone()[0]
+        if levels.rowcount < len(deltas):
+            raise MissingRows
+        merchant, posted_on = period.days(line, months, occurred)
         numbered = list(zip(ids, _name_issues(movements, ids), strict=True))
-        _insert_movements(line, session.now, numbered, posted_on)
+        reverses = [m.reverses_movement_id for _, m in numbered]
+        line.run(_INSERT_MOVEMENTS, now=session.now, ids=ids, posted=posted_on, reverses=reverses, **columns)
+        books = booking.open_books(asked, merchant.cost_method)
         booking.book(books, numbered)
         booking.write(line, session.now, books, dict(zip(ids, posted_on, strict=True)))
-        line.run(_ALONG_THE_KEY, others="on")
-    if levels.rowcount < len(deltas):
-        raise MissingRows
-    if forbid_negative:
-        _refuse_negative(session, [key for key, delta in deltas.items() if delta[0] < 0], deltas)
-    return {(m.source, m.source_key): movement_id for movement_id, m in numbered}
+        if forbid_negative:
+            _refuse_negative(line, [key for key, delta in deltas.items() if delta[0] < 0], deltas)
+    return dict(zip(keys, ids, strict=True))
 
 
 def take_ids(session: Session, number: int) -> list[int]:
@@ -160,27 +166,21 @@ def _name_issues(movements: Sequence[Movement], ids: Sequence[int]) -> list[Move
     return [m if m.reverses_key is None else replace(m, reverses_movement_id=by_key[m.reverses_key]) for m in movements]
 
 
-def _insert_movements(
-    line: Pipeline, now: datetime, numbered: Sequence[tuple[int, Movement]], posted_on: Sequence[date]
-) -> None:
-    rows = [m for _, m in numbered]
-    line.run(
-        _INSERT_MOVEMENTS,
-        now=now,
-        ids=[movement_id for movement_id, _ in numbered],
-        items=[m.item_id for m in rows],
-        quantities=[m.quantity for m in rows],
-        from_states=[m.from_state for m in rows],
-        from_places=[m.from_location_id for m in rows],
-        to_states=[m.to_state for m in rows],
-        to_places=[m.to_location_id for m in rows],
-        sources=[m.source for m in rows],
-        keys=[m.source_key for m in rows],
-        reasons=[m.reason for m in rows],
-        reverses=[m.reverses_movement_id for m in rows],
-        occurred=[m.occurred_at for m in rows],
-        posted=list(posted_on),
-    )
+def _columns(movements: Sequence[Movement]) -> dict[str, str]:
+    """What is known of the movements before they have ids, as it travels; the server locks and counts meanwhile."""
+    columns: dict[str, list[Any]] = {
+        "items": [m.item_id for m in movements],
+        "quantities": [m.quantity for m in movements],
+        "from_states": [m.from_state for m in movements],
+        "from_places": [m.from_location_id for m in movements],
+        "to_states": [m.to_state for m in movements],
+        "to_places": [m.to_location_id for m in movements],
+        "sources": [m.source for m in movements],
+        "keys": [m.source_key for m in movements],
+        "reasons": [m.reason for m in movements],
+        "occurred": [m.occurred_at for m in movements],
+    }
+    return {name: array(values) for name, values in columns.items()}
 
 
 def _deltas(movements: Sequence[Movement]) -> _Deltas:
@@ -197,6 +197,7 @@ def _deltas(movements: Sequence[Movement]) -> _Deltas:
 def _insert_rows(session: Session, movements: Sequence[Movement]) -> None:
     """Zero rows for whatever the batch needs and is not there; while nothing is locked."""
     deltas = _deltas(movements)
+    period.make_months(session, [m.occurred_at for m in movements])
     try:
         booking.insert_items(session, sorted({m.item_id for m in movements if booking.crosses(m)}))
         session.run(_INSERT_LEVELS, items=[item for item, _ in deltas], places=[place for _, place in deltas])
@@ -210,17 +211,17 @@ def _change_levels(line: Pipeline, deltas: _Deltas) -> Any:
     return line.run(_ADD_TO_LEVELS, **keys, **changes)
 
 
-def _refuse_negative(session: Session, lowered: Sequence[tuple[int, int]], deltas: _Deltas) -> None:
-    row = session.row(
+def _refuse_negative(line: Pipeline, lowered: Sequence[tuple[int, int]], deltas: _Deltas) -> None:
+    row = line.run(
         """select item_id, location_id, available from level
            join unnest(%(items)s::bigint[], %(places)s::bigint[]) k(item_id, location_id) using (item_id, location_id)
            where merchant_id = %(merchant_id)s and available < 0 limit 1""",
         items=[item for item, _ in lowered],
         places=[place for _, place in lowered],
-    )
+    ).fetchone()
     if row is not None:
-        before = row.available - deltas[row.item_id, row.location_id][0]
-        raise InsufficientStock(row.item_id, row.location_id, before)
+        item, place, available = row
+        raise InsufficientStock(item, place, available - deltas[item, place][0])
 
 
 def _typed(error: ConstraintViolated) -> Exception:
