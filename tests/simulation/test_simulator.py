@@ -75,8 +75,8 @@ def apart() -> Iterator[ProcessPoolExecutor]:
 
 @pytest.mark.parametrize(("name", "seed"), [(name, SEEDS.get(name, 1)) for name in BUGS])
 def test_a_planted_bug_is_found(stage: Embedded, apart: ProcessPoolExecutor, name: str, seed: int) -> None:
-    (episode,) = apart.submit(partial(_with_bug, stage, name, [seed])).result()
-    assert episode.violations
+    episodes = apart.submit(partial(_with_bug, stage, name, range(1, seed + 1))).result()
+    assert any(episode.violations for episode in episodes)
 
 
 def test_without_a_bug_nothing_is_found_in_the_same_runs(stage: Embedded, apart: ProcessPoolExecutor) -> None:
