@@ -14,12 +14,11 @@ from app.listings.channels import (
     NewChannel,
     create_channel,
     get_channel,
-    open_credentials,
     renew_channel,
     set_state,
 )
 from app.listings.connect import connect
-from app.listings.credentials import WEBHOOK_SECRETS
+from app.listings.credentials import WEBHOOK_SECRETS, unseal_credentials
 from app.simulation.town import ORIGIN
 from connectors.errors import AccessDenied, ChannelError
 from sandbox.base import Context
@@ -183,7 +182,7 @@ def test_a_wrong_token_is_told_and_the_right_one_is_taken_the_next_time(street: 
     channel_id = join(street, shop)
     with street.world.session() as session:
         channel = get_channel(session, channel_id)
-    stored = open_credentials(street.runtime.sealer, street.world.merchant_id, channel)
+    stored = unseal_credentials(street.runtime.sealer, street.world.merchant_id, channel_id, channel.sealed_credentials)
     assert stored["access_token"] == ACCESS_TOKEN
     assert count(street.world, "listing") == 1
 

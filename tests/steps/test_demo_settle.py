@@ -79,7 +79,7 @@ def test_orders_that_were_last_read_before_the_end_may_hold_a_sale(street: Stree
 
 
 def test_another_merchants_work_keeps_nobody_waiting(street: Street, shop: WooShop, other: World) -> None:
-    theirs = replace(street, world=other, shops={}, adapters={})
+    theirs = Street(other, street.data)
     theirs.open_woo({"mug": 1})
     assert quiet(street)
 
