@@ -17,6 +17,7 @@ import psycopg
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from app.accounts.answers import prune_answers
+from app.accounts.logins import drop_old_sessions
 from app.accounts.merchants import list_merchants
 from app.core.clock import monotonic_s
 from app.core.db import psycopg_url
@@ -272,6 +273,7 @@ def housekeeping(runtime: Runtime) -> bool:
             keep=inbox.keep_days,
             unreadable=inbox.unreadable_keep_days,
         )
+    drop_old_sessions(runtime.database, now)
     for merchant in list_merchants(runtime.database, now):
         refresh_buffers(runtime, merchant.merchant_id)
         with runtime.begin(merchant.merchant_id, now) as session:

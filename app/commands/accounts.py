@@ -1,4 +1,4 @@
-"""Who may act for a merchant, and who did: the keys of its programs, the audit log."""
+"""Who may act for a merchant, and who did: its users, the keys of its programs, the audit log."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ import orjson
 
 from app.accounts import audit
 from app.accounts.keys import create_key, list_keys, read_scopes, revoke_key
+from app.accounts.members import add_member
+from app.accounts.merchants import get_merchant
+from app.accounts.roles import ROLES
+from app.accounts.users import create_user, find_user, list_users, normal_email, set_password
 from app.commands.frame import (
     add_command,
     add_group,
     add_merchant,
     chosen_merchants,
+    read_password,
     with_merchant,
     with_runtime,
 )
@@ -24,7 +29,15 @@ from app.core.runtime import Runtime
 
 
 def add(commands: Any) -> None:
-    """key create, list and revoke; audit verify."""
+    """user create, list and set-password; key create, list and revoke; audit verify."""
+    user = add_group(commands, "user", "people who log in")
+    person = add_merchant(add_command(user, "create", run_user_create, "a new user, or a user's place in a merchant"))
+    person.add_argument("--email", help="their address; asked for when it is missing")
+    person.add_argument("--role", choices=ROLES, default="owner", help="what they may do there (default owner)")
+    person.add_argument("--name", help="what they are called (default: the part of the address before the @)")
+    add_command(user, "list", run_user_list, "everybody, with their merchants and roles")
+    again = add_command(user, "set-password", run_set_password, "another password; it ends all their sessions")
+    again.add_argument("--email", required=True, help="their address")
     key = add_group(commands, "key", "API keys")
     create = add_merchant(add_command(key, "create", run_key_create, "a new API key; it is shown this once"))
     create.add_argument("--name", required=True, help="what it is for")
@@ -43,6 +56,53 @@ def _day(text: str) -> datetime:
         return datetime.combine(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC), time.min, UTC)
     except ValueError:
         raise argparse.ArgumentTypeError("a day such as 2027-06-30") from None
+
+
+def run_user_create(arguments: argparse.Namespace, settings: Settings) -> int:
+    """The password is asked for twice, or read from the input: a shell remembers its arguments. Somebody who is there
+    keeps theirs and becomes a member."""
+
+    def act(runtime: Runtime) -> int:
+        now = runtime.clock()
+        merchant = get_merchant(runtime.database, now, arguments.merchant)
+        email = normal_email(arguments.email if arguments.email is not None else input("E-mail address: "))
+        with runtime.database.across(now) as session:
+            known = find_user(session, email)
+        password = "" if known is not None else read_password(f"Password of {email}: ")
+        if password is None:
+            return 2
+        with runtime.begin(merchant.merchant_id, now) as session:
+            user = known or create_user(session, email, arguments.name or email.partition("@")[0], password)
+            add_member(session, user, arguments.role)
+        print(f"{email} is {'now' if known else 'there,'} {arguments.role} of {merchant.name}.")
+        return 0
+
+    return with_runtime(settings, act)
+
+
+def run_user_list(arguments: argparse.Namespace, settings: Settings) -> int:
+    """A line for each merchant of each user: address, name, merchant, role."""
+
+    def show(runtime: Runtime) -> int:
+        for line in list_users(runtime.database, runtime.clock()):
+            print(line.email, line.name, line.merchant or "-", line.role or "-", sep="\t")
+        return 0
+
+    return with_runtime(settings, show)
+
+
+def run_set_password(arguments: argparse.Namespace, settings: Settings) -> int:
+    """For who has forgotten theirs."""
+    password = read_password("New password: ")
+    if password is None:
+        return 2
+
+    def act(runtime: Runtime) -> int:
+        user = set_password(runtime.database, runtime.clock(), arguments.email, password)
+        print(f"The password of {user.email} is set.")
+        return 0
+
+    return with_runtime(settings, act)
 
 
 def run_key_create(arguments: argparse.Namespace, settings: Settings) -> int:

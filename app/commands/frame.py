@@ -7,10 +7,11 @@ A command is a function of its arguments and the settings that returns the exit 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from getpass import getuser
+from getpass import getpass, getuser
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -72,6 +73,17 @@ def with_merchant(arguments: argparse.Namespace, settings: Settings, act: Callab
 def chosen_merchants(runtime: Runtime, now: datetime, name: str | None) -> Sequence[MerchantRow]:
     """The merchant of that name, or all of them. Raises NotFound."""
     return list_merchants(runtime.database, now) if name is None else [get_merchant(runtime.database, now, name)]
+
+
+def read_password(prompt: str) -> str | None:
+    """Ask twice, or read one line when piped; None, and said so, when the two differ."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    password = getpass(prompt)
+    if getpass("Again: ") != password:
+        print("The two differ; nothing was changed.", file=sys.stderr)
+        return None
+    return password
 
 
 def stop_embedded(embedded: Embedded | None, *, started: bool) -> None:

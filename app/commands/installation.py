@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.commands.frame import add_command, add_group, stop_embedded
+from app.commands.frame import add_command, add_group, read_password, stop_embedded
 from app.core.backup import backup, restore
 from app.core.config import Settings
 from app.core.embedded import Embedded
@@ -59,14 +58,10 @@ def run_config_check(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def run_set_password(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Ask twice, or read one line when piped; store only the hash."""
-    if sys.stdin.isatty():
-        password = getpass.getpass("New owner password: ")
-        if getpass.getpass("Again: ") != password:
-            print("The two differ; nothing was changed.", file=sys.stderr)
-            return 2
-    else:
-        password = sys.stdin.readline().rstrip("\n")
+    """Store only the hash."""
+    password = read_password("New owner password: ")
+    if password is None:
+        return 2
     store_owner_password_hash(settings.data.dir, hash_password(password))
     print("The owner password is set.")
     return 0

@@ -184,6 +184,46 @@ UNMAPPED = {
     "no_sku": "Not mapped: it has no SKU",
     "no_such_sku": "Not mapped: no item has its SKU",
 }
+ROLES = {
+    "owner": "Owner",
+    "manager": "Manager",
+    "buyer": "Buyer",
+    "clerk": "Clerk",
+    "bookkeeper": "Bookkeeper",
+    "viewer": "Viewer",
+}
+# As `app.accounts.roles.PERMISSIONS` has it.
+ROLES_MAY = {
+    "owner": "Everything, also members and API keys.",
+    "manager": "Everything but members and API keys.",
+    "buyer": "Sees stock, costs and reports; changes items and buys.",
+    "clerk": "Sees stock; moves, receives and counts it. Sees no costs.",
+    "bookkeeper": "Sees stock, costs, reports and the log; exports, closes months.",
+    "viewer": "Sees stock and numbers; changes nothing.",
+}
+KEY_STATES = {"active": "Active", "revoked": "Revoked", "expired": "Expired"}
+# What was done, in the audit log.
+DEEDS = {
+    "login.succeeded": "Logged in",
+    "member.added": "Became a member",
+    "member.removed": "Removed a member",
+    "member.role_changed": "Changed a role",
+    "member.logged_out": "Logged a member out",
+    "member.invited": "Invited",
+    "member.invitation_withdrawn": "Withdrew an invitation",
+    "key.created": "Made an API key",
+    "key.revoked": "Revoked an API key",
+    "channel.connected": "Connected a channel",
+    "channel.connected_again": "Connected a channel again",
+    "channel.credentials_changed": "Changed a channel's credentials",
+    "channel.state_changed": "Changed a channel's state",
+    "channel.policy_changed": "Changed a channel's drift policy",
+    "listing.mapped": "Mapped a listing",
+    "listing.unmapped": "Unmapped a listing",
+    "rule.changed": "Changed a number's rule",
+    "case.decided": "Decided a case",
+    "case.dismissed": "Dismissed a case",
+}
 RESOURCES = {"order": "orders", "stock": "stock", "product": "products", "unknown": "deliveries"}
 
 

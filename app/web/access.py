@@ -1,8 +1,8 @@
-"""Who may see pages until there are accounts: this machine itself, or whoever knows the one owner password.
+"""Who may see pages, and do what: a user by their role in the merchant, or the operator.
 
-Without a password, pages answer only to a browser on this machine; a proxy in front, or an address for the outside,
-means that others may be asking, so then a password is needed. Webhooks, health and static files are open. Wrong
-passwords are counted per address and process; after a few the address waits.
+While there is no user and no owner's password, pages answer only to a browser on this machine; a proxy in front, or an
+address for the outside, means that others may be asking, so then a login is needed. Webhooks, health and static files
+are open. What a page or form needs is said beside it (`needs`); one that says nothing is for owners.
 """
 
 from __future__ import annotations
@@ -10,36 +10,30 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-import math
-import threading
-from collections import OrderedDict
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Request, current_app, redirect, render_template, request, session, url_for
+from flask import Flask, Request, current_app, redirect, request, session, url_for
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Response
 
+from app.accounts.logins import SESSION_LIFE, find_login
+from app.accounts.roles import EVERYTHING, Permission
+from app.accounts.users import has_users
 from app.core.config import Settings
-from app.core.errors import Forbidden, RateLimited, Unauthenticated
-from app.core.log import get_logger
-from app.core.passwords import verify_password
+from app.core.errors import Forbidden, Unauthenticated
 from app.core.runtime import Runtime
 from app.web import embedding
+from app.web.asker import NEEDS, NOBODY, OPERATOR, THIS_MACHINE, Asker
 from app.web.errors import wants_page
+from app.web.merchant import chosen, now, set_asker
 
-FAILURES_MAX = 5
-FAILURES_WINDOW = timedelta(minutes=15)
-ADDRESSES_MAX = 10_000
-SESSION_LIFE = timedelta(hours=12)
 # Each asks for proofs of its own.
 OPEN_BLUEPRINTS = frozenset({"webhooks", "health", "api", "callbacks", "shopify_app", "embedding"})
+LOGIN_BLUEPRINT = "login"  # open to who is not logged in
+TOKEN, OWNER = "token", "owner"  # what the cookie holds: a user's session, or the fingerprint of the owner's password
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-
-blueprint = Blueprint("access", __name__)
-log = get_logger("access")
+_HAS_USERS = "has_users"
 
 
 def guard(app: Flask) -> None:
@@ -57,11 +51,9 @@ def guard(app: Flask) -> None:
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session
         WTF_CSRF_CHECK_DEFAULT=False,  # by `_check_forged`
     )
-    app.extensions["login_failures"] = Failures()
     app.before_request(_check)
     csrf = CSRFProtect(app)
     app.before_request(lambda: _check_forged(csrf))
-    app.register_blueprint(blueprint)
 
 
 def _check() -> Response | None:
@@ -69,16 +61,15 @@ def _check() -> Response | None:
         return None
     if request.method in _UNSAFE and request.headers.get("Sec-Fetch-Site") == "cross-site":
         raise Forbidden("cross_site", "this came from another site: use the form on this one")
-    if embedding.visitor() is not None:  # proved by the admin that the page is opened in
+    found = embedding.find_asker() or _find_asker()
+    set_asker(found)
+    if request.blueprint == LOGIN_BLUEPRINT:
         return None
-    settings = _runtime().settings
-    stored = _stored_hash(settings)
-    if stored is None:
-        _check_local(settings)
-    elif request.blueprint != blueprint.name and not _is_owner(stored):
+    if found is NOBODY:
         if wants_page() and request.method == "GET":
-            return redirect(url_for("access.login", next=request.full_path.rstrip("?")))
-        raise Unauthenticated("login_needed", "log in with the owner's password first")
+            return redirect(url_for("login.login", next=request.full_path.rstrip("?")))
+        raise Unauthenticated("login_needed", "log in first")
+    _check_permission(found)
     return None
 
 
@@ -89,12 +80,58 @@ def _check_forged(csrf: CSRFProtect) -> None:
         csrf.protect()
 
 
+def _find_asker() -> Asker:
+    """Raises Forbidden where nobody can log in and this is not a browser on this machine."""
+    stored = owner_hash()
+    if stored is not None and hmac.compare_digest(str(session.get(OWNER, "")), _fingerprint(stored)):
+        return Asker(OPERATOR, is_operator=True)
+    token = session.get(TOKEN)
+    login = find_login(_runtime().database, now(), token) if isinstance(token, str) else None
+    if login is not None:
+        return Asker(login.email, user_id=login.user_id, session_id=login.session_id, roles=login.roles)
+    if can_log_in():
+        return NOBODY
+    _check_local(_runtime().settings)
+    return Asker(THIS_MACHINE, is_operator=True)
+
+
+def can_log_in() -> bool:
+    """Whether anybody could: the owner's password is set, or there is a user (asked until there is one)."""
+    if owner_hash() is not None or current_app.extensions.get(_HAS_USERS):
+        return True
+    current_app.extensions[_HAS_USERS] = has_users(_runtime().database, now())
+    return bool(current_app.extensions[_HAS_USERS])
+
+
+def _check_permission(found: Asker) -> None:
+    if found.is_operator or request.endpoint is None:
+        return
+    permission = _needed()
+    if permission is None:
+        return
+    merchant = chosen()
+    allowed = all(found.may(merchant.merchant_id, one) for one in permission)
+    if not allowed:
+        role = found.roles[merchant.merchant_id]
+        raise Forbidden("not_allowed", f"Your role here is {role}, which does not allow this: ask an owner.")
+
+
+def _needed() -> frozenset[Permission] | None:
+    """The permissions that this request takes; None for what is about nobody but who asks."""
+    view = current_app.view_functions[request.endpoint or ""]
+    if not hasattr(view, NEEDS):
+        return EVERYTHING if request.method in _UNSAFE else frozenset({"see"})
+    permission: Permission | None = getattr(view, NEEDS)
+    return None if permission is None else frozenset({permission})
+
+
 def _check_local(settings: Settings) -> None:
     if not (is_local(request) and _is_private(settings)):
         raise Forbidden(
             "password_needed",
-            "Pages are open to this machine only until there is a password. On the server, set one with "
-            "`python -m app owner set-password`, start again, and log in here.",
+            "Pages are open to this machine only until somebody can log in. On the server, make a user with "
+            "`python -m app user create --email EMAIL`, or set the operator's password with "
+            "`python -m app owner set-password` and start again; then log in here.",
         )
 
 
@@ -128,9 +165,26 @@ def _runtime() -> Runtime:
     return runtime
 
 
-def _stored_hash(settings: Settings) -> str | None:
-    stored = settings.security.owner_password_hash
+def owner_hash() -> str | None:
+    """The hash of the owner's password, if there is one."""
+    stored = _runtime().settings.security.owner_password_hash
     return stored.get_secret_value() if stored else None
+
+
+def open_owner_session(stored: str) -> None:
+    """Whoever knew the owner's password is the operator from now on."""
+    _begin_session(OWNER, _fingerprint(stored))
+
+
+def open_user_session(token: str) -> None:
+    """The browser keeps the token of the user's session."""
+    _begin_session(TOKEN, token)
+
+
+def _begin_session(name: str, value: str) -> None:
+    session.clear()
+    session[name] = value
+    session.permanent = True
 
 
 def _fingerprint(stored: str) -> str:
@@ -138,87 +192,6 @@ def _fingerprint(stored: str) -> str:
     return hashlib.blake2b(stored.encode(), digest_size=16).hexdigest()
 
 
-def _is_owner(stored: str) -> bool:
-    return hmac.compare_digest(str(session.get("owner", "")), _fingerprint(stored))
-
-
 def is_logged_in() -> bool:
-    """Whether there is a session to end."""
-    return "owner" in session
-
-
-@blueprint.get("/login")
-def login() -> str | Response:
-    """The login form; straight home where no password is set."""
-    if _stored_hash(_runtime().settings) is None:
-        return redirect(url_for("pages.home"))
-    return render_template("login.html", next=_next(), wrong=False)
-
-
-@blueprint.post("/login")
-def log_in() -> Response | tuple[str, int]:
-    """Check the password; 401 with the form again, 429 after too many tries from one address."""
-    stored = _stored_hash(_runtime().settings)
-    if stored is None:
-        return redirect(url_for("pages.home"))
-    failures: Failures = current_app.extensions["login_failures"]
-    address = _network(request.remote_addr or "")
-    failures.begin(address, _runtime().clock())
-    if not verify_password(stored, request.form.get("password", "")):
-        log.warning("login_refused", reason="wrong_password")
-        return render_template("login.html", next=_next(), wrong=True), 401
-    failures.forget(address)
-    session.clear()
-    session["owner"] = _fingerprint(stored)
-    session.permanent = True
-    return redirect(_next())
-
-
-@blueprint.post("/logout")
-def log_out() -> Response:
-    """End the session."""
-    session.clear()
-    return redirect(url_for("access.login"))
-
-
-def _next() -> str:
-    """Where to go after the login: a path of ours, never another site."""
-    wanted = request.values.get("next", "")
-    plain = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
-    return wanted if plain else url_for("pages.home")
-
-
-def _network(address: str) -> str:
-    """What counts as one address: an IPv6 client owns its whole /64."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
-
-
-@dataclass(slots=True)
-class Failures:
-    """Tries per address within a window; a good login forgets them. A try counts when it begins, so that tries at the
-    same time count as well."""
-
-    _tries: OrderedDict[str, tuple[int, datetime]] = field(default_factory=OrderedDict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def begin(self, address: str, now: datetime) -> None:
-        """Count a try; raises RateLimited over the bound."""
-        with self._lock:
-            count, since = self._tries.pop(address, (0, now))
-            if now - since >= FAILURES_WINDOW:
-                count, since = 0, now
-            self._tries[address] = (count + 1, since)
-            while len(self._tries) > ADDRESSES_MAX:
-                self._tries.popitem(last=False)
-        if count >= FAILURES_MAX:
-            wait = math.ceil((since + FAILURES_WINDOW - now).total_seconds())
-            raise RateLimited("too_many_logins", "too many wrong passwords: wait a while", retry_after_s=wait)
-
-    def forget(self, address: str) -> None:
-        """A good login."""
-        with self._lock:
-            self._tries.pop(address, None)
+    """Whether there is a session to end; asks no database."""
+    return OWNER in session or TOKEN in session

@@ -8,7 +8,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app.core.runtime import Runtime
 from app.web import (
     access,
+    account,
     api,
+    audit_log,
     checks,
     connect,
     embedding,
@@ -17,7 +19,10 @@ from app.web import (
     health,
     hosts,
     imports,
+    keys,
     listings,
+    login,
+    members,
     pages,
     setup,
     shopify,
@@ -41,6 +46,9 @@ def create_app(runtime: Runtime) -> Flask:
     for blueprint in connect.registered():
         app.register_blueprint(blueprint)
     imports.allow_large_files(app)
+    for blueprint in (members.blueprint, account.blueprint, keys.blueprint, audit_log.blueprint):
+        app.register_blueprint(blueprint)
+    login.install(app)
     api.install(app)
     app.register_blueprint(shopify.open_blueprint)
     app.register_blueprint(shopify.blueprint)

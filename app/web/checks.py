@@ -13,6 +13,7 @@ from app.listings.channels import Channel, get_channel
 from app.listings.connect import renew_credentials
 from app.listings.leaving import leave
 from app.reconcile.check import check
+from app.web.asker import needs
 from app.web.merchant import carry_on, chosen, reading, runtime
 from connectors.errors import ChannelError
 from connectors.join import Joins
@@ -66,6 +67,7 @@ def _by_keys(channel: Channel) -> bool:
 
 
 @blueprint.post(f"/channels/{_ID}/check")
+@needs("channels.change")
 def run(id_: int) -> Answer:
     """Ask the shop now."""
     check(runtime(), chosen().merchant_id, id_)
@@ -73,6 +75,7 @@ def run(id_: int) -> Answer:
 
 
 @blueprint.post(f"/channels/{_ID}/keys")
+@needs("channels.change")
 def keys(id_: int) -> Answer | tuple[str, int]:
     """Other keys: stored when the shop accepts them; what was typed is not shown again."""
     with reading() as session:
@@ -95,6 +98,7 @@ def keys(id_: int) -> Answer | tuple[str, int]:
 
 
 @blueprint.post(f"/channels/{_ID}/disconnect")
+@needs("channels.change")
 def disconnect(id_: int) -> Answer | tuple[str, int]:
     """Disconnect the shop, if the box is ticked that says so."""
     if request.form.get("sure") != "yes":

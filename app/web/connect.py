@@ -19,6 +19,7 @@ from app.core.log import get_logger
 from app.insight import words
 from app.listings import joining
 from app.web.access import is_local
+from app.web.asker import needs
 from app.web.merchant import carry_on, chosen, now, reading, runtime, writing
 from connectors.errors import ChannelError, Malformed
 from connectors.join import Found
@@ -47,12 +48,14 @@ class Trouble:
 
 
 @blueprint.get("/connect")
+@needs("channels.change")
 def index() -> str:
     """Which shop is it?"""
     return render_template("connect.html", merchant=chosen(), trouble=None)
 
 
 @blueprint.post(f"/connect/{WOO}")
+@needs("channels.change")
 def find() -> Answer | Page:
     """Look for the shop at the address that was typed; 422 with what is in the way."""
     typed = request.form.get("url", "")[: TYPED_MAX + 1]
@@ -72,6 +75,7 @@ def _begin(found: Found) -> Answer:
 
 
 @blueprint.get(f"/connect/{WOO}/{_ID}")
+@needs("channels.change")
 def ask(id_: int) -> str:
     """What is asked for and why, the way to the shop's own page, and keys by hand."""
     return _render(id_)
@@ -96,6 +100,7 @@ def _render(id_: int, trouble: Trouble | None = None) -> str:
 
 
 @blueprint.get(f"/connect/{WOO}/back")
+@needs("channels.change")
 def back() -> Answer:
     """The browser comes back from the shop, with or without its owner's approval."""
     approved = request.args.get("success") == "1"
@@ -105,6 +110,7 @@ def back() -> Answer:
 
 
 @blueprint.post(f"/connect/{WOO}/{_ID}/finish")
+@needs("channels.change")
 def finish(id_: int) -> Answer | Page:
     """Prove the keys that came, and connect."""
     try:
@@ -115,6 +121,7 @@ def finish(id_: int) -> Answer | Page:
 
 
 @blueprint.post(f"/connect/{WOO}/{_ID}/keys")
+@needs("channels.change")
 def keys(id_: int) -> Answer | Page:
     """Keys that a person made in the shop. What was typed is not shown again."""
     typed = {name: request.form.get(name, "")[:STATE_MAX] for name in ("consumer_key", "consumer_secret")}

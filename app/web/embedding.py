@@ -20,6 +20,7 @@ from app.core.errors import BadRequest, Forbidden, NotFound, Unauthenticated
 from app.core.runtime import Runtime
 from app.listings.install import find_installed
 from app.listings.tokens import our_keys
+from app.web.asker import Asker
 from connectors.apps import NotProved, Visitor
 
 PLATFORM = "shopify"
@@ -50,6 +51,14 @@ def visitor() -> Visitor | None:
     """Who opened this page inside the admin; None for any other request."""
     found: Visitor | None = g.get("visitor")
     return found
+
+
+def find_asker() -> Asker | None:
+    """Whoever opened this page inside the admin, as somebody of the shop's own merchant; None for any other request."""
+    found = visitor()
+    if found is None:
+        return None
+    return Asker(f"admin of {found.shop}", roles={g.merchant.merchant_id: "owner"} if "merchant" in g else {})
 
 
 def is_signed_fetch() -> bool:

@@ -17,7 +17,7 @@ from app.core.log import get_logger
 # What a page says at first sight, by status: what is wrong, and what to do when the error has no words of its own.
 WORDS = {
     400: ("This can't be read", "Go back and try again."),
-    401: ("Please log in", "Log in with the owner's password first."),
+    401: ("Please log in", "Log in first."),
     403: ("This is not open to you", "Ask the owner."),
     404: ("Nothing here", "There is nothing at this address."),
     405: ("Not like this", "This address does not take that kind of request."),

@@ -21,6 +21,7 @@ from app.ledger.import_batches import list_import_batches, undo_batch
 from app.ledger.opening import commit_import, preview
 from app.listings.catalogue import match_by_sku
 from app.listings.matching import propose_again
+from app.web.asker import needs
 from app.web.merchant import carry_on, chosen, now, reading, runtime, writing
 from app.web.pages import ID_MAX
 from app.web.setup import who
@@ -65,6 +66,7 @@ def index() -> str:
 
 
 @blueprint.post("/import")
+@needs("items.change")
 def upload() -> Answer:
     """Keep the file and show what is in it."""
     given = request.files.get("file")
@@ -123,6 +125,7 @@ def faults(id_: int) -> Response:
 
 
 @blueprint.post(f"{_UPLOAD}/commit")
+@needs("items.change")
 def commit(id_: int) -> Answer:
     """Import all of it, or nothing where something is wrong."""
     try:
@@ -144,6 +147,7 @@ def commit(id_: int) -> Answer:
 
 
 @blueprint.post(f"/import/batches/<int(max={ID_MAX}):id_>/undo")
+@needs("items.change")
 def undo(id_: int) -> Answer:
     """Take what an import opened out of the ledger again."""
     try:

@@ -23,6 +23,7 @@ from app.listings.catalogue import map_listing, unmap_listing
 from app.listings.channels import list_channels
 from app.listings.lookup import Listing, get_item_or_nearest, get_listing
 from app.listings.rules import Change, Owner, get_owner, set_rule
+from app.web.asker import needs
 from app.web.merchant import carry_on, chosen, reading, writing
 from app.web.pages import ID_MAX, render_item, whole
 from app.web.shown import item_url
@@ -71,6 +72,7 @@ def _view() -> dict[str, Any]:
 
 
 @blueprint.post(f"/listings/{_ID}/map")
+@needs("listings.change")
 def map_one(id_: int) -> Response | Page:
     """Say which item a listing is. `was` is the item that the form was made with: who was slower overwrites nothing."""
     text = request.form.get("item", "").strip()
@@ -105,6 +107,7 @@ def _meanwhile(session: Session, listing: Listing) -> Response:
 
 
 @blueprint.post(f"/listings/{_ID}/unmap")
+@needs("listings.change")
 def unmap_one(id_: int) -> Response:
     """Say that a listing is none of the items."""
     with writing() as session:
@@ -123,6 +126,7 @@ def _back() -> Response:
 
 
 @blueprint.post(f"/numbers/{_ID}/rule")
+@needs("listings.change")
 def rule(id_: int) -> Response | Page:
     """Set the rule of one number, all of it; back to its item."""
     with reading() as session:

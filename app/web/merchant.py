@@ -1,21 +1,25 @@
 """Whose pages these are: the only merchant, or the one that `?merchant=` names; several and none named is a question.
 
-Every link of a page carries the choice on. A merchant that is not there is answered like any address that is not there.
+Every link of a page carries the choice on. A merchant that is not there, or not for who asks, is answered like any
+address that is not there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, abort, current_app, g, has_request_context, make_response, render_template, request
 
 from app.accounts.merchants import MerchantRow, list_merchants
+from app.accounts.roles import Permission
 from app.core.db import Session
 from app.core.errors import NotFound
 from app.core.runtime import Runtime
+from app.web.asker import Asker, asker
 
 PAGE_TIMEOUT_S = 10
 _BOUND = """select set_config('transaction_read_only', %(read_only)s, true),
@@ -23,15 +27,25 @@ _BOUND = """select set_config('transaction_read_only', %(read_only)s, true),
 
 
 def runtime() -> Runtime:
-    """The application's runtime."""
-    found: Runtime = current_app.extensions["runtime"]
-    return found
+    """The application's runtime, for whoever asks."""
+    if "runtime" not in g:
+        found: Runtime = current_app.extensions["runtime"]
+        g.runtime = replace(found, acting=(asker().name, request.remote_addr or ""))
+    mine: Runtime = g.runtime
+    return mine
+
+
+def set_asker(who: Asker) -> None:
+    """Who this request is from."""
+    g.asker = who
+    g.pop("runtime", None)
+    g.pop("merchant", None)
 
 
 def now() -> datetime:
     """The request's one instant."""
     if "now" not in g:
-        g.now = runtime().clock()
+        g.now = current_app.extensions["runtime"].clock()
     instant: datetime = g.now
     return instant
 
@@ -39,10 +53,16 @@ def now() -> datetime:
 def chosen() -> MerchantRow:
     """The merchant of this request. Raises NotFound; answers with the list to choose from where there are several."""
     if "merchant" not in g:
-        g.merchants = list_merchants(runtime().database, now())
+        everybody = list_merchants(runtime().database, now())
+        g.merchants = [merchant for merchant in everybody if asker().sees(merchant.merchant_id)]
         g.merchant = _choose(g.merchants)
     merchant: MerchantRow = g.merchant
     return merchant
+
+
+def may(permission: Permission) -> bool:
+    """Whether who asks may do that to the merchant of this request."""
+    return "merchant" in g and asker().may(g.merchant.merchant_id, permission)
 
 
 def _choose(merchants: Sequence[MerchantRow]) -> MerchantRow:

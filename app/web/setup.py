@@ -20,6 +20,7 @@ from app.listings.channels import get_channel
 from app.listings.importing import cancel_import, request_import
 from app.listings.opening import choose, find_choice, open_from_shop, preview_opening
 from app.publishing.first_push import KINDS, NumbersMoved, approve, is_approved, lay_out
+from app.web.asker import asker, needs
 from app.web.merchant import carry_on, chosen, reading, writing
 from app.web.pages import ID_MAX, whole
 
@@ -33,7 +34,7 @@ carry_on(blueprint)
 
 def who() -> str:
     """Who clicks, as the records name them."""
-    return "owner"
+    return asker().name
 
 
 @blueprint.get(f"{_CHANNEL}/setup")
@@ -45,6 +46,7 @@ def index(id_: int) -> str:
 
 
 @blueprint.post(f"{_CHANNEL}/import")
+@needs("channels.change")
 def start_import(id_: int) -> Answer:
     """Have the whole catalogue read by the worker, from the beginning."""
     with writing() as session:
@@ -55,6 +57,7 @@ def start_import(id_: int) -> Answer:
 
 
 @blueprint.post(f"{_CHANNEL}/import/cancel")
+@needs("channels.change")
 def stop_import(id_: int) -> Answer:
     """Stop the reading of the catalogue; what is stored stays."""
     with writing() as session:
@@ -82,6 +85,7 @@ def match(id_: int) -> str:
 
 
 @blueprint.post(f"{_CHANNEL}/matching/again")
+@needs("channels.change")
 def match_again(id_: int) -> Answer:
     """Work the proposals out anew."""
     with writing() as session:
@@ -107,6 +111,7 @@ def preview_match(id_: int) -> str:
 
 
 @blueprint.post(f"{_CHANNEL}/matching/accept")
+@needs("channels.change")
 def accept_match(id_: int) -> Answer:
     """Do it, if it is still as many as were shown."""
     kinds = _kinds(request.form.getlist("kind"))
@@ -138,6 +143,7 @@ def _count(name: str) -> int:
 
 
 @blueprint.post(f"{_CHANNEL}/matching/<int(max={ID_MAX}):batch_id>/undo")
+@needs("channels.change")
 def undo_match(id_: int, batch_id: int) -> Answer:
     """Take an acceptance back."""
     try:
@@ -166,6 +172,7 @@ def opening(id_: int) -> str:
 
 
 @blueprint.post(f"{_CHANNEL}/opening")
+@needs("channels.change")
 def open_ledger(id_: int) -> Answer:
     """Say where the opening stock comes from; from this shop, it is posted at once."""
     source = request.form.get("source", "")
@@ -198,6 +205,7 @@ def first_push(id_: int) -> str:
 
 
 @blueprint.post(f"{_CHANNEL}/first-push")
+@needs("channels.change")
 def show_first_push(id_: int) -> Answer:
     """Lay them out anew."""
     try:
@@ -220,6 +228,7 @@ def first_push_table(id_: int) -> Response:
 
 
 @blueprint.post(f"{_CHANNEL}/first-push/approve")
+@needs("channels.change")
 def approve_first_push(id_: int) -> Answer:
     """Approve exactly what was shown; what has moved since is shown again."""
     try:

@@ -21,6 +21,7 @@ from app.insight.home import list_channel_views, read_home
 from app.insight.words import failure
 from app.listings.install import Installed, find_installed, install, install_own, open_state, take_state
 from app.listings.tokens import our_keys
+from app.web.asker import needs
 from app.web.embedding import PLATFORM, bounce, domain_of, visitor
 from app.web.merchant import carry_on, chosen
 from connectors.apps import AppKeys, GrantKind, NotProved
@@ -109,12 +110,14 @@ def _take_state(shop: str) -> int | None:
 
 
 @blueprint.get("/connect")
+@needs("channels.change")
 def connect_page() -> str:
     """The ways to connect a shop, as forms."""
     return _form({}, None)
 
 
 @blueprint.post("/connect")
+@needs("channels.change")
 def connect_shop() -> Response | tuple[str, int]:
     """A shop's address: to its consent page."""
     _require_app()
@@ -125,6 +128,7 @@ def connect_shop() -> Response | tuple[str, int]:
 
 
 @blueprint.post("/own")
+@needs("channels.change")
 def connect_own() -> Response | tuple[str, int]:
     """A shop with the keys of its owner's own app: connected at once."""
     typed = {name: request.form.get(name, "") for name in ("own_shop", "client_id")}

@@ -16,7 +16,7 @@ from flask_babel import Babel, format_currency, format_decimal, get_locale, gett
 
 from app.insight import words
 from app.publishing.why_text import QUIET, STEPS, WAITING
-from app.web import access, merchant
+from app.web import access, asker, merchant
 
 LANGUAGES = ("en",)
 STATIC = Path(__file__).parent / "static"
@@ -38,6 +38,8 @@ def install(app: Flask) -> None:
         "quiet_waiting": QUIET,
         "step_words": STEPS,
         "is_logged_in": access.is_logged_in,
+        "asker": asker.asker,
+        "may": merchant.may,
         "now": merchant.now,
     }
 

@@ -17,6 +17,8 @@ GLOBAL = {
     "alembic_version": "which migrations ran",
     "instance_setting": "settings of this installation, through functions only",
     "install_state": "consents under way, of shops that may have no merchant yet, through functions only",
+    "user_account": "people, who may belong to several merchants, through functions only",
+    "user_session": "where people are logged in, through functions only",
 }
 # Has merchant_id, but answers *whose is this?*, so its key is the question. Read through functions only.
 REGISTRY = {"channel_address", "api_key_hash"}
@@ -26,6 +28,9 @@ ACROSS = {
     "list_webhooks_due",
     "keep_inbox_partitions", "compact_due", "refresh_statistics", "free_abandoned", "register_key", "find_key",
     "append_audit", "open_install", "take_install", "release_shop",
+    "has_users", "find_user", "create_user", "set_user_password", "list_users", "open_user_session",
+    "find_user_session", "list_user_sessions", "close_user_sessions", "drop_old_sessions", "list_members",
+    "find_invitation",
 }  # fmt: skip
 # Unique over the whole installation, so `merchant` itself is not split up: beyond one server each has a copy of it.
 OVER_ALL = {"merchant_name"}

@@ -20,7 +20,16 @@ from tests.world import World
 
 COPY = "perpetual_hashed"
 PARTS = 4
-WHOLE = {"merchant", "channel_address", "api_key_hash", "alembic_version", "instance_setting", "install_state"}
+WHOLE = {
+    "merchant",
+    "channel_address",
+    "api_key_hash",
+    "user_account",
+    "user_session",
+    "alembic_version",
+    "instance_setting",
+    "install_state",
+}
 _TABLE = re.compile(
     r"CREATE TABLE public\.(\w+) \((.*?)\n\)(?:\nPARTITION BY RANGE \((\w+)\))?(?:\nWITH \([^)]*\))?;", re.DOTALL
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.accounts import audit
+from app.accounts.users import check_password
 from app.core.db import connect
 from app.core.embedded import APP_ROLE, Embedded
 from tests.shell import app
@@ -68,3 +69,30 @@ def test_the_audit_log_tells_what_the_commands_did_and_is_verified(data: Path) -
         (entry,) = audit.list_entries(session)
     database.close()
     assert (entry.actor, entry.action, entry.origin) == ("command line", "key.created", getuser())
+
+
+def test_a_user_is_made_with_a_password_from_the_input_and_joins_a_second_merchant_with_the_same(data: Path) -> None:
+    create = ("user", "create", "--email", "Anna@Example.com")
+    short = app(data, *create, "--merchant", "shop", stdin="short\n")
+    assert (short.returncode, "password_too_short" in short.stderr) == (2, True)
+    assert app(data, "user", "list").stdout == ""
+    assert app(data, *create, "--merchant", "shop", "--name", "Anna", stdin="a long enough password\n").returncode == 0
+    again = app(data, *create, "--merchant", "shop")
+    assert (again.returncode, "member_already" in again.stderr) == (2, True)
+    assert app(data, *create, "--merchant", "other", "--role", "viewer").returncode == 0
+    listed = app(data, "user", "list").stdout
+    assert listed == "anna@example.com\tAnna\tother\tviewer\nanna@example.com\tAnna\tshop\towner\n"
+    database = connect(Embedded(data).url(APP_ROLE))
+    now = datetime.now(UTC)
+    assert check_password(database, now, "anna@example.com", "a long enough password") is not None
+    other = ("user", "set-password", "--email", "anna@example.com")
+    assert app(data, *other, stdin="another long password\n").returncode == 0
+    assert check_password(database, now, "anna@example.com", "a long enough password") is None
+    assert check_password(database, now, "anna@example.com", "another long password") is not None
+    database.close()
+
+
+def test_row_47_an_address_with_a_line_break_or_look_alikes_makes_no_user(data: Path) -> None:
+    for email in ("a@b.de\nBcc: x@y.de", "аnna@example.com"):
+        refused = app(data, "user", "create", "--merchant", "shop", "--email", email, stdin="a long enough password\n")
+        assert (refused.returncode, "email" in refused.stderr) == (2, True)

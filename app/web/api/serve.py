@@ -24,7 +24,8 @@ from app.web.api.fields import ID_MAX
 from app.web.api.incoming import JSON, check_accepted, read_body, read_idempotency_key, read_query, read_token
 from app.web.api.route import Route
 from app.web.api.table import Act
-from app.web.merchant import now, runtime
+from app.web.asker import Asker
+from app.web.merchant import now, runtime, set_asker
 
 TIMEOUT_S = 10
 _BOUND = """select set_config('transaction_read_only', %(read_only)s, true),
@@ -81,6 +82,7 @@ def _let_in(route: Route) -> Principal:
     if principal is None:
         make_one = "`python -m app key create --name NAME --scopes all`"
         raise Unauthenticated("bad_key", f"this key is not valid: make one with {make_one}", "Authorization")
+    set_asker(Asker(f"key {principal.key_id} {principal.name}"))
     per_minute = runtime().settings.api.requests_per_minute
     with runtime().begin(principal.merchant_id, now()) as session:
         g.api_budget = spend(session, principal.key_id, per_minute)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -53,8 +54,17 @@ class Site:
             answer.close()
         return answer
 
-    def log_in(self, password: str, *, next_path: str = "", **more: object) -> TestResponse:
-        page = self.get("/login", **more).text
-        token = page.split('name="csrf_token" value="')[1].split('"')[0]
-        form = {"csrf_token": token, "password": password, "next": next_path}
-        return self.client.post("/login", data=form, headers=BROWSER, **more)  # type: ignore[arg-type]
+    def log_in(self, password: str, *, email: str = "", next_path: str = "", **more: object) -> TestResponse:
+        return self.send("/login", page="/login", email=email, password=password, next=next_path, environ=more)
+
+    def send(
+        self, path: str, *, page: str = "/login", environ: Mapping[str, object] | None = None, **fields: object
+    ) -> TestResponse:
+        """A form of a page of this site, with its token."""
+        more: dict[str, Any] = dict(environ or {})
+        token = self.get(page, **more).text.split('name="csrf_token" value="')[1].split('"')[0]
+        return self.client.post(path, data={"csrf_token": token, **fields}, headers=BROWSER, **more)
+
+    def another(self) -> Site:
+        """Another browser at the same site."""
+        return Site(self.street, self.app)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.web import access
+from app.web import failures as failing
 from tests.conftest import NOW
 from tests.street import Street
 from tests.unit.web.site import BROWSER, PASSWORD, Site
@@ -105,16 +105,16 @@ def test_a_login_never_leads_to_another_site(street: Street, next_path: str) -> 
 
 def test_row_35_wrong_passwords_are_slowed_and_a_good_one_is_no_way_around(street: Street) -> None:
     site = Site.of(street, password=True)
-    for _ in range(access.FAILURES_MAX):
+    for _ in range(failing.FAILURES_MAX):
         wrong = site.log_in("wrong password")
         assert wrong.status_code == 401
         assert "That is not the password." in wrong.text
     for password in ("wrong password", PASSWORD):
         slowed = site.log_in(password)
         assert slowed.status_code == 429
-        assert int(slowed.headers["Retry-After"]) <= access.FAILURES_WINDOW.total_seconds()
+        assert int(slowed.headers["Retry-After"]) <= failing.FAILURES_WINDOW.total_seconds()
     assert site.log_in(PASSWORD, environ_base=OUTSIDE).status_code == 302
-    street.world.now += access.FAILURES_WINDOW + timedelta(seconds=1)
+    street.world.now += failing.FAILURES_WINDOW + timedelta(seconds=1)
     assert site.log_in(PASSWORD).status_code == 302
 
 
@@ -126,7 +126,7 @@ def test_row_35_a_password_of_a_megabyte_is_refused_for_its_length(street: Stree
 
 def test_an_address_of_version_six_counts_with_its_whole_network(street: Street) -> None:
     site = Site.of(street, password=True)
-    for number in range(access.FAILURES_MAX):
+    for number in range(failing.FAILURES_MAX):
         site.log_in("wrong password", environ_base={"REMOTE_ADDR": f"2001:db8::{number}"})
     assert site.log_in(PASSWORD, environ_base={"REMOTE_ADDR": "2001:db8::ffff"}).status_code == 429
     assert site.log_in(PASSWORD, environ_base={"REMOTE_ADDR": "2001:db8:0:1::1"}).status_code == 302
@@ -143,7 +143,7 @@ def test_row_36_a_form_without_its_token_or_from_another_site_is_refused(street:
 
 
 def test_the_memory_of_failures_is_bounded() -> None:
-    failures = access.Failures()
-    for number in range(access.ADDRESSES_MAX + 50):
+    failures = failing.Failures()
+    for number in range(failing.COUNTED_MAX + 50):
         failures.begin(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", NOW)
-    assert len(failures._tries) == access.ADDRESSES_MAX
+    assert len(failures._tries) == failing.COUNTED_MAX
