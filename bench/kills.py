@@ -157,7 +157,6 @@ def _post(bench: Bench, told: Told, name: str) -> None:
             with runtime.begin(bench.merchant_id, now) as session:
                 post(session, [movement])
         except (Unavailable, DBAPIError):
-            runtime.database.close()
             told.repeat()
             continue
         told.movements.add(key)

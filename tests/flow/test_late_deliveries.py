@@ -92,7 +92,7 @@ def test_what_was_read_before_its_late_delivery_came_is_booked_once_and_stays_eq
 
 def test_reading_ends_by_itself_when_nobody_buys_any_more(street: Street, woo: WooShop) -> None:
     sell(street, woo, 40, 2)
-    street.settle(70)
+    street.settle(70, rounds_max=1_000)
     busy = readings(street, woo)
     for _ in range(360):
         street.world.now += timedelta(seconds=10)

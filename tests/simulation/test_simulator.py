@@ -16,7 +16,7 @@ from app.core.clock import AgreedClock
 from app.core.embedded import Embedded
 from app.simulation.clockwork import Clockwork, Killed, Process
 from app.simulation.episode import Episode, Script
-from app.simulation.run import loops_off, prepare_template, run_one
+from app.simulation.run import loops_off, run_one, theatre
 from tests.simulation.bugs import BUGS, SEEDS, plant
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -25,9 +25,9 @@ pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
-def stage(server: Embedded) -> Embedded:
-    prepare_template(server)
-    return server
+def stage() -> Iterator[Embedded]:
+    with theatre() as server:
+        yield server
 
 
 def _with_bug(stage: Embedded, name: str, seeds: Sequence[int]) -> list[Episode]:
