@@ -106,6 +106,9 @@ class Shop(Protocol):
     def due_deliveries(self) -> list[Delivery]:
         """Take the deliveries whose time has come; each is handed out once per copy."""
 
+    def next_delivery_at(self) -> datetime | None:
+        """When the next delivery falls due; None when none is on its way."""
+
     def delivered(self, hook_key: str, status: int | None) -> None:
         """The receiver's answer to a delivery; None when there was none. Moves the failure counter."""
 

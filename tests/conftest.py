@@ -47,15 +47,19 @@ def cost_method(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def world(database: Database, cost_method: str) -> World:
+def world(database: Database, cost_method: str) -> Iterator[World]:
     """A fresh merchant with two locations, A before B."""
-    return World.make(database, NOW, f"merchant {next(_names)}", cost_method)
+    world = World.make(database, NOW, f"merchant {next(_names)}", cost_method)
+    yield world
+    world.leave()
 
 
 @pytest.fixture
-def other(database: Database) -> World:
+def other(database: Database) -> Iterator[World]:
     """Another merchant, for asking whether one sees the other's."""
-    return World.make(database, NOW, f"other merchant {next(_names)}", "fifo")
+    other = World.make(database, NOW, f"other merchant {next(_names)}", "fifo")
+    yield other
+    other.leave()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 
@@ -25,7 +25,7 @@ from sandbox.woocommerce import WooShop
 from tests.world import World
 
 TICK_S = 0.25
-ROUND_S = 0.01  # even a busy round takes time
+ROUND_S, LIVE_S = 0.01, 0.1  # even a busy round takes time
 
 
 @dataclass
@@ -83,16 +83,36 @@ class Street:
             quiet = not self.deliver() and not self.worker.step()
             if quiet and self.world.now >= until:
                 return
-            self.world.now += timedelta(seconds=TICK_S if quiet else ROUND_S)
+            self._pass(TICK_S if quiet else ROUND_S, until if quiet else None)
         raise AssertionError(f"the street does not come to rest: {self.worker.due()}")
 
     def live(self, seconds: float) -> None:
         """Let that much time pass with everything that is due in it."""
         until = self.world.now + timedelta(seconds=seconds)
         while self.world.now < until:
-            self.deliver()
-            self.worker.step()
-            self.world.now += timedelta(seconds=0.1)
+            quiet = not self.deliver() and not self.worker.step()
+            self._pass(TICK_S if quiet else LIVE_S, until if quiet else None)
+
+    def _pass(self, seconds: float, until: datetime | None) -> None:
+        """The clock moves on; while nothing falls due, in longer and longer strides up to `until`."""
+        began = self.world.now
+        self.world.now = began + timedelta(seconds=seconds)
+        while until is not None and (at := began + 2 * (self.world.now - began)) <= until:
+            if not self._idle_until(at):
+                return
+            self.world.now = at
+
+    def _idle_until(self, at: datetime) -> bool:
+        """Whether nothing falls due before."""
+        now, self.world.now = self.world.now, at
+        try:
+            if any(
+                due and due <= shop.context.now() for shop in self.shops.values() for due in [shop.next_delivery_at()]
+            ):
+                return False
+            return not self.worker.due()
+        finally:
+            self.world.now = now
 
     def cases(self, state: str = "open") -> list[str]:
         """Kinds of the cases in that state, sorted."""

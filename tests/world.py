@@ -38,6 +38,14 @@ class World:
             b = create_location(session, "B", 2)
         return cls(database, now, merchant_id, a, b)
 
+    def leave(self) -> None:
+        """The merchant's shops are disconnected: a worker looks at all that there are, and would look at these too."""
+        with self.session() as session:
+            session.run(
+                """update channel set state = 'disconnected', activating_from = null
+                   where merchant_id = %(merchant_id)s and state <> 'disconnected'"""
+            )
+
     @contextmanager
     def session(self) -> Iterator[Session]:
         with self.database.begin(self.merchant_id, self.now) as session:

@@ -179,7 +179,7 @@ class _Stage:
         )  # fmt: skip
         people = People(
             self.town, clockwork, Random(self.dice.getrandbits(64)), lambda: self.weather, episode.saw, self._supply,
-            BOOKED, ODD, self.books.kits, pace_s=self.dice.choice((1.0, 2.0, 4.0)),
+            BOOKED, ODD, self.books.kits, pace_s=self.dice.choice((0.2, 0.5, 1.0)),
         )  # fmt: skip
         housekeeping(self.town.runtime)
         service.start()

@@ -173,6 +173,10 @@ class PretendShopify(Orders):
         """Take the webhooks whose time has come."""
         return self.webhooks.due()
 
+    def next_delivery_at(self) -> datetime | None:
+        """When the next webhook falls due."""
+        return self.webhooks.next_at()
+
     def delivered(self, hook_key: str, status: int | None) -> None:
         """The receiver's answer to one delivery."""
         self.webhooks.delivered(hook_key, status)

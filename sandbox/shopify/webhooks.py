@@ -78,6 +78,10 @@ class Webhooks:
                 due.append(Delivery(at, sent.subscription.uri, sent.headers, sent.body, hook_key=key))
         return due
 
+    def next_at(self) -> datetime | None:
+        """When the next one falls due; None when there is none."""
+        return self._queue[0][0] if self._queue else None
+
     def delivered(self, hook_key: str, status: int | None) -> None:
         """Anything but 2xx is a failure: sent again, until the eighth retry; then a subscription that nobody answered
         all the while is deleted, unless it belongs to the app's configuration."""

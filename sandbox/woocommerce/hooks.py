@@ -114,6 +114,10 @@ class Hooks:
                 self._send(hook, arg)
         return self._landing(now)
 
+    def next_at(self) -> datetime | None:
+        """When the next one falls due, to be rendered or to arrive; None when there is none."""
+        return min((queue[0][0] for queue in (self._queue, self._flying) if queue), default=None)
+
     def _may_run(self, due_at: datetime) -> bool:
         if not self._state.options.needs_traffic:
             return True

@@ -6,6 +6,7 @@ Behaviour is that recorded on 10.2.4 and 10.9.0 (2026-11-23), quirks included; `
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 
 from sandbox.base import Context, Delivery, Request, Response
@@ -57,6 +58,10 @@ class WooShop:
     def due_deliveries(self) -> list[Delivery]:
         """Deliveries whose time has come, rendered as things are now."""
         return self._hooks.due()
+
+    def next_delivery_at(self) -> datetime | None:
+        """When the next delivery falls due, by our time."""
+        return self._hooks.next_at()
 
     def delivered(self, hook_key: str, status: int | None) -> None:
         """The receiver's answer, None for none."""

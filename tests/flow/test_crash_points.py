@@ -143,3 +143,4 @@ def test_a_process_that_dies_at_any_point_of_the_acts_loses_and_doubles_nothing(
         with street.world.session() as session:
             orders = "select count(*) from movement where merchant_id = %(merchant_id)s and source = 'order'"
             assert session.value(orders) == 2, point
+        street.world.leave()
