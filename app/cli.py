@@ -22,6 +22,7 @@ from app.commands import (
     processes,
     proofs,
     reading,
+    sealing,
     setup,
 )
 from app.commands.frame import Command
@@ -30,7 +31,9 @@ from app.core.errors import ConfigError, PerpetualError
 from app.core.log import configure
 
 # In the order of the help.
-SUBJECTS = (processes, books, catalogue, listings, reading, channels, cases, setup, accounts, installation, proofs)
+SUBJECTS = (
+    processes, books, catalogue, listings, reading, channels, cases, setup, accounts, installation, sealing, proofs,
+)  # fmt: skip
 
 
 def main(argv: Sequence[str]) -> int:

@@ -104,9 +104,9 @@ def check_sealer(database: Database, sealer: Sealer, now: datetime) -> None:
     """The first start stores a sealed canary; every other must be able to open it."""
     with database.across(now) as session:
         canary = session.value("select get_setting(%(name)s)", name=CANARY)
-        if canary is None:
-            session.run("select put_setting(%(name)s, %(value)s)", name=CANARY, value=sealer.canary().hex())
-            return
+    if canary is None:
+        store_canary(database, sealer, now)
+        return
     try:
         sealer.check(bytes.fromhex(canary))
     except SealBroken as error:
@@ -114,6 +114,12 @@ def check_sealer(database: Database, sealer: Sealer, now: datetime) -> None:
         raise ConfigError(
             [Fault(error.reason, "this database was sealed with another key: give that one", where)]
         ) from error
+
+
+def store_canary(database: Database, sealer: Sealer, now: datetime) -> None:
+    """Seal the word that tells at the start whether keys are the right ones."""
+    with database.across(now) as session:
+        session.run("select put_setting(%(name)s, %(value)s)", name=CANARY, value=sealer.canary().hex())
 
 
 def http_opener(*, allow_loopback: bool) -> Callable[[], Http]:

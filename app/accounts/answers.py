@@ -14,6 +14,7 @@ import orjson
 
 from app.core.db import Session
 from app.core.errors import Conflict
+from app.core.reseal import Kept
 
 KEPT = timedelta(hours=24)
 PRUNED_MAX = 10_000
@@ -38,6 +39,14 @@ class StoredAnswer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+def bound_to(merchant_id: int, key: str) -> str:
+    """What an answer that holds a secret is sealed for."""
+    return f"answer:{merchant_id}:{key}"
+
+
+SEALED = (Kept("api_answer", "body", {"key": "text"}, lambda merchant, row: bound_to(merchant, row.key)),)
 
 
 def claim(session: Session, key: str, digest: bytes) -> StoredAnswer | None:

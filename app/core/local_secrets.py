@@ -1,19 +1,21 @@
 """The secrets that one machine keeps for itself, in two files that only their owner may read.
 
-`<data>/secrets.toml` is made once, on the first start, so that a single machine works without any configuration, and is
-never written again: losing it loses the channels' tokens, so a backup of the data folder holds it. `<data>/owner.toml`
-is the owner's password hash.
+`<data>/secrets.toml` is made once, on the first start, so that a single machine works without any configuration; only
+another encryption key is ever added to it. Losing it loses the channels' tokens, so a backup of the data folder holds
+it. `<data>/owner.toml` is the owner's password hash.
 """
 
 from __future__ import annotations
 
 import base64
+import fcntl
 import os
 import stat
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,41 @@ def read_local_secrets(data_dir: Path) -> dict[str, Any]:
 def store_owner_password_hash(data_dir: Path, password_hash: str) -> None:
     """Keep the owner's password hash (`passwords.hash_password`) on this machine; replaces the former."""
     _write(data_dir, OWNER_FILE, _render({"security": {"owner_password_hash": password_hash}}), replace=True)
+
+
+def add_local_key(data_dir: Path, random_bytes: RandomBytes = os.urandom) -> str:
+    """Add an encryption key to this machine's secrets and make it the active one; its id. The others still open what
+    they sealed. Raises ConfigError where the keys are not kept here."""
+    with _alone(data_dir):
+        found = _read(data_dir / SECRETS_FILE)
+        keys = found.get("security", {}).get("encryption_keys", {})
+        if not keys:
+            detail = (
+                "the keys are in your configuration: add one to security.encryption_keys there and make it active_key"
+            )
+            raise ConfigError([Fault("keys_elsewhere", detail, "security.encryption_keys")])
+        key_id = next(name for name in (f"k{n}" for n in count(2)) if name not in keys)
+        sections = {
+            "server": found.get("server", {}),
+            "security": {"active_key": key_id},
+            "security.encryption_keys": {**keys, key_id: _base64(random_bytes(32))},
+        }
+        _write(data_dir, SECRETS_FILE, _HEADER + _render(sections), replace=True)
+    return key_id
+
+
+@contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """Two that change the file would each lose the other's key."""
+    try:
+        descriptor = os.open(data_dir, os.O_RDONLY)
+    except OSError as error:
+        raise ConfigError([Fault("data_dir_unreadable", error.strerror or "can't be read", str(data_dir))]) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def is_open_to_others(path: Path) -> bool:

@@ -1,7 +1,7 @@
 """Secrets at rest: AES-256-GCM, bound to the row that holds them.
 
 A sealed value opens only with the key that its header names and only for the row it was sealed for, so a token copied
-into another merchant's row is refused. Rotation: add a key, make it active, seal again what `needs_reseal`.
+into another merchant's row is refused. Rotation: add a key, make it active, `app.core.reseal` seals all of it again.
 
     sealed = 1 | length of key id | key id | nonce (12) | ciphertext and tag
 """
@@ -44,9 +44,14 @@ class Sealer:
         if self.active not in self.keys:
             raise ConfigError([Fault("no_active_key", f"there is no key {self.active!r}")])
 
+    @property
+    def header(self) -> bytes:
+        """What begins everything that the active key seals."""
+        return bytes([_VERSION, len(self.active)]) + self.active.encode()
+
     def seal(self, plain: bytes, *, bound_to: str) -> bytes:
         """Encrypt for one row; `bound_to` names it for ever (such as `install:<merchant_id>:<id>:token`)."""
-        header = bytes([_VERSION, len(self.active)]) + self.active.encode()
+        header = self.header
         nonce = self.random_bytes(_NONCE_BYTES)
         return header + nonce + AESGCM(self.keys[self.active]).encrypt(nonce, plain, _bound(header, bound_to))
 
@@ -64,7 +69,7 @@ class Sealer:
 
     def needs_reseal(self, sealed: bytes) -> bool:
         """Whether another key than the active one sealed it."""
-        return _split(sealed)[0] != self.active
+        return sealed_by(sealed) != self.active
 
     def canary(self) -> bytes:
         """A sealed word to keep in the database, so that a wrong key is noticed at start and not at the first push."""
@@ -77,6 +82,11 @@ class Sealer:
         except SealBroken as broken:
             detail = f"these keys do not open this database: {broken.detail}. Put the former key back"
             raise ConfigError([Fault(broken.reason, detail, "security.encryption_keys")]) from broken
+
+
+def sealed_by(sealed: bytes) -> str:
+    """The id of the key that sealed it. Raises SealBroken for what is not a sealed value."""
+    return _split(sealed)[0]
 
 
 def _split(sealed: bytes) -> tuple[str, bytes, bytes]:

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from app.core.db import Session
+from app.core.reseal import Kept
 from app.core.runtime import Runtime
 from app.listings.channels import Channel, shop_of
 from app.listings.credentials import WEBHOOK_SECRETS
@@ -147,7 +148,7 @@ def _judge(runtime: Runtime, known: Known | None, delivery: Delivery) -> tuple[R
     except Malformed as error:
         if gone:
             return Receipt(_GONE_STATUS[platform], "disconnected"), None
-        sealed = runtime.sealer.seal(delivery.body, bound_to=f"inbox:{channel.channel_id}")
+        sealed = runtime.sealer.seal(delivery.body, bound_to=_bound(channel.channel_id))
         row = _Row(
             channel.channel_id,
             "document",
@@ -233,3 +234,13 @@ def _count_refusals(session: Session, outcomes: Sequence[tuple[int, str]]) -> No
             now=session.now, channels=[c for c, _ in refused], reasons=[r for _, r in refused],
             counts=list(refused.values()),
         )  # fmt: skip
+
+
+def _bound(channel_id: int) -> str:
+    return f"inbox:{channel_id}"
+
+
+SEALED = (
+    Kept("inbox", "body", {"received_on": "date", "inbox_id": "bigint"}, lambda merchant, row: _bound(row.channel_id),
+         also=("channel_id",), where="topic = 'unreadable'"),
+)  # fmt: skip

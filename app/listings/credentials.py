@@ -8,6 +8,7 @@ import orjson
 
 from app.core.db import Session
 from app.core.errors import NotFound
+from app.core.reseal import Kept
 from app.core.secrets import Sealer
 
 WEBHOOK_SECRETS = "webhook_secrets"  # the credential that holds them, newest first, space-separated
@@ -47,3 +48,13 @@ def write_credentials(sealer: Sealer, session: Session, channel_id: int, credent
 
 def _bound(merchant_id: int, channel_id: int) -> str:
     return f"channel:{merchant_id}:{channel_id}"
+
+
+SEALED = (
+    Kept(
+        "channel",
+        "sealed_credentials",
+        {"channel_id": "bigint"},
+        lambda merchant, row: _bound(merchant, row.channel_id),
+    ),
+)

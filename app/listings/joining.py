@@ -17,6 +17,7 @@ import orjson
 
 from app.core.db import Session
 from app.core.errors import BadRequest, Conflict, NotFound
+from app.core.reseal import Kept
 from app.core.runtime import Runtime
 from app.listings.channels import NewChannel, get_channel
 from app.listings.connect import connect
@@ -251,3 +252,11 @@ def _hash(token: str) -> bytes:
 
 def _bound(merchant_id: int, joining_id: int, what: str) -> str:
     return f"joining:{merchant_id}:{joining_id}:{what}"
+
+
+SEALED = (
+    Kept("shop_joining", "sealed_token", {"joining_id": "bigint"},
+         lambda merchant, row: _bound(merchant, row.joining_id, "token")),
+    Kept("shop_joining", "sealed_keys", {"joining_id": "bigint"},
+         lambda merchant, row: _bound(merchant, row.joining_id, "keys")),
+)  # fmt: skip

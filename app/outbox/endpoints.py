@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from app.accounts import audit
 from app.core.db import Session
 from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.reseal import Kept
 from app.core.runtime import Runtime
 from connectors.addresses import SCHEMES, check_public_url
 from connectors.errors import ChannelError
@@ -105,6 +106,12 @@ def create_endpoint(
 def bound_to(merchant_id: int, endpoint_id: int) -> str:
     """The row that holds the secret, by the name it was sealed with."""
     return f"webhook_endpoint:{merchant_id}:{endpoint_id}"
+
+
+SEALED = (
+    Kept("webhook_endpoint", "sealed_secret", {"endpoint_id": "bigint"},
+         lambda merchant, row: bound_to(merchant, row.endpoint_id)),
+)  # fmt: skip
 
 
 def list_endpoints(session: Session) -> Sequence[Endpoint]:

@@ -32,6 +32,7 @@ from app.simulation.processes import Service
 from app.simulation.town import Town
 from app.simulation.weather import CALM, LOOPS, STORM, Weather
 from app.worker import housekeeping
+from sandbox.shopify.cost import Bucket
 
 START = datetime(2026, 11, 23, 6, tzinfo=UTC)
 LOOK_EVERY_S = 1.0
@@ -40,8 +41,10 @@ SOUND_EVERY_S = 5.0
 STAY_S = 60.0  # equal is only what stays equal
 EVENTS = frozenset({"person", "delivery", "act", "call", "crash"})
 FAILURES_MAX = 20
+PACES_S = (0.2, 0.5, 1.0, 3.0)  # between two moments at which people do something
+BUSY_S = 1.0  # who sells more than that has a larger plan at Shopify: the standard one could not be read as fast
 PACE = {
-    "poll_interval_s": 15, "sweep_interval_s": 90, "audit_interval_s": 60, "known_interval_s": 60,
+    "poll_interval_s": 10, "sweep_interval_s": 90, "audit_interval_s": 20, "known_interval_s": 20,
     "webhook_interval_s": 120, "catalogue_interval_s": 600,
 }  # fmt: skip
 BOOKED, ODD, KIT = ("mug", "cup", "pan", "jug"), ("hat", "bag"), {"set": {"mug": 1, "cup": 2}}
@@ -115,6 +118,7 @@ class _Stage:
     clockwork: Clockwork
     town: Town
     books: Books
+    pace_s: float
     weather: Weather = CALM
 
     @classmethod
@@ -131,7 +135,7 @@ class _Stage:
                 create_kit(session, NewItem(sku, sku), {ids[part]: units for part, units in parts.items()})
         town = Town(database, merchant_id, lambda: clockwork.now, Random(dice.getrandbits(64)), folder, sync=PACE)
         opening = {sku: dice.choice((5, 20, 60, 200)) for sku in (*BOOKED, *ODD)}
-        stage = cls(dice, episode, clockwork, town, Books(town, opening, kits))
+        stage = cls(dice, episode, clockwork, town, Books(town, opening, kits), dice.choice(PACES_S))
         stage._open(places, ids)
         return stage
 
@@ -153,7 +157,8 @@ class _Stage:
                 kind = self.dice.choice(("instant", "cron"))
                 self.town.open_woo(stock, clock=clock, webhooks=kind)
             else:
-                self.town.open_shopify(stock, places, clock=clock)
+                plan = Bucket(20_000, 1_000) if self.pace_s < BUSY_S else Bucket()
+                self.town.open_shopify(stock, places, clock=clock, bucket=plan)
         with self.town.runtime.begin(self.town.merchant_id, START) as session:
             for channel_id in self.town.shops:
                 set_drift_policy(session, channel_id, "ledger_wins")
@@ -179,7 +184,7 @@ class _Stage:
         )  # fmt: skip
         people = People(
             self.town, clockwork, Random(self.dice.getrandbits(64)), lambda: self.weather, episode.saw, self._supply,
-            BOOKED, ODD, self.books.kits, pace_s=self.dice.choice((0.2, 0.5, 1.0)),
+            BOOKED, ODD, self.books.kits, pace_s=self.pace_s,
         )  # fmt: skip
         housekeeping(self.town.runtime)
         service.start()

@@ -27,6 +27,7 @@ from sandbox.base import Delivery as Posted
 from sandbox.faults import NONE, Faults
 from sandbox.inprocess import ShopAdapter
 from sandbox.shopify import PretendShopify
+from sandbox.shopify.cost import Bucket
 from sandbox.shopify.shop import ACCESS_TOKEN, WEBHOOK_SECRET
 from sandbox.woocommerce import Key, Options, WooShop
 
@@ -76,13 +77,16 @@ class Town:
         return Context(now=clock or self.clock, rng=self.rng, faults=self.faults)
 
     def open_shopify(
-        self, stock: Mapping[str, int], places: Mapping[str, int], *, prices: str = "10.00", clock: Clock | None = None
-    ) -> PretendShopify:
-        """A Shopify shop with these places (name → our location id); `stock` is at the first."""
+        self, stock: Mapping[str, int], places: Mapping[str, int], *, prices: str = "10.00", clock: Clock | None = None,
+        bucket: Bucket | None = None,
+    ) -> PretendShopify:  # fmt: skip
+        """A Shopify shop with these places (name → our location id); `stock` is at the first. `bucket`: what calls are
+        paid from, by the shop's plan."""
         shop = PretendShopify(
             self.context(clock),
             domain=f"shop-{self.merchant_id}-{len(self.shops)}.myshopify.com",
             sells_below_zero=True,
+            bucket=bucket,
         )
         keys = [shop.add_location(name) for name in places]
         for sku, units in stock.items():

@@ -53,7 +53,7 @@ class Weather:
 
 CALM = Weather()
 STORM = Weather(
-    faults=replace(WILD, stray=0.02), late=0.02, garbled=0.03, bell_lost=0.1, crash_after=1_500, stall=0.0004,
+    faults=replace(WILD, stray=0.02), late=0.02, garbled=0.03, bell_lost=0.1, crash_after=600, stall=0.0004,
     edits=0.04, deletions=0.04,
 )  # fmt: skip
 NAMED = {"calm": CALM, "storm": STORM}

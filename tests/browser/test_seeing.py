@@ -39,11 +39,11 @@ def test_the_list_of_merchants_and_the_login_keep_nobody_out(visited: Live, page
     with serving(Site.of(visited.site.street, password=True).app) as address:
         page.goto(f"{address}/items?merchant={visited.site.street.world.merchant_id}")
         assert violations(page) == []
-        page.get_by_label("Owner's password").fill("wrong password")
+        page.get_by_label("Password").fill("wrong password")
         page.get_by_role("button", name="Log in").click()
         expect(page.get_by_role("alert")).to_have_text("That is not the password.")
         assert violations(page) == []
-        page.get_by_label("Owner's password").fill(PASSWORD)
+        page.get_by_label("Password").fill(PASSWORD)
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", level=1)).to_have_text("Items")
         page.get_by_role("button", name="Log out").click()

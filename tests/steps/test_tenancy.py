@@ -23,6 +23,8 @@ ROWS_OF = {
     "channel_address",
     "api_key_hash",
     "install_state",
+    "user_account",
+    "user_session",
 }  # no merchant's: tests/architecture/test_tenancy.py
 HISTORY = {"movement", "journal", "cost_adjustment"}
 LOGS = {"audit_log", "audit_head"}  # written by a function alone: whoever tries is refused before any row is looked at
@@ -125,6 +127,12 @@ def test_a_merchant_sees_its_own_rows_and_none_of_anothers_in_every_table(scratc
         assert set(counts(scratch, merchant).values()) == {1}
         assert set(counts(scratch, merchant, f"merchant_id <> {merchant}").values()) == {0}
     assert set(counts(scratch, 3).values()) == {0}
+
+
+@pytest.mark.parametrize("table", sorted(ROWS_OF - {"alembic_version"}))
+def test_a_table_of_no_merchant_is_reached_through_its_functions_alone(scratch: Scratch, table: str) -> None:
+    with pytest.raises(DBAPIError, match="permission denied"), scratch.database.begin(OURS, NOW) as session:
+        session.value(f"select count(*) from {table}")
 
 
 def test_a_row_for_another_merchant_is_refused_by_every_table(scratch: Scratch) -> None:

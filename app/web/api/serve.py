@@ -14,6 +14,7 @@ from flask import Flask, Response, g, request
 from pydantic import BaseModel
 
 from app.accounts.answers import StoredAnswer, claim, store
+from app.accounts.answers import bound_to as answer_bound_to
 from app.accounts.budgets import Budget, spend
 from app.accounts.keys import Principal, find_key
 from app.core.errors import Forbidden, NotFound, RateLimited, Unauthenticated
@@ -106,7 +107,7 @@ def _once(call: Call, act: Act, data: bytes) -> StoredAnswer:
     """Do it unless it was done under this key, and keep the answer; one that holds a secret is kept sealed."""
     said = b"\0".join([request.method.encode(), request.full_path.encode(), data])
     known = claim(call.session, call.key, hashlib.sha256(said).digest())
-    bound_to = f"answer:{call.principal.merchant_id}:{call.key}"
+    bound_to = answer_bound_to(call.principal.merchant_id, call.key)
     if known is not None:
         body = call.runtime.sealer.open(known.body, bound_to=bound_to) if call.route.secret else known.body
         return StoredAnswer(known.status, {**known.headers, "Idempotent-Replayed": "true"}, body)
