@@ -40,7 +40,7 @@ from app.listings import belief, wanted
 from app.listings.channels import Channel, get_channel
 from app.listings.shadow_sales import note_sales
 from app.listings.shop_clock import read_skew
-from connectors.base import Connector, OrderSnapshot, StockKey, StockReading
+from connectors.base import Connector, OrderSnapshot, StockKey, StockReading, WriteMode
 from connectors.errors import Malformed
 
 _CLAIM = """
@@ -91,6 +91,7 @@ class _Batch:
     again: set[str] = field(default_factory=set)  # orders to read afresh
     unlisted: set[str] = field(default_factory=set)  # products named in orders that no listing is
     read: dict[int, Seen] = field(default_factory=dict)  # order id → the reading that said nothing new
+    doubted: bool = False  # a write of ours may have replaced what its orders did to its numbers
 
     def done(self, inbox_id: int, reason: str | None = None) -> None:
         self.outcomes[inbox_id] = ("done", reason, None)
@@ -143,6 +144,7 @@ def _process(runtime: Runtime, merchant_id: int, channel_id: int, limit: int) ->
             return Processed(0, 0, 0)
         channel = get_channel(session, channel_id)
         connector = runtime.connectors[channel.platform]
+        batch.doubted = connector.abilities.write_mode is WriteMode.ABSOLUTE
         seen = _parse(connector, batch)
         movements = _orders(session, channel, batch, seen)
         _observations(session, channel_id, batch)  # after the orders: theirs are the first locks of everybody
@@ -304,7 +306,7 @@ def _post_orders(session: Session, channel: Channel, batch: _Batch, chosen: Sequ
     post(session, movements)
     write_positions(session, positions, changed)
     deltas = _belief_changes(positions, changed)
-    belief.move(session, deltas)
+    belief.move(session, deltas, doubted=batch.doubted)
     if channel.state == "shadow":
         note_sales(session, deltas)
     write_lines(session, [(order.order_id, seen) for order, seen in live], resolved.items)

@@ -25,7 +25,8 @@ update stock_owner o
 set believed = o.believed + d.delta, belief_revision = o.belief_revision + 1, believed_at = %(now)s,
     shadow_shown = o.shadow_shown + d.delta,
     passed = (case when cardinality(o.passed) < 32 then o.passed else o.passed[2:] end) || o.believed,
-    look_since = case when o.case_id is null then o.look_since else coalesce(o.look_since, %(now)s) end
+    look_since = case when o.case_id is null and not %(doubted)s then o.look_since
+                      else coalesce(o.look_since, %(now)s) end
 from d join k using (owner_id)
 where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id and o.believed is not null
 """
@@ -59,11 +60,12 @@ returning o.owner_id, o.observed_revision
 _STATES = {"untracked": "untracked", "bundle_parent": "bundle", "gone": "gone", "not_stocked": "refused"}
 
 
-def move(session: Session, deltas: Mapping[int, int]) -> None:
-    """Move beliefs by owner id; an unknown belief stays unknown."""
+def move(session: Session, deltas: Mapping[int, int], *, doubted: bool = False) -> None:
+    """Move beliefs by owner id; an unknown belief stays unknown. `doubted`: they are looked at, since a write of ours
+    may have replaced what moved them."""
     changed = {owner: delta for owner, delta in deltas.items() if delta}
     if changed:
-        session.run(_MOVE, ids=list(changed), deltas=list(changed.values()), now=session.now)
+        session.run(_MOVE, ids=list(changed), deltas=list(changed.values()), now=session.now, doubted=doubted)
 
 
 def read_revisions(session: Session, channel_id: int, keys: Sequence[StockKey]) -> dict[StockKey, int]:

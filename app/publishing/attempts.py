@@ -82,20 +82,21 @@ class Recorded:
 
 
 def to_write(due: Due, mode: WriteMode) -> StockWrite | None:
-    """The row for an owner, None when its number needs no change or has to wait. A reduction goes relative: it commutes
-    with sales that we have not seen, so it need not wait for them (docs/decisions/007). An increase compares, and
-        waits.
-    """
+    """The row for an owner, None when its number needs no change or has to wait. A reduction goes relative where the
+    channel can: it commutes with sales that we have not seen, so it need not wait for them (docs/decisions/007). An
+    increase compares, and waits. Where a channel takes nothing but numbers, every change waits."""
     if due.plan is None or due.believed is None or due.plan.target == due.believed:
         return None
     reduces = due.plan.target < due.believed
-    if due.contradicted and not (reduces and due.conflicts >= CONFLICTS_MAX):
+    adds = mode is WriteMode.RELATIVE or (reduces and mode is WriteMode.COMPARE_AND_SET)
+    if due.contradicted and not (reduces and adds and due.conflicts >= CONFLICTS_MAX):
         return None
-    return StockWrite(due.key, due.believed, due.plan.target, relative=reduces or mode is WriteMode.RELATIVE)
+    return StockWrite(due.key, due.believed, due.plan.target, relative=adds)
 
 
-def claim(runtime: Runtime, session: Session, channel_id: int, lane: int) -> Attempt | None:
+def claim(runtime: Runtime, session: Session, channel_id: int, lane: int, *, blind: bool = False) -> Attempt | None:
     """Take the lane's one open attempt, still without rows; None when somebody has it, or the channel is not active.
+    `blind`: it will overwrite whatever is there.
 
     It is taken before anything is planned: a plan made while another's write is being recorded would write the same
     difference twice.
@@ -108,12 +109,13 @@ def claim(runtime: Runtime, session: Session, channel_id: int, lane: int) -> Att
         with session.savepoint():
             claimed = session.run(
                 """insert into push_attempt (merchant_id, attempt_id, channel_id, lane, key, owner, state, opened_at,
-                                             deadline)
+                                             deadline, blind)
                    select %(merchant_id)s, %(id)s, %(channel)s, %(lane)s, %(key)s, %(owner)s, 'open', %(now)s,
-                          %(deadline)s
+                          %(deadline)s, %(blind)s
                    from channel where merchant_id = %(merchant_id)s and channel_id = %(channel)s and state = 'active'
                    for share""",
                 id=attempt_id, channel=channel_id, lane=lane, key=key, owner=owner, now=session.now, deadline=deadline,
+                blind=blind,
             )  # fmt: skip
     except ConstraintViolated:
         return None

@@ -14,10 +14,11 @@ WRITE_LOST = "write_lost"
 REFUND_DELETED = "refund_deleted"
 READ_LATER = "order_read_later"
 PUT_BACK = "put_back"
+OVERWRITTEN = "overwritten"
 SHARED = "shared_owner"
 HAND_EDIT = "hand_edit"
 UNMANAGED = "unmanaged"
-EXPLAINING = frozenset({IN_FLIGHT, WEBHOOK_LOST, WRITE_LOST, REFUND_DELETED, READ_LATER, PUT_BACK})
+EXPLAINING = frozenset({IN_FLIGHT, WEBHOOK_LOST, WRITE_LOST, REFUND_DELETED, READ_LATER, PUT_BACK, OVERWRITTEN})
 SAYING = {
     IN_FLIGHT: "the channel showed an order before we had read it",
     WEBHOOK_LOST: "an order changed the number and no webhook told of it: a poll found it",
@@ -25,6 +26,7 @@ SAYING = {
     REFUND_DELETED: "a refund was deleted and its units taken off again by hand, as the ledger had done already",
     READ_LATER: "an order that was read later explains the difference",
     PUT_BACK: "the number was put back to what it was",
+    OVERWRITTEN: "an order came while we wrote, and this channel takes nothing but whole numbers: it is written again",
     SHARED: "several items share this number, and nothing that we know of explains it",
     HAND_EDIT: "nothing that we know of explains it: probably edited by hand in the channel's admin",
     UNMANAGED: "the channel keeps no number for this product any more: nothing is written there",
@@ -38,6 +40,7 @@ class Facts:
     `lost_delta`: what a write without an answer would have changed. `items` that share the number. `undone`: units that
     the ledger took again because a refund is gone. `open_difference`: that of a case which is open already, and
     `orders_since`: whether orders of the item were read since it was opened. `heard`: a webhook told of its orders.
+    `overwritten`: units of orders that came or changed while a number was written that replaces whatever is there.
     """
 
     observed: int
@@ -48,6 +51,7 @@ class Facts:
     open_difference: int | None = None
     orders_since: bool = False
     heard: bool = True
+    overwritten: int = 0
 
     @property
     def difference(self) -> int:
@@ -66,6 +70,8 @@ def cause_of(facts: Facts) -> str:
         return READ_LATER if facts.orders_since else PUT_BACK
     if facts.undone and change == -facts.undone:
         return REFUND_DELETED
+    if facts.overwritten and abs(change - (facts.lost_delta or 0)) <= facts.overwritten:
+        return OVERWRITTEN
     return SHARED if facts.items > 1 else HAND_EDIT
 
 

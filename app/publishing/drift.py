@@ -20,6 +20,7 @@ from app.publishing.causes import EXPLAINING, SAYING, Facts, cause_of
 from app.publishing.due import read_plans
 from app.publishing.plan import Plan
 
+AROUND = timedelta(seconds=30)  # a write without an answer may be applied that much later; clocks are known to seconds
 NOTED_EVERY = timedelta(hours=1)  # an explanation is noted once in that time for an owner
 DELIVERIES_MAX = 1_000  # latest rows of the inbox asked whether a webhook told of an order
 
@@ -51,7 +52,18 @@ select o.owner_id, i.kind = 'kit' as kit, k.case_id, k.difference, k.decision,
                    and s.order_id = split_part(n.line, '/', 1)::bigint)
        and exists (select from movement e where e.merchant_id = m.merchant_id and e.source = 'order'
                    and e.source_key >= n.line || '/' and e.source_key < n.line || '0'
-                   and e.movement_id < m.movement_id and e.to_state = 'available')) as undone
+                   and e.movement_id < m.movement_id and e.to_state = 'available')) as undone,
+    (select coalesce(sum(l.quantity), 0)::bigint from order_line l
+     join sales_order s on s.merchant_id = l.merchant_id and s.order_id = l.order_id
+     where l.merchant_id = o.merchant_id and l.item_id = o.item_id and s.channel_id = o.channel_id
+       and exists (select from push_attempt a join push_row p using (merchant_id, attempt_id)
+                   join channel c using (merchant_id, channel_id)
+                   where a.merchant_id = o.merchant_id and a.channel_id = o.channel_id and a.blind
+                     and a.closed_at > coalesce(o.confirmed_at, '-infinity') - %(around)s::interval
+                     and p.owner_id = o.owner_id and greatest(s.placed_at, s.version)
+                         between a.opened_at + make_interval(secs => coalesce(c.clock_skew_s, 0)) - %(around)s::interval
+                             and a.closed_at + make_interval(secs => coalesce(c.clock_skew_s, 0)) + %(around)s::interval
+       )) as overwritten
 from stock_owner o join item i on i.merchant_id = o.merchant_id and i.item_id = o.item_id
 left join case_file k on k.merchant_id = o.merchant_id and k.case_id = o.case_id and k.state = 'open'
 where o.merchant_id = %(merchant_id)s and o.owner_id = any(%(owners)s)
@@ -144,7 +156,8 @@ def judge(session: Session, channel_id: int, rows: Sequence[Row]) -> dict[int, V
         "select drift_policy from channel where merchant_id = %(merchant_id)s and channel_id = %(channel)s",
         channel=channel_id,
     )
-    facts = {row.owner_id: row for row in session.rows(_FACTS, owners=[row.owner_id for row in rows])}
+    owners = [row.owner_id for row in rows]
+    facts = {row.owner_id: row for row in session.rows(_FACTS, owners=owners, around=AROUND)}
     plans = read_plans(session, rows)
     findings = [_find(row, facts[row.owner_id], policy, plans.get(row.owner_id)) for row in rows]
     explained = [f for f in findings if f.cause in EXPLAINING]
@@ -182,7 +195,7 @@ def note_unmanaged(session: Session, channel_id: int) -> None:
 def _find(row: Row, facts: Row, policy: str, plan: Plan | None) -> _Finding:
     known = Facts(
         row.observed, row.believed, row.unclear_delta, facts.items, facts.undone,
-        facts.difference if facts.case_id is not None else None, bool(facts.orders),
+        facts.difference if facts.case_id is not None else None, bool(facts.orders), overwritten=facts.overwritten,
     )  # fmt: skip
     cause = cause_of(known)
     decision, why_ask = causes.decide(policy, cause, kit=facts.kit, unclear=row.unclear_delta is not None)

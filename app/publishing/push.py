@@ -56,7 +56,7 @@ def push(runtime: Runtime, merchant_id: int, channel_id: int, lane: int = 0) -> 
     if not batch:
         return Pushed(settled=settled)
     reduces = _reduces(batch[0][1])
-    if runtime.connectors[channel.platform].abilities.write_mode is WriteMode.RELATIVE and not reduces:
+    if _reads_first(runtime.connectors[channel.platform].abilities.write_mode, reduces):
         # What it shows now is compared with the belief first; numbers that contradict it wait for its orders.
         try:
             read_numbers(runtime, merchant_id, channel, [row.key for _, row in batch])
@@ -67,6 +67,11 @@ def push(runtime: Runtime, merchant_id: int, channel_id: int, lane: int = 0) -> 
     if attempt is None:
         return Pushed(settled=settled)
     return _send(runtime, merchant_id, channel, attempt)
+
+
+def _reads_first(mode: WriteMode, reduces: bool) -> bool:
+    """A change that is not compared by the channel itself and would put units back on sale, or overwrite a sale."""
+    return mode is WriteMode.ABSOLUTE or (mode is WriteMode.RELATIVE and not reduces)
 
 
 def _candidates(runtime: Runtime, merchant_id: int, channel: Channel, lane: int) -> tuple[list[Row], int]:
@@ -89,7 +94,7 @@ def _plan(
     writing there or nothing is left to write. What has turned round since it was looked at waits for the next round."""
     now, mode = runtime.clock(), runtime.connectors[channel.platform].abilities.write_mode
     with runtime.begin(merchant_id, now) as session:
-        claimed = attempts.claim(runtime, session, channel.channel_id, lane)
+        claimed = attempts.claim(runtime, session, channel.channel_id, lane, blind=mode is WriteMode.ABSOLUTE)
     if claimed is None:
         return None
     with runtime.begin(merchant_id, now, snapshot=True) as session:
@@ -178,8 +183,11 @@ def _record(
         recorded = attempts.record(session, channel.channel_id, attempt, outcomes, error)
         if recorded is None:
             return Pushed(len(attempt.rows), error="taken_over")
-        if recorded.conflicts or recorded.unknown:
+        blind = runtime.connectors[channel.platform].abilities.write_mode is WriteMode.ABSOLUTE
+        if recorded.conflicts or recorded.unknown or blind:
             ask_for_orders(session, channel.channel_id, now)
+        if blind:  # read back
+            belief.look_at(session, channel.channel_id, [row.key.stock_key for row in attempt.rows.values()])
         session.run(
             """update channel_poll set failures = 0, last_error = null
                where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'push' and failures > 0""",

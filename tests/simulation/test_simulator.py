@@ -7,15 +7,15 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from multiprocessing import get_context
 
 import pytest
 
 from app.core.clock import AgreedClock
 from app.core.embedded import Embedded
+from app.core.percentile import percentile
 from app.simulation.clockwork import Clockwork, Killed, Process
-from app.simulation.episode import Episode, Script
+from app.simulation.episode import FULL, Episode, Script
 from app.simulation.run import loops_off, run_one, theatre
 from tests.simulation.bugs import BUGS, SEEDS, plant
 
@@ -30,12 +30,14 @@ def stage() -> Iterator[Embedded]:
         yield server
 
 
-def _with_bug(stage: Embedded, name: str, seeds: Sequence[int]) -> list[Episode]:
+def _with_bug(
+    stage: Embedded, name: str, seeds: Sequence[int], heal: str = "off", script: Script = SHORT
+) -> list[Episode]:
     """In a process of its own, which ends with the bug in it."""
     with pytest.MonkeyPatch.context() as patch:
         if name:
             plant(patch, name)
-        return [run_one(stage, seed, loops_off("off"), SHORT) for seed in seeds]
+        return [run_one(stage, seed, loops_off(heal), script) for seed in seeds]
 
 
 @pytest.fixture
@@ -46,21 +48,30 @@ def apart() -> Iterator[ProcessPoolExecutor]:
         yield pool
 
 
-# Those that the first run shows; the others take longer (`SEEDS`).
-@pytest.mark.parametrize("name", [name for name in BUGS if name not in SEEDS])
+@pytest.mark.parametrize("name", BUGS)
 def test_a_planted_bug_is_found(stage: Embedded, apart: ProcessPoolExecutor, name: str) -> None:
-    (episode,) = apart.submit(partial(_with_bug, stage, name, [1])).result()
+    (episode,) = apart.submit(_with_bug, stage, name, [SEEDS.get(name, 1)]).result()
     assert episode.violations
 
 
-def test_without_a_bug_nothing_is_lost_doubled_or_called_an_edit(stage: Embedded, apart: ProcessPoolExecutor) -> None:
-    seeds = [1, 4, 5]
-    episodes = apart.submit(partial(_with_bug, stage, "", seeds)).result()
+def test_without_a_bug_nothing_is_lost_doubled_or_called_an_edit_and_all_is_equal_within_half_a_minute(
+    stage: Embedded, apart: ProcessPoolExecutor
+) -> None:
+    seeds = [1, 2, 3]
+    episodes = apart.submit(_with_bug, stage, "", seeds, "sweep", FULL).result()
+    assert [episode.violations for episode in episodes] == [[] for _ in seeds]
+    assert sum(episode.events for episode in episodes) >= 30_000
+    assert percentile([s for episode in episodes for s in episode.converge_s], 0.99) <= 30
+
+
+def test_no_loop_that_heals_hides_what_the_others_would_not_mend(stage: Embedded, apart: ProcessPoolExecutor) -> None:
+    seeds = [1, 2, 3]
+    episodes = apart.submit(_with_bug, stage, "", seeds).result()
     assert [episode.violations for episode in episodes] == [[] for _ in seeds]
 
 
 def test_a_seed_is_one_run_to_the_last_event(stage: Embedded, apart: ProcessPoolExecutor) -> None:
-    one, two = (apart.submit(partial(_with_bug, stage, "", [4])).result()[0] for _ in range(2))
+    one, two = (apart.submit(_with_bug, stage, "", [4]).result()[0] for _ in range(2))
     assert (one.seen, one.converge_s) == (two.seen, two.converge_s)
 
 
