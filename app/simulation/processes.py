@@ -161,7 +161,9 @@ class Service:
         process.start(lambda _: program(process, runtime))
 
     def _ended(self, process: Process, program: Program) -> None:
-        self._living.pop(process).close()
+        presence = self._living.pop(process)
+        presence.execute("select pg_advisory_unlock_all()")  # closing alone is noticed at some moment or other
+        presence.close()
         self._webs.discard(process)
         if process.crashed is not None:
             self.failed("".join(traceback.format_exception(process.crashed)))
