@@ -31,6 +31,7 @@ from app.inbox.known import check_known
 from app.inbox.process import process
 from app.inbox.products import read_products
 from app.inbox.read import answer_rings, poll_orders
+from app.ledger.seal import seal_history
 from app.outbox.deliver import deliver, prune_webhooks
 from app.publishing.demand import refresh_buffers
 from app.publishing.look import look
@@ -277,6 +278,7 @@ def housekeeping(runtime: Runtime) -> bool:
     for merchant in list_merchants(runtime.database, now):
         refresh_buffers(runtime, merchant.merchant_id)
         with runtime.begin(merchant.merchant_id, now) as session:
+            seal_history(session)
             prune_shadow(session)
             prune_answers(session)
             prune_webhooks(session)

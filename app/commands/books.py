@@ -9,6 +9,7 @@ from app.commands.frame import add_command, add_merchant, chosen_merchants, with
 from app.core.config import Settings
 from app.core.db import Session
 from app.core.runtime import Runtime
+from app.ledger.seal import find_head
 from app.ledger.verify import verify
 from app.publishing.whatif import read_suppose
 from app.wiring import CONNECTORS
@@ -37,12 +38,14 @@ def run_verify(arguments: argparse.Namespace, settings: Settings) -> int:
         faults = 0
         for merchant in chosen_merchants(runtime, now, arguments.merchant):
             with runtime.begin(merchant.merchant_id, now) as session:
-                findings = verify(session)
+                findings, head = verify(session), find_head(session)
             faults += len(findings)
             for finding in findings:
                 print(f"{merchant.name}: {finding.check}: item {finding.item_id} {finding.place}")
             if not findings:
                 print(f"{merchant.name}: ok")
+            if head is not None:
+                print(f"{merchant.name}: sealed to posting {head.last_id}, {head.hash}")
         return 1 if faults else 0
 
     return with_runtime(settings, check)

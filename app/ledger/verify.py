@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.core.db import Session
+from app.ledger.seal import BROKEN
 
 SHOWN_MAX = 20  # of each kind of fault
 
@@ -87,6 +88,7 @@ CHECKS = {
                 where merchant_id = %(merchant_id)s and source = 'order' and to_state = 'committed') f
             group by item_id, location_id) m using (item_id, location_id)
         where coalesce(p.committed, 0) <> coalesce(m.committed, 0)""",
+    "sealed_history_was_changed": BROKEN,
 }
 
 
