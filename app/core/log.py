@@ -29,7 +29,10 @@ _SECRET_PARAMETER = re.compile(
 )
 _URL_PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+@", re.IGNORECASE)
 _BEARER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE)
-_TOKEN = re.compile(r"\b(?:shp(?:at|ca|pa|ss|ua|rt)_|c[ks]_|perp_)\w{8,}")
+_TOKEN = re.compile(r"\b(?:shp(?:at|ca|pa|ss|ua|rt)_|c[ks]_|perp_)\w{6,}")
+_HEADER = re.compile(
+    r"\b((?:X-Shopify-Access-Token|(?:Proxy-)?Authorization|(?:Set-)?Cookie)\W{1,4})[^\s\"',]+", re.IGNORECASE
+)
 
 
 def configure(kind: Literal["json", "console"], level: str = "INFO", stream: TextIO | None = None) -> None:
@@ -78,6 +81,7 @@ def hide_in_text(text: str) -> str:
     text = _SECRET_PARAMETER.sub(rf"\1{HIDDEN}", text)
     text = _URL_PASSWORD.sub(rf"\1{HIDDEN}@", text)
     text = _BEARER.sub(rf"\1 {HIDDEN}", text)
+    text = _HEADER.sub(rf"\1{HIDDEN}", text)
     return _TOKEN.sub(HIDDEN, text)
 
 
