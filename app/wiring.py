@@ -16,6 +16,7 @@ from app.core.db import Database, connect, psycopg_url
 from app.core.embedded import APP_ROLE, OWNER_ROLE, Embedded
 from app.core.errors import ConfigError, Fault
 from app.core.migrate import migrate
+from app.core.packages import Connectors, with_packages
 from app.core.runtime import Runtime, fresh_dice, make_key
 from app.core.secrets import SealBroken, Sealer
 from connectors.apps import AppPlatform
@@ -60,7 +61,8 @@ def _with_driver(url: str) -> str:
 
 def prepare(settings: Settings) -> bool:
     """Start the embedded server if that is what we use and bring the schema up to date; True when this call started
-    it."""
+    it. Before that, packages with connectors are looked at: raises ConfigError, and nothing was started."""
+    find_connectors(settings)
     embedded = embedded_of(settings)
     started = embedded.ensure() if embedded else False
     migrate(owner_url(settings))
@@ -68,7 +70,8 @@ def prepare(settings: Settings) -> bool:
 
 
 def build(settings: Settings, *, name: str = "") -> Runtime:
-    """The runtime of a process. Raises ConfigError when the encryption key is not the one that sealed this database."""
+    """The runtime of a process. Raises ConfigError when the encryption key is not the one that sealed this database, or
+    an installed package's connector can't be used."""
     clock = AgreedClock()
     database = connect(app_url(settings), pool_max=settings.database.pool_size, clock=clock)
     sealer = Sealer(settings.security.keys(), settings.security.active_key)
@@ -79,7 +82,7 @@ def build(settings: Settings, *, name: str = "") -> Runtime:
         database=database,
         clock=clock,
         rng=fresh_dice(),
-        connectors=connectors_of(settings, CONNECTORS),
+        connectors=find_connectors(settings),
         sealer=sealer,
         open_http=http_opener(allow_loopback=settings.security.allow_loopback),
         worker=name or f"{socket.gethostname()}:{os.getpid()}:{make_key()[:8]}",
@@ -88,11 +91,15 @@ def build(settings: Settings, *, name: str = "") -> Runtime:
     )
 
 
-def connectors_of(settings: Settings, all_of_them: Mapping[str, Connector]) -> Mapping[str, Connector]:
+def find_connectors(settings: Settings) -> Connectors:
+    """The vendors that there are here: our own and those of installed packages. Raises ConfigError."""
+    return connectors_of(settings, with_packages(CONNECTORS))
+
+
+def connectors_of(settings: Settings, all_of_them: Mapping[str, Connector]) -> Connectors:
     """The vendors of this installation: without points of sale in the App Store's profile."""
-    if settings.shopify.point_of_sale:
-        return all_of_them
-    return {name: one for name, one in all_of_them.items() if not one.abilities.point_of_sale}
+    tills = settings.shopify.point_of_sale
+    return Connectors({name: one for name, one in all_of_them.items() if tills or not one.abilities.point_of_sale})
 
 
 def platforms_of(settings: Settings) -> Mapping[str, AppPlatform]:

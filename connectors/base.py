@@ -22,7 +22,8 @@ ORDER_LINES_MAX = 2_000  # a larger order is refused with a reason, not half rea
 
 
 class Platform(StrEnum):
-    """Vendors we speak to; the value is stored and shown."""
+    """The vendors that we speak to ourselves, where own code has to name one. A platform is any slug: packages bring
+    others (docs/writing-a-connector.md). It is stored, shown, and part of the address that deliveries come to."""
 
     SHOPIFY = "shopify"
     WOOCOMMERCE = "woocommerce"
@@ -52,6 +53,8 @@ class Abilities:
     told_after_s: float = 1.0  # how late its deliveries mostly come, until that is measured
     point_of_sale: bool = False  # a counter's till: not for Shopify's App Store (rule 1.1.8)
     write_lanes: int = 1  # writes under way side by side, each for stock owners of its own
+    refused_status: int = 401  # answered to a delivery that is not signed as it should be
+    gone_status: int = 410  # answered to the deliveries of a shop that was disconnected
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,8 +310,8 @@ class Connector(Protocol):
     """A vendor. Pure methods take bytes; `read_` and `write_` methods cross the network through the given `Http`."""
 
     @property
-    def platform(self) -> Platform:
-        """Which vendor."""
+    def platform(self) -> str:
+        """Which vendor: a slug."""
 
     @property
     def abilities(self) -> Abilities:

@@ -21,6 +21,7 @@ from sandbox.base import Delivery as Posted
 from sandbox.faults import NONE, Faults, delivery_delays_s
 from sandbox.shopify import PretendShopify
 from sandbox.shopify.shop import WEBHOOK_SECRET
+from sandbox.till import PretendTill
 from sandbox.woocommerce import WooShop
 from tests.world import World
 
@@ -30,7 +31,7 @@ ROUND_S, LIVE_S = 0.01, 0.1  # even a busy round takes time
 
 @dataclass
 class Street:
-    """`world` holds the merchant; shops are opened by `open_shopify` and `open_woo`."""
+    """`world` holds the merchant; shops are opened by `open_shopify`, `open_woo` and `open_till`."""
 
     world: World
     data: Path
@@ -59,7 +60,11 @@ class Street:
         """A WooCommerce shop."""
         return self.town.open_woo(stock, **options)
 
-    def channel_of(self, shop: PretendShopify | WooShop) -> int:
+    def open_till(self, stock: Mapping[str, int]) -> PretendTill:
+        """A counter's till."""
+        return self.town.open_till(stock)
+
+    def channel_of(self, shop: PretendShopify | WooShop | PretendTill) -> int:
         return self.town.channel_of(shop)
 
     def deliver(self) -> int:

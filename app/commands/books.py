@@ -12,7 +12,7 @@ from app.core.runtime import Runtime
 from app.ledger.seal import find_head
 from app.ledger.verify import verify
 from app.publishing.whatif import read_suppose
-from app.wiring import CONNECTORS
+from app.wiring import find_connectors
 
 
 def add(commands: Any) -> None:
@@ -55,8 +55,9 @@ def run_why(arguments: argparse.Namespace, settings: Settings) -> int:
     """The tree behind a shown number; with `--if` also as it would be by another rule, of which nothing is written."""
     from app.publishing import why, why_text
 
+    modes = {platform: connector.abilities.write_mode for platform, connector in find_connectors(settings).items()}
+
     def explain(session: Session) -> int:
-        modes = {platform: connector.abilities.write_mode for platform, connector in CONNECTORS.items()}
         suppose = read_suppose(arguments.suppose, modes) if arguments.suppose else None
         answer = why.run(session, arguments.sku, arguments.channel, suppose)
         print(why_text.as_json(answer) if arguments.json else why_text.as_text(answer))

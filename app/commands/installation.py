@@ -14,7 +14,7 @@ from app.core.config import Settings
 from app.core.embedded import Embedded
 from app.core.local_secrets import store_owner_password_hash
 from app.core.passwords import hash_password
-from app.wiring import embedded_of
+from app.wiring import embedded_of, find_connectors
 
 
 def add(commands: Any) -> None:
@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
     for name, run in (("backup", run_backup), ("restore", run_restore)):
         add_command(commands, name, run, f"{name} the embedded database").add_argument("file", type=Path)
     config = add_group(commands, "config", "configuration")
-    add_command(config, "check", run_config_check, "read the configuration and list every fault")
+    add_command(config, "check", run_config_check, "read the configuration, find the connectors, list every fault")
     owner = add_group(commands, "owner", "the one owner of this installation")
     add_command(owner, "set-password", run_set_password, "set the password that opens the pages from elsewhere")
 
@@ -52,8 +52,9 @@ def _with_embedded(settings: Settings, act: Callable[[Embedded], object], done: 
 
 
 def run_config_check(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Reaching this line is the answer: faults end in `main`."""
-    print("The configuration is fine.")
+    """Coming to an end is the answer: faults end in `main`."""
+    platforms = ", ".join(sorted(find_connectors(settings)))
+    print(f"The configuration is fine. Platforms: {platforms}.")
     return 0
 
 

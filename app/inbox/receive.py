@@ -23,8 +23,6 @@ from connectors.errors import InvalidSignature, Malformed
 
 DUPLICATE_DAYS = 2  # a vendor repeats a delivery for hours, at most about a day
 _REFUSALS = ("missing_signature", "invalid_signature")
-_REFUSED_STATUS = {Platform.SHOPIFY: 401, Platform.WOOCOMMERCE: 202}
-_GONE_STATUS = {Platform.SHOPIFY: 200, Platform.WOOCOMMERCE: 410}
 
 Address = tuple[str, str]  # platform, and the shop's address on it
 
@@ -136,18 +134,17 @@ def _judge(runtime: Runtime, known: Known | None, delivery: Delivery) -> tuple[R
     if known is None:
         return _judge_unknown(runtime, delivery), None
     channel, shop = known.channel, known.shop
-    platform = Platform(channel.platform)
-    connector = runtime.connectors[platform]
-    gone = channel.state == "disconnected"
-    if gone and platform not in runtime.platforms:
-        return Receipt(_GONE_STATUS[platform], "disconnected"), None
+    connector = runtime.connectors[channel.platform]
+    able, gone = connector.abilities, channel.state == "disconnected"
+    if gone and channel.platform not in runtime.platforms:
+        return Receipt(able.gone_status, "disconnected"), None
     try:
         notice = _verified_notice(connector, shop, delivery)
     except InvalidSignature as error:
-        return Receipt(_REFUSED_STATUS[platform], error.reason), None
+        return Receipt(able.refused_status, error.reason), None
     except Malformed as error:
         if gone:
-            return Receipt(_GONE_STATUS[platform], "disconnected"), None
+            return Receipt(able.gone_status, "disconnected"), None
         sealed = runtime.sealer.seal(delivery.body, bound_to=_bound(channel.channel_id))
         row = _Row(
             channel.channel_id,
@@ -163,7 +160,7 @@ def _judge(runtime: Runtime, known: Known | None, delivery: Delivery) -> tuple[R
         )
         return Receipt(200, "parked"), row
     if gone and notice.kind is not NoticeKind.APP:
-        return Receipt(_GONE_STATUS[platform], "disconnected"), None
+        return Receipt(able.gone_status, "disconnected"), None
     if notice.kind is NoticeKind.IGNORED:
         return Receipt(200, "ignored"), None
     return Receipt(200, "received"), _Row(
@@ -183,10 +180,11 @@ def _judge_unknown(runtime: Runtime, delivery: Delivery) -> Receipt:
     secrets = runtime.settings.shopify.secrets() if delivery.platform == Platform.SHOPIFY else ()
     if not secrets:
         return Receipt(404, "unknown_shop")
+    connector = runtime.connectors[delivery.platform]
     try:
-        runtime.connectors[delivery.platform].verify(secrets, delivery.headers, delivery.body)
+        connector.verify(secrets, delivery.headers, delivery.body)
     except InvalidSignature as error:
-        return Receipt(_REFUSED_STATUS[Platform.SHOPIFY], error.reason)
+        return Receipt(connector.abilities.refused_status, error.reason)
     return Receipt(200, "nothing_held")
 
 

@@ -42,6 +42,7 @@ class Shopify:
         reads_in_order=True,
         version_tells=True,
         exports_from=bulk.WORTH_FROM,
+        gone_status=200,  # an uninstalled app's deliveries end by themselves
     )
 
     def address(self, headers: Mapping[str, str], path_key: str | None) -> str | None:

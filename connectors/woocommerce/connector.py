@@ -57,6 +57,7 @@ class WooCommerce:
         read_orders_max=100,
         told_after_s=60.0,  # WordPress's cron with traffic (61 to 67 s; 10.2.4, 2026-11-23)
         write_lanes=2,
+        refused_status=202,  # it gives a subscription up at the 7th refusal
     )
 
     def address(self, headers: Mapping[str, str], path_key: str | None) -> str | None:

@@ -13,13 +13,13 @@ from sandbox.shopify import PretendShopify
 from sandbox.shopify.cost import Bucket
 from sandbox.shopify.shop import WEBHOOK_SECRET
 from sandbox.shopify.state import gid
-from tests.contract.suite import Clock
+from tests.contract.rig import Clock
 
 HOOK_URL = "http://127.0.0.1:9/hook"
 
 
 class ShopifyRig:
-    """See `suite.Rig`. One location, `shelf`; more with `add_location`."""
+    """See `rig.Rig`. One location, `shelf`; more with `add_location`."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock

@@ -19,7 +19,7 @@ from sandbox.base import Context, Request, Response
 from sandbox.certificates import Tls, server_context, write_authority
 from sandbox.front import Front
 from sandbox.woocommerce import WooShop
-from tests.contract.suite import Clock
+from tests.contract.rig import Clock
 
 NAME = "shop.example.com"
 

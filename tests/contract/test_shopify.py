@@ -13,8 +13,9 @@ from connectors.errors import AccessDenied, ChannelError, OutcomeUnknown, Refuse
 from connectors.shopify.stock import ROWS_MAX
 from sandbox.base import Response
 from sandbox.shopify.cost import Bucket
+from tests.contract.rig import Clock, answering, faults
 from tests.contract.shopify_rig import HOOK_URL, ShopifyRig
-from tests.contract.suite import Clock, ConnectorContract, answering, faults
+from tests.contract.suite import ConnectorContract
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from connectors.errors import ChannelError, Malformed, OutcomeUnknown, Refused, 
 from connectors.export import Export, ExportOf, ExportPage, ExportState
 from connectors.http import LINE_MAX
 from sandbox.base import Response
+from tests.contract.rig import Clock, answering, faults
 from tests.contract.shopify_rig import ShopifyRig
-from tests.contract.suite import DAY, Clock, answering, documents, faults, until_now, whole
+from tests.contract.suite import DAY, documents, until_now, whole
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ import pytest
 from connectors.base import NoticeKind, OrderSnapshot, Units
 from connectors.errors import Malformed
 from connectors.shopify.orders import ALL_PARTS
+from tests.contract.rig import Clock
 from tests.contract.shopify_rig import HOOK_URL, ShopifyRig
 from tests.contract.shopify_staff import Staff
-from tests.contract.suite import Clock, documents, snapshot, until_now, whereabouts
+from tests.contract.suite import documents, snapshot, until_now, whereabouts
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from sandbox.inprocess import session
 from sandbox.woocommerce import Key, Options, WooShop
 from sandbox.woocommerce.pages import PASSWORD, USER
 from sandbox.woocommerce.rest import Route
-from tests.contract.suite import Clock
+from tests.contract.rig import Clock
 from tests.ports import free_port
 
 CLOCK = Clock()

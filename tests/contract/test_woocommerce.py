@@ -15,7 +15,8 @@ from connectors.woocommerce import TOPICS, WooCommerce
 from connectors.woocommerce.auth import OneTime
 from sandbox.inprocess import ShopAdapter, session
 from sandbox.woocommerce import Key, Options
-from tests.contract.suite import Clock, ConnectorContract, faults
+from tests.contract.rig import Clock, faults
+from tests.contract.suite import ConnectorContract
 from tests.contract.woo_rig import HOOK_URL, SECRET, WooRig, fresh, running
 
 

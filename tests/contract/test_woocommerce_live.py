@@ -11,7 +11,7 @@ import pytest
 from connectors.base import NoticeKind, StockWrite
 from connectors.http import Http
 from connectors.woocommerce import TOPICS
-from tests.contract.suite import Clock
+from tests.contract.rig import Clock
 from tests.contract.woo_rig import SECRET, WooRig
 
 

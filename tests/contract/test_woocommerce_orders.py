@@ -13,7 +13,8 @@ from connectors.base import Window
 from connectors.errors import Malformed, Transient
 from sandbox.base import Request, Response
 from sandbox.woocommerce import Options, WooShop
-from tests.contract.suite import DAY, Clock, documents, heads, snapshot, until_now, whereabouts
+from tests.contract.rig import Clock
+from tests.contract.suite import DAY, documents, heads, snapshot, until_now, whereabouts
 from tests.contract.woo_rig import Answer, WooRig, running
 
 

@@ -12,7 +12,7 @@ from connectors.base import Rejected, StockKey, StockWrite, Unknown, Unsent, Wri
 from connectors.errors import OutcomeUnknown, Transient
 from sandbox.base import Request, Response
 from sandbox.faults import CallFault, Faults
-from tests.contract.suite import faults
+from tests.contract.rig import faults
 from tests.contract.woo_rig import Answer, WooRig, running
 
 

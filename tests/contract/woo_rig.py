@@ -14,14 +14,16 @@ from connectors.woocommerce.auth import OneTime, _nonce
 from sandbox.base import Context, Request, Response
 from sandbox.front import Front
 from sandbox.woocommerce import Options, WooShop
-from tests.contract.suite import Clock
+from tests.contract.rig import Clock
 
 SECRET = "contractsecret"
 HOOK_URL = "http://127.0.0.1:9/hook"
 
 
 class WooRig:
-    """See `suite.Rig`."""
+    """See `rig.Rig`."""
+
+    bare_lists = True
 
     def __init__(self, clock: Clock, options: Options = Options(), *, pump: bool = False) -> None:  # noqa: B008
         self.clock = clock
