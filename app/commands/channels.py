@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from app.accounts.merchants import get_merchant
-from app.commands import first_push
+from app.commands import connecting, first_push
 from app.commands.frame import add_command, add_group, add_merchant, with_merchant, with_runtime
 from app.core.config import Settings
 from app.core.db import Session
@@ -32,7 +32,7 @@ BY = "command line"
 
 
 def add(commands: Any) -> None:
-    """channel policy, state, credentials, and the way to the first numbers; diagnose, shadow."""
+    """channel connect, policy, state, credentials, and the way to the first numbers; diagnose, shadow."""
     channel = add_group(commands, "channel", "a connected shop")
     policy = add_merchant(add_command(channel, "policy", run_policy, "what happens to numbers that nothing explains"))
     policy.add_argument("channel", help="its name")
@@ -46,6 +46,7 @@ def add(commands: Any) -> None:
     help_text = "store another token, key or webhook secret, as name=value lines from the input"
     renewing = add_merchant(add_command(channel, "credentials", run_credentials, help_text))
     renewing.add_argument("channel", help="its name")
+    connecting.add(channel)
     first_push.add(channel)
     finding = add_merchant(add_command(commands, "diagnose", run_diagnose, "which link is broken and what to do"))
     finding.add_argument("--channel", help="only this channel, by name")
@@ -88,9 +89,8 @@ def run_credentials(arguments: argparse.Namespace, settings: Settings) -> int:
         merchant = get_merchant(runtime.database, now, arguments.merchant)
         with runtime.begin(merchant.merchant_id, now) as session:
             channel_id = get_channel_id(session, arguments.channel)
-        given = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in sys.stdin) if value}
         try:
-            renew_credentials(runtime, merchant.merchant_id, channel_id, given)
+            renew_credentials(runtime, merchant.merchant_id, channel_id, connecting.read_pairs())
         except ChannelError as error:
             print(f"{error.reason}: {words.failure(error.reason)}; nothing was changed", file=sys.stderr)
             return 1

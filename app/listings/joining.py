@@ -192,7 +192,8 @@ def _prove_and_connect(
     """Before anything of the channel is written its keys have read the shop."""
     _joins(runtime, joining.platform).prove(runtime.open_http(), Shop(joining.base_url, "", credentials))
     with runtime.begin(merchant_id, runtime.clock()) as session:
-        new = _new_channel(runtime, session, joining, credentials)
+        found = Found(joining.base_url, joining.name)
+        new = new_channel(runtime, session, joining.platform, found, credentials)
     url = f"{origin}/webhooks/{joining.platform}/{new.address}"
     channel_id = connect(runtime, merchant_id, new, webhook_url=url, later=True)
     with runtime.begin(merchant_id, runtime.clock()) as session:
@@ -201,30 +202,31 @@ def _prove_and_connect(
     return channel_id
 
 
-def _new_channel(
-    runtime: Runtime, session: Session, joining: Joining, credentials: Mapping[str, str]
+def new_channel(
+    runtime: Runtime, session: Session, platform: str, found: Found, credentials: Mapping[str, str]
 ) -> NewChannel:  # fmt: skip
-    """A shop that is connected already keeps its name, its webhook address and secret."""
-    same = session.row(_SAME_SHOP, platform=joining.platform, base_url=joining.base_url)
+    """A shop that proved its credentials, as a channel in shadow. One that is connected already keeps its name, its
+    webhook address and secret."""
+    same = session.row(_SAME_SHOP, platform=platform, base_url=found.base_url)
     secret = f"{runtime.new_key()}{runtime.new_key()}".replace("-", "")
     if same is None:
-        name = _free_name(session, joining)
+        name = _free_name(session, found)
         told = {**credentials, WEBHOOK_SECRETS: secret}
-        return NewChannel(joining.platform, name, runtime.new_key(), joining.base_url, told, {}, state="shadow")
+        return NewChannel(platform, name, runtime.new_key(), found.base_url, told, {}, state="shadow")
     channel = get_channel(session, same.channel_id)
     kept = unseal_credentials(runtime.sealer, session.merchant_id, channel.channel_id, channel.sealed_credentials)
     told = {WEBHOOK_SECRETS: secret, **kept, **credentials}
-    return NewChannel(joining.platform, channel.name, channel.address, joining.base_url, told, {})
+    return NewChannel(platform, channel.name, channel.address, found.base_url, told, {})
 
 
-def _free_name(session: Session, joining: Joining) -> str:
+def _free_name(session: Session, found: Found) -> str:
     """The shop's own name; with its host where another channel has that."""
     taken = session.value(
         "select exists (select from channel where merchant_id = %(merchant_id)s and name = %(name)s)",
-        name=joining.name,
+        name=found.name,
     )
-    host = urlsplit(joining.base_url).netloc
-    return f"{joining.name[: NAME_MAX - len(host) - 3]} ({host})" if taken else joining.name
+    host = urlsplit(found.base_url).netloc
+    return f"{found.name[: NAME_MAX - len(host) - 3]} ({host})" if taken else found.name
 
 
 def _joins(runtime: Runtime, platform: str) -> Joins:

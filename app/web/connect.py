@@ -18,6 +18,7 @@ from app.core.errors import BadRequest, Conflict, Forbidden, PerpetualError, Too
 from app.core.log import get_logger
 from app.insight import words
 from app.listings import joining
+from app.listings.by_keys import list_brought
 from app.web.access import is_local
 from app.web.asker import needs
 from app.web.merchant import carry_on, chosen, now, reading, runtime, writing
@@ -51,7 +52,12 @@ class Trouble:
 @needs("channels.change")
 def index() -> str:
     """Which shop is it?"""
-    return render_template("connect.html", merchant=chosen(), trouble=None)
+    return _page()
+
+
+def _page(trouble: Trouble | None = None) -> str:
+    others = list_brought(runtime().connectors)
+    return render_template("connect.html", merchant=chosen(), trouble=trouble, others=others)
 
 
 @blueprint.post(f"/connect/{WOO}")
@@ -63,7 +69,7 @@ def find() -> Answer | Page:
         found = joining.find_shop(runtime(), WOO, typed)
     except ChannelError as error:
         trouble = _trouble(error, "url", typed)
-        return render_template("connect.html", merchant=chosen(), trouble=trouble), 422
+        return _page(trouble), 422
     if found.moved_to:
         return render_template("connect_moved.html", merchant=chosen(), found=found, typed=typed)
     return _begin(found)
