@@ -24,10 +24,12 @@ from app.core.db import psycopg_url
 from app.core.embedded import Embedded
 from app.core.errors import PerpetualError, Unavailable
 from app.core.log import get_logger
+from app.core.packages import NO_CONNECTOR
 from app.core.runtime import Runtime
 from app.inbox.app_events import answer_app_event
 from app.inbox.backfill import run_import
 from app.inbox.known import check_known
+from app.inbox.polls import put_off
 from app.inbox.process import process
 from app.inbox.products import read_products
 from app.inbox.read import answer_rings, poll_orders
@@ -183,6 +185,8 @@ class Worker:
             return ACTS[act](self.runtime, merchant_id, channel_id)
         except Unavailable as error:
             log.warning("step_unavailable", act=act, channel_id=channel_id, reason=error.reason)
+            if error.reason == NO_CONNECTOR:
+                put_off(self.runtime, merchant_id, channel_id, error.reason)
         except PerpetualError as error:
             log.error("step_failed", act=act, channel_id=channel_id, reason=error.reason, detail=error.detail)
         except Exception:

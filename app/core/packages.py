@@ -15,6 +15,7 @@ from connectors.base import Abilities, Connector
 
 GROUP = "perpetual.connectors"
 HOW = "docs/writing-a-connector.md"
+NO_CONNECTOR = "no_connector"
 _SLUG = re.compile(r"[a-z][a-z0-9_]{1,39}\Z")
 _PARTS = tuple(name for name in vars(Connector) if not name.startswith("_"))
 
@@ -24,7 +25,7 @@ class Connectors(dict[str, Connector]):
     switched off."""
 
     def __missing__(self, platform: str) -> Connector:
-        raise Unavailable("no_connector", f"no connector for {platform} is here: install its package, or allow tills")
+        raise Unavailable(NO_CONNECTOR, f"no connector for {platform} is here: install its package, or allow tills")
 
 
 def with_packages(own: Mapping[str, Connector], found: Iterable[EntryPoint] | None = None) -> Connectors:

@@ -42,6 +42,17 @@ where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = %(ki
 """
 
 
+# Every reading that is due of a channel that nothing here speaks to is put off, so that diagnose tells of it and not of
+# a worker that does nothing. Only a push that reaches the shop could take back a failure of its own.
+_PUT_OFF = """
+update channel_poll set failures = failures + 1, last_error = %(error)s,
+    due_at = %(now)s + make_interval(secs => %(pause)s)
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind <> 'push' and due_at <= %(now)s
+  and (deadline is null or deadline < %(now)s)
+"""
+PUT_OFF_S = 60
+
+
 class Overtaken(Exception):
     """The claim ran out and another process took it over: stop, nothing of it is lost."""
 
@@ -106,6 +117,13 @@ def fail_poll(
             _FAIL, channel=channel_id, kind=claimed[0], attempt=claimed[1], now=now, error=error.reason,
             got_to=got_to, after=error.retry_after_s or 0, backoff=list(steps), steps=len(steps),
         )  # fmt: skip
+
+
+def put_off(runtime: Runtime, merchant_id: int, channel_id: int, reason: str) -> None:
+    """Nothing of the channel can be read now, whatever it is: again in a minute."""
+    now = runtime.clock()
+    with runtime.begin(merchant_id, now) as session:
+        session.run(_PUT_OFF, channel=channel_id, now=now, error=reason, pause=PUT_OFF_S)
 
 
 def backoff(error: ChannelError) -> tuple[int, ...]:

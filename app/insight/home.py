@@ -30,7 +30,7 @@ PERMANENT = frozenset(
         "blocked_by_firewall", "shop_frozen", "shop_locked", "shop_inactive", "not_found", "no_such_route",
         "redirected", "bad_certificate", "bad_address", "certificate_expired", "certificate_not_yet_valid",
         "certificate_self_signed", "certificate_incomplete", "certificate_of_another", "no_encryption",
-        "address_not_allowed",
+        "address_not_allowed", "no_connector",
     }
 )  # fmt: skip
 _FAILING = {

@@ -24,6 +24,10 @@ LINKS = {
         "the channel is paused: nothing is read or written",
         "`python -m app channel state CHANNEL active`",
     ),
+    "connector_missing": (
+        "nothing on this server speaks to this kind of shop: nothing is read or written, and nothing is lost",
+        "install the package that brings it (or set `shopify.point_of_sale` to true for a till), then start again",
+    ),
     "clock_differs": (
         "its clock and ours differ, so that it refuses our signatures",
         "set this server's clock by NTP; it is tried again by itself",
@@ -131,6 +135,7 @@ REQUIREMENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "The shop answers at its address",
         ("channel_unreachable", "channel_throttles", "calls_fail", "clock_differs"),
     ),
+    "connector": ("This server speaks to this kind of shop", ("connector_missing",)),
     "encrypted": ("It is reached over https", ("not_encrypted",)),
     "key": ("It accepts our key", ("token_refused",)),
     "rights": ("The key may read orders and write stock", ("scope_missing",)),
@@ -191,4 +196,5 @@ OF_FAILURE = {
     **dict.fromkeys(("forbidden", "access_denied", "no_permission", "read_only_key"), "scope_missing"),
     **dict.fromkeys(("throttled", "security_rejection", "export_busy"), "channel_throttles"),
     "clock_differs": "clock_differs",
+    "no_connector": "connector_missing",
 }  # fmt: skip

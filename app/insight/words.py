@@ -46,6 +46,7 @@ FAILURES = {
     "wrong_secret": "the key's secret is wrong: connect it again",
     "wrong_signature": "it refuses our signature: connect it again with a new key",
     "read_only_key": "the key may only read: make one that may read and write",
+    "no_connector": "no connector for this kind of shop is on this server: install its package, then start again",
     "clock_differs": "its clock and ours differ: set the server's clock",
     "plain_permalinks": "its permalinks are set to plain: in WordPress choose any other form under Settings, "
     "Permalinks and save",

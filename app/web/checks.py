@@ -63,7 +63,7 @@ def _facts(channel: Channel) -> list[tuple[str, str]]:
 
 def _by_keys(channel: Channel) -> bool:
     """Whether its keys are something that a person types."""
-    return isinstance(runtime().connectors[channel.platform], Joins) and channel.state != "disconnected"
+    return isinstance(runtime().connectors.get(channel.platform), Joins) and channel.state != "disconnected"
 
 
 @blueprint.post(f"/channels/{_ID}/check")

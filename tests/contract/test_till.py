@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +13,7 @@ import orjson
 import pytest
 
 from connectors.base import NoticeKind, Rejected, StockKey, StockWrite, Units, Window, Written
-from connectors.errors import AccessDenied, Malformed, NotFound, OutcomeUnknown, Throttled, Transient
+from connectors.errors import AccessDenied, InvalidSignature, Malformed, NotFound, OutcomeUnknown, Throttled, Transient
 from sandbox.base import Response
 from sandbox.till import SECRET
 from tests.contract.rig import Clock, answering, faults
@@ -167,6 +169,16 @@ def test_a_number_typed_at_the_counter_is_an_observation_of_what_is_shown(rig: T
     assert notice.kind is NoticeKind.OBSERVATION
     assert orjson.loads(notice.body or b"")["quantity"] == 4
     assert notice.resource_key == key.stock_key
+
+
+def test_an_empty_secret_lets_nobody_sign(rig: TillRig) -> None:
+    signature = hmac.new(b"", b"{}", hashlib.sha256).hexdigest()
+    with pytest.raises(InvalidSignature) as caught:
+        rig.connector.verify(["", SECRET], {"X-Till-Signature": signature}, b"{}")
+    assert caught.value.reason == "invalid_signature"
+    with pytest.raises(InvalidSignature) as caught:
+        rig.connector.verify([SECRET], {}, b"{}")
+    assert caught.value.reason == "missing_signature"
 
 
 def test_every_delivery_has_an_id_of_its_own_which_its_copies_share(rig: TillRig) -> None:

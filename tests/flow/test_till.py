@@ -16,6 +16,7 @@ from app.worker import Worker
 from sandbox.base import Delivery as Posted
 from sandbox.faults import Faults
 from sandbox.till import PretendTill
+from tests.diagnosing import broken
 from tests.street import Street
 
 OPENING = "opening > available@A"
@@ -148,9 +149,14 @@ def test_a_till_whose_package_was_taken_away_waits_and_nothing_of_it_is_parked(
         without["till"]
     worker = Worker(replace(street.runtime, connectors=without), only_merchant=street.world.merchant_id)
     worker.step()
+    street.world.now += timedelta(minutes=5)
+    worker.step()
     assert street.parked() == []
     assert street.world.available("mug") == 10
+    assert "connector_missing" in broken(street)
+    street.world.now += timedelta(minutes=2)
     street.settle()
+    assert "connector_missing" not in broken(street)
     assert street.world.available("mug") == 6
 
 
