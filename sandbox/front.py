@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
@@ -178,6 +179,11 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
     server: _Server
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The `Date` of every answer, by the shop's own clock."""
+        del timestamp
+        return format_datetime(self.server.front.shop.context.now(), usegmt=True)
 
     def _serve(self) -> None:
         size = int(self.headers.get("Content-Length") or 0)
