@@ -51,7 +51,15 @@ class Requirement:
 
 
 @runtime_checkable
-class Joins(Protocol):
+class Leaves(Protocol):
+    """A vendor whose shops can be told to ring no more."""
+
+    def leave(self, http: Http, shop: Shop, url: str) -> int:
+        """Take back our webhooks that deliver to `url`; how many. Raises ChannelError."""
+
+
+@runtime_checkable
+class Joins(Leaves, Protocol):
     """A vendor whose shops are found by their address."""
 
     def plain_address(self, text: str) -> str:
@@ -71,9 +79,6 @@ class Joins(Protocol):
 
     def prove(self, http: Http, shop: Shop) -> None:
         """That the shop's credentials are its own: they work there, for all that is needed. Raises ChannelError."""
-
-    def leave(self, http: Http, shop: Shop, url: str) -> int:
-        """Take back our webhooks that deliver to `url`; how many. Raises ChannelError."""
 
 
 @runtime_checkable

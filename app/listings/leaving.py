@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from app.core.packages import NO_CONNECTOR
 from app.core.runtime import Runtime
 from app.listings.channels import get_channel, shop_of, store_credentials
 from app.listings.states import disconnect
 from connectors.errors import ChannelError
-from connectors.join import Joins
+from connectors.join import Leaves
 
 
 def leave(runtime: Runtime, merchant_id: int, channel_id: int, by: str) -> str:
@@ -16,8 +17,9 @@ def leave(runtime: Runtime, merchant_id: int, channel_id: int, by: str) -> str:
         channel = get_channel(session, channel_id)
         shop = shop_of(runtime, merchant_id, channel)
         disconnect(session, channel_id, by)
-    connector, url, trouble = runtime.connectors[channel.platform], channel.facts.get("webhook_url", ""), ""
-    if isinstance(connector, Joins) and url:
+    connector, url = runtime.connectors.get(channel.platform), channel.facts.get("webhook_url", "")
+    trouble = NO_CONNECTOR if connector is None else ""  # its package was taken away
+    if isinstance(connector, Leaves) and url:
         try:
             connector.leave(runtime.open_http(), shop, url)
         except ChannelError as error:

@@ -120,6 +120,10 @@ class Till:
         """See `webhooks.write_webhooks`; it always writes all of them."""
         return webhooks.write_webhooks(Api(http, shop), url, secret)
 
+    def leave(self, http: Http, shop: Shop, url: str) -> int:
+        """See `webhooks.remove_webhooks`; of `connectors.join.Leaves`, which a vendor need not have."""
+        return webhooks.remove_webhooks(Api(http, shop), url)
+
     def write_stock(self, http: Http, shop: Shop, rows: Sequence[StockWrite], key: str) -> Sequence[WriteOutcome]:
         """See `stock.write_stock`. The till knows no idempotency key, so `key` is not sent."""
         return stock.write_stock(Api(http, shop), rows)

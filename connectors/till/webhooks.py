@@ -87,6 +87,14 @@ def write_webhooks(api: Api, url: str, secret: str) -> list[Subscription]:
     return [kept[topic] for topic in TOPICS]
 
 
+def remove_webhooks(api: Api, url: str) -> int:
+    """Take back what is ours, other people's are left alone; how many."""
+    ours = [one for one in read_webhooks(api) if is_ours(one, url)]
+    for one in ours:
+        api.send("DELETE", f"webhooks/{one.subscription_key}")
+    return len(ours)
+
+
 def is_ours(subscription: Subscription, url: str) -> bool:
     """It delivers to `url`, or to the same unguessable key at an older address of ours."""
     key = url.rpartition("/")[2]

@@ -10,6 +10,7 @@ import pytest
 from app.core.errors import Conflict, NotFound
 from app.listings.by_keys import connect_by_keys
 from app.listings.channels import get_channel, list_channels
+from app.listings.leaving import leave
 from app.web import create_app
 from app.wiring import connectors_of
 from connectors.errors import AccessDenied, Refused
@@ -69,6 +70,14 @@ def test_connecting_it_again_renews_it_and_another_merchant_can_not_have_it(
     assert caught.value.reason == "channel_taken"
     assert channels(other) == []
     assert channels(street.world) == [("till", "Corner till", "shadow")]
+
+
+def test_disconnecting_it_takes_our_webhooks_back_and_leaves_other_peoples(street: Street, till: Front) -> None:
+    channel_id, shop = joined(street, till), till.shop
+    assert isinstance(shop, PretendTill)
+    theirs = shop.hooks.add("order.changed", "https://theirs.example/hook", "theirs")
+    assert leave(street.runtime, street.world.merchant_id, channel_id, "somebody") == ""
+    assert list(shop.hooks.hooks.values()) == [theirs]
 
 
 def test_keys_that_do_not_work_there_store_nothing(street: Street, till: Front) -> None:

@@ -10,6 +10,9 @@ import pytest
 from app.core.config import Settings
 from app.core.errors import Unavailable
 from app.inbox.receive import Delivery, receive
+from app.listings.channels import get_channel
+from app.listings.credentials import read_credentials
+from app.listings.leaving import leave
 from app.web import create_app
 from app.wiring import connectors_of
 from app.worker import Worker
@@ -158,6 +161,18 @@ def test_a_till_whose_package_was_taken_away_waits_and_nothing_of_it_is_parked(
     street.settle()
     assert "connector_missing" not in broken(street)
     assert street.world.available("mug") == 6
+
+
+def test_a_till_whose_package_was_taken_away_can_be_disconnected_and_its_keys_are_forgotten(
+    street: Street, till: PretendTill
+) -> None:
+    runtime = replace(street.runtime, connectors=connectors_of(_without_tills(street), street.runtime.connectors))
+    channel_id, merchant_id = street.town.channel_of(till), street.world.merchant_id
+    assert leave(runtime, merchant_id, channel_id, "somebody") == "no_connector"
+    with street.world.session() as session:
+        channel = get_channel(session, channel_id)
+        assert read_credentials(runtime.sealer, session, channel_id) == {}
+    assert channel.state == "disconnected"
 
 
 def _without_tills(street: Street) -> Settings:
