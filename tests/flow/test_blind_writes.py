@@ -1,0 +1,152 @@
+"""A channel that takes nothing but whole numbers: it is looked at before, read back after, and a sale that our number
+replaced is told from an edit and put right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from sandbox.base import Request, Response
+from sandbox.faults import NONE
+from sandbox.shopify import PretendShopify
+from sandbox.till import PretendTill
+from tests.street import Street
+
+OPENING = "opening > available@A"
+
+
+@pytest.fixture
+def shopify(street: Street) -> PretendShopify:
+    street.world.move("mug", 20, OPENING, "100")
+    return street.open_shopify({"mug": 20})
+
+
+@pytest.fixture
+def till(street: Street, shopify: PretendShopify) -> PretendTill:
+    till = street.open_till({"mug": 20})
+    street.settle(3)
+    return till
+
+
+def before_each_write(monkeypatch: pytest.MonkeyPatch, till: PretendTill, happen: Callable[[], object]) -> None:
+    """Something happens at the till after we looked and before our number comes."""
+    handle = till.handle
+
+    def watched(request: Request) -> Response:
+        if request.method == "PUT" and request.path.endswith("/stock"):
+            happen()
+        return handle(request)
+
+    monkeypatch.setattr(till, "handle", watched)
+
+
+def told(street: Street) -> list[tuple[str, str]]:
+    """(cause, state) of everything that a number was explained by."""
+    with street.world.session() as session:
+        rows = session.rows(
+            "select cause, state from case_file where merchant_id = %(merchant_id)s and kind = 'drift' order by case_id"
+        )
+    return [(row.cause, row.state) for row in rows]
+
+
+def test_what_others_sell_the_till_shows_and_what_it_sells_the_others(
+    street: Street, shopify: PretendShopify, till: PretendTill
+) -> None:
+    shopify.place_order([("mug", 3)])
+    street.settle()
+    assert till.shown() == {"mug": 17}
+    till.place_order([("mug", 2)])
+    street.settle()
+    assert shopify.shown() == till.shown() == {"mug": 15}
+    street.world.move("mug", 5, "supplier > available@A", "25")
+    street.settle()
+    assert shopify.shown() == till.shown() == {"mug": 20}
+    assert told(street) == []
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["told", "only polled"])
+def test_a_sale_that_our_number_replaced_is_found_and_put_right_and_is_no_edit(
+    street: Street, shopify: PretendShopify, till: PretendTill, monkeypatch: pytest.MonkeyPatch, heard: bool
+) -> None:
+    sales = iter([4])
+    before_each_write(monkeypatch, till, lambda: [till.place_order([("mug", n)]) for n in sales])
+    street.heard = lambda posted: heard or "till" not in posted.url
+    shopify.place_order([("mug", 1)])
+    street.settle(120)
+    assert shopify.shown() == till.shown() == {"mug": 15}
+    assert street.world.available("mug") == 15
+    assert ("overwritten", "explained") in told(street)
+    assert not {"hand_edit", "shared_owner"} & {cause for cause, _ in told(street)}
+    assert street.world.verify() == []
+
+
+def test_a_cancellation_that_our_number_replaced_is_put_right_as_well(
+    street: Street, shopify: PretendShopify, till: PretendTill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = till.place_order([("mug", 4)])
+    assert order is not None
+    street.settle(60)
+    orders = iter([order])
+    before_each_write(monkeypatch, till, lambda: [till.cancel(one) for one in orders])
+    shopify.place_order([("mug", 1)])
+    street.settle(120)
+    assert shopify.shown() == till.shown() == {"mug": 19}
+    assert "hand_edit" not in {cause for cause, _ in told(street)}
+
+
+def test_a_replaced_sale_that_is_read_long_after_the_number_was_read_back_is_put_right_as_well(
+    street: Street, shopify: PretendShopify, till: PretendTill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sales = iter([4])
+    before_each_write(monkeypatch, till, lambda: [till.place_order([("mug", n)]) for n in sales])
+    back_at, handle = street.world.now + timedelta(seconds=40), till.handle
+
+    def without_orders(request: Request) -> Response:
+        down = "/orders" in request.path and street.world.now < back_at
+        return Response(503, {}, b"") if down else handle(request)
+
+    monkeypatch.setattr(till, "handle", without_orders)
+    street.heard = lambda posted: "till" not in posted.url
+    shopify.place_order([("mug", 1)])
+    street.settle(30)
+    assert till.shown() == {"mug": 19}  # nobody knows of the sale yet
+    street.settle(200, rounds_max=1_000)
+    assert shopify.shown() == till.shown() == {"mug": 15}
+
+
+def test_a_lost_answer_is_read_back_before_anything_is_written_again(
+    street: Street, shopify: PretendShopify, till: PretendTill
+) -> None:
+    till.context.faults = replace(NONE, timeout_after=1.0)
+    shopify.place_order([("mug", 3)])
+    street.settle(2)
+    till.context.faults = NONE
+    street.settle(90)
+    assert till.shown() == {"mug": 17}
+    assert [write.quantity for write in till.context.writes] == [17]
+    assert {cause for cause, _ in told(street)} <= {"write_lost"}
+
+
+def test_a_number_that_is_not_as_believed_is_not_written_over_before_the_orders_were_read(
+    street: Street, shopify: PretendShopify, till: PretendTill
+) -> None:
+    street.heard = lambda posted: "till" not in posted.url
+    till.place_order([("mug", 6)])  # nobody tells us
+    shopify.place_order([("mug", 1)])
+    street.settle(60)
+    assert all(write.quantity <= 14 for write in till.context.writes)
+    assert shopify.shown() == till.shown() == {"mug": 13}
+    assert "hand_edit" not in {cause for cause, _ in told(street)}
+
+
+def test_an_edit_by_hand_is_still_called_one(street: Street, till: PretendTill) -> None:
+    with street.world.session() as session:
+        session.run("update channel set drift_policy = 'ledger_wins' where merchant_id = %(merchant_id)s")
+    till.set_stock_by_hand("mug", 50)
+    street.world.move("mug", 1, "available@A > shrinkage")
+    street.settle(120)
+    assert till.shown() == {"mug": 19}
+    assert ("hand_edit", "corrected") in told(street)
