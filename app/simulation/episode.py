@@ -41,6 +41,7 @@ SOUND_EVERY_S = 5.0
 STAY_S = 60.0  # equal is only what stays equal
 EVENTS = frozenset({"person", "delivery", "act", "call", "crash"})
 FAILURES_MAX = 20
+TILL_SHARE = 0.3  # of the towns have a till, which takes nothing but whole numbers
 PACES_S = (0.2, 0.5, 1.0, 3.0)  # between two moments at which people do something
 BUSY_S = 1.0  # who sells more than that has a larger plan at Shopify: the standard one could not be read as fast
 PACE = {
@@ -159,6 +160,8 @@ class _Stage:
             else:
                 plan = Bucket(20_000, 1_000) if self.pace_s < BUSY_S else Bucket()
                 self.town.open_shopify(stock, places, clock=clock, bucket=plan)
+        if Random(f"till {self.episode.seed}").random() < TILL_SHARE:
+            self.town.open_till(stock, clock=self._clock())
         with self.town.runtime.begin(self.town.merchant_id, START) as session:
             for channel_id in self.town.shops:
                 set_drift_policy(session, channel_id, "ledger_wins")

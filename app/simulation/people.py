@@ -16,6 +16,7 @@ from app.simulation.town import AnyShop, Town
 from app.simulation.weather import Weather
 from sandbox.shopify import PretendShopify
 from sandbox.shopify.state import gid
+from sandbox.till import PretendTill
 from sandbox.woocommerce import WooShop
 
 Act = tuple[Callable[[], object], bool]  # what is done, and whether the order is done with then
@@ -85,7 +86,7 @@ class People:
         """Somebody comes back to an order; after a few times it is done with."""
         place = self.dice.randrange(len(self._orders))
         shop, order, odd = self._orders[place]
-        acts = _shopify_acts(shop, str(order)) if isinstance(shop, PretendShopify) else _woo_acts(shop, int(order), odd)
+        acts = _acts(shop, order, odd)
         what = self.dice.choice(sorted(acts))
         act, over = acts[what]
         act()
@@ -99,6 +100,8 @@ class People:
         if isinstance(shop, WooShop):
             by = self.dice.choice((shop.set_stock_by_hand, shop.set_stock_by_sql))
             by(sku, number)
+        elif isinstance(shop, PretendTill):
+            shop.set_stock_by_hand(sku, number)
         else:
             shop.set_stock_by_hand(sku, gid("Location", self.dice.choice(list(shop.locations))), number)
 
@@ -108,7 +111,7 @@ class People:
         if not thrown:
             return
         shop, order, _ = entry = self.dice.choice(thrown)
-        if isinstance(shop, PretendShopify):
+        if isinstance(shop, PretendShopify | PretendTill):
             shop.delete_order(str(order))
         elif shop.get_order(int(order)).refunds and self.dice.random() < 0.5:
             shop.delete_refund(int(order), shop.get_order(int(order)).refunds[0].id)
@@ -118,8 +121,28 @@ class People:
         self._orders.remove(entry)
 
 
+def _acts(shop: AnyShop, key: str | int, odd: bool) -> Mapping[str, Act]:
+    """What can be done with an order as it is now, and whether it is done with then."""
+    if isinstance(shop, PretendShopify):
+        return _shopify_acts(shop, str(key))
+    return _till_acts(shop, str(key)) if isinstance(shop, PretendTill) else _woo_acts(shop, int(key), odd)
+
+
+def _till_acts(till: PretendTill, key: str) -> Mapping[str, Act]:
+    order = till.orders[key]
+    waiting = {line.id: 1 for line in order.lines if line.waiting}
+    gone = {line.id: 1 for line in order.lines if line.with_buyer}
+    acts: dict[str, Act] = {}
+    if waiting:
+        acts["hand over"] = (lambda: till.hand_over(key), False)
+        acts["cancel"] = (lambda: till.cancel(key), True)
+        acts["refund"] = (lambda: till.refund(key, waiting), False)
+    if gone:
+        acts["return"] = (lambda: till.refund(key, gone), True)
+    return acts or {"nothing": (lambda: None, True)}
+
+
 def _shopify_acts(shop: PretendShopify, key: str) -> Mapping[str, Act]:
-    """What can be done with an order as it is now."""
     order = shop.order(key)
     owed = {line.id: order.owed(line) for line in order.lines if order.owed(line) > 0}
     gone = {line.id: order.shipped(line) for line in order.lines if order.shipped(line) > 0}

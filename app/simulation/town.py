@@ -39,7 +39,7 @@ from sandbox.woocommerce import Key, Options, WooShop
 ORIGIN = "http://perpetual.test"
 WOO_SECRET = "whsec"  # noqa: S105  a pretend shop's
 TILL = EntryPoint("till", "connectors.till:Till", GROUP)  # as a package brings it
-AnyShop = PretendShopify | WooShop
+AnyShop = PretendShopify | WooShop | PretendTill
 
 
 @dataclass
@@ -133,16 +133,16 @@ class Town:
         self._open(shop, new, f"{ORIGIN}/webhooks/till/{address}", None)
         return shop
 
-    def _open(self, shop: AnyShop | PretendTill, new: NewChannel, url: str, places: Mapping[str, int] | None) -> None:
+    def _open(self, shop: AnyShop, new: NewChannel, url: str, places: Mapping[str, int] | None) -> None:
         adapter = ShopAdapter(shop)
         self.session.mount(new.base_url, adapter)
         faults, shop.context.faults = shop.context.faults, NONE
         channel_id = connect(self.runtime, self.merchant_id, new, webhook_url=url, places=places)
         shop.context.faults = faults
-        self.shops[channel_id] = shop  # type: ignore[assignment]  # whoever goes by the kind of shop knows no till yet
+        self.shops[channel_id] = shop
         self.adapters[channel_id] = adapter
 
-    def channel_of(self, shop: AnyShop | PretendTill) -> int:
+    def channel_of(self, shop: AnyShop) -> int:
         """The channel that this shop is."""
         return next(channel_id for channel_id, some in self.shops.items() if some is shop)
 

@@ -31,6 +31,7 @@ OPEN = {
     ("sales_order", "digest"), ("sales_order", "read_digest"), ("api_key_hash", "token_hash"), ("api_answer", "digest"),
     ("audit_log", "hash"), ("audit_log", "previous_hash"), ("audit_head", "hash"), ("shop_joining", "token_hash"),
     ("install_state", "digest"), ("user_session", "token_hash"), ("invitation", "token_hash"), ("upload", "body"),
+    ("history_seal", "hash"), ("history_seal", "previous_hash"),
 }  # fmt: skip
 
 
