@@ -60,9 +60,9 @@ select o.owner_id, i.kind = 'kit' as kit, k.case_id, k.difference, k.decision,
                    join channel c using (merchant_id, channel_id)
                    where a.merchant_id = o.merchant_id and a.channel_id = o.channel_id and a.blind
                      and a.closed_at > coalesce(o.confirmed_at, '-infinity') - %(around)s::interval
-                     and p.owner_id = o.owner_id and greatest(s.placed_at, s.version)
-                         between a.opened_at + make_interval(secs => coalesce(c.clock_skew_s, 0)) - %(around)s::interval
-                             and a.closed_at + make_interval(secs => coalesce(c.clock_skew_s, 0)) + %(around)s::interval
+                     and p.owner_id = o.owner_id
+                     and s.version >= a.opened_at + make_interval(secs => c.clock_skew_s) - %(around)s::interval
+                     and s.placed_at <= a.closed_at + make_interval(secs => c.clock_skew_s) + %(around)s::interval
        )) as overwritten
 from stock_owner o join item i on i.merchant_id = o.merchant_id and i.item_id = o.item_id
 left join case_file k on k.merchant_id = o.merchant_id and k.case_id = o.case_id and k.state = 'open'
