@@ -2,8 +2,9 @@
 
 A number that contradicts the belief proves nothing by itself: a sale may be on its way to us. It is conclusive when a
 complete reading of the channel's orders, begun after it, has been understood, the belief has not moved since before
-the number was read, and no write of ours to it is under way. Only then is it drift (or the trace of a write whose
-answer was lost), and belief follows it.
+the number was read, no order of the item has changed since (it may have been read as it is now, and not as it was), and
+no write of ours to it is under way. Only then is it drift (or the trace of a write whose answer was lost), and belief
+follows it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from app.core.db import Row, Session
 from app.core.runtime import Runtime
 from app.listings import belief
 from app.listings.channels import Channel, ask_for_orders, get_channel, shop_of
+from app.listings.shop_clock import MARGIN
 from app.listings.states import get_standing
 from app.listings.wanted import want_listed
 from app.publishing.decisions import adjust_decided
@@ -26,11 +28,24 @@ from connectors.errors import ChannelError
 LOOK_DELAY_S = 3  # a hint mostly explains itself by the order that is right behind it
 LATE = timedelta(seconds=20)  # how long a shop may go on with a write after the connection to it was lost
 
-_CONTRADICTED = """
+DOCUMENTS_MAX = 1_000  # latest rows of the inbox asked whether an order has changed since a number was read
+_CONTRADICTED = f"""
+with lately as materialized (
+    select channel_id, kind, resource_key, received_at from inbox
+    where merchant_id = %(merchant_id)s and received_on >= ((%(now)s)::timestamptz at time zone 'UTC')::date - 1
+    order by received_on desc, inbox_id desc limit {DOCUMENTS_MAX}
+)
 select o.owner_id, o.item_id, o.stock_key, o.location_key, o.believed, o.observed, o.observed_at, o.belief_revision,
     o.observed_revision, o.case_id, o.passed, o.buffer, o.buffer_percent, o.shown_min, o.shown_max,
     o.oversell_target,
-       o.unclear_attempt_id, p.target - p.expected as unclear_delta, a.closed_at as unclear_at
+       o.unclear_attempt_id, p.target - p.expected as unclear_delta, a.closed_at as unclear_at,
+    exists (select from lately i join channel c on c.merchant_id = o.merchant_id and c.channel_id = i.channel_id
+            join sales_order s on s.merchant_id = o.merchant_id and s.channel_id = i.channel_id
+                              and s.order_key = i.resource_key
+            join order_line l on l.merchant_id = s.merchant_id and l.order_id = s.order_id
+            where i.channel_id = o.channel_id and i.kind = 'document' and i.received_at >= o.observed_at - %(around)s
+              and l.item_id = o.item_id
+              and s.version >= o.observed_at + make_interval(secs => c.clock_skew_s) - %(around)s) as changed_since
 from stock_owner o
 left join push_row p on p.merchant_id = o.merchant_id and p.attempt_id = o.unclear_attempt_id
                     and p.owner_id = o.owner_id
@@ -45,7 +60,7 @@ where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
                   where a.merchant_id = o.merchant_id and a.channel_id = o.channel_id and a.state <> 'done'
                     and r.owner_id = o.owner_id)
 order by o.owner_id limit %(limit)s for update of o
-"""
+"""  # noqa: S608  a constant only
 _TO_LOOK = """
 select stock_key, location_key from stock_owner
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and look_since is not null
@@ -129,7 +144,7 @@ def read_numbers(
 
 def settle(session: Session, channel_id: int) -> int:
     """Decide about contradicting numbers whose orders have been read since; how many were decided."""
-    rows = session.rows(_CONTRADICTED, channel=channel_id, limit=SETTLE_MAX)
+    rows = session.rows(_CONTRADICTED, channel=channel_id, limit=SETTLE_MAX, now=session.now, around=MARGIN)
     same, conclusive, again, early = [], [], [], []
     for row in rows:
         if row.unclear_attempt_id is None and row.observed == row.believed:
@@ -137,7 +152,9 @@ def settle(session: Session, channel_id: int) -> int:
         elif row.observed is None or row.belief_revision != row.observed_revision:
             again.append(row)
         elif _may_still_come(row):
-            early.append(row)
+            early.append((row, row.unclear_at + LATE))
+        elif row.changed_since and row.observed != row.believed and not _explained(row):
+            early.append((row, session.now + MARGIN))  # by then the change is older than what is seen
         else:
             conclusive.append(row)
     differ = [row for row in conclusive if row.observed != row.believed and row.item_id is not None]
@@ -149,8 +166,8 @@ def settle(session: Session, channel_id: int) -> int:
     if again:
         session.run(_AGAIN, now=session.now, owners=[r.owner_id for r in again])
     if early:
-        until = [r.unclear_at + LATE for r in early]
-        session.run(_LATER, owners=[r.owner_id for r in early], until=until)
+        owners = [row.owner_id for row, _ in early]
+        session.run(_LATER, owners=owners, until=[until for _, until in early])
     return len(same) + len(conclusive)
 
 

@@ -6,6 +6,7 @@ both under the platform's name. Exit codes: 0 every promise is kept, 1 some are 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import entry_points
@@ -71,6 +72,7 @@ def main(argv: Sequence[str]) -> int:
         missing = "perpetual.connectors" if connector is None else GROUP
         return _refuse(f"no installed package has one entry point {name!r} in the group {missing} ({HOW})")
     package = Package(connector, rigs[0].load())
+    os.environ.pop("PYTEST_ADDOPTS", None)  # they are for another run: the package's fixtures live in this process
     quiet = ("-q", "--tb=no", "--no-header", "-rN")
     pytest.main(["-c", str(ROOT / "pyproject.toml"), *quiet, *options, str(SUITE)], plugins=[package])
     return _tell(name, package)

@@ -50,7 +50,7 @@ class Wrong(Till):
 def ran(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tests.contract", *arguments],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(folder)},
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(folder), "PYTEST_ADDOPTS": "-n 2"},  # which are not for this run
         capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ of the edit are there once: given to the ledger, taken back from the shop, or wa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,12 @@ from app.core.errors import Conflict, NotFound, Unavailable
 from app.ledger.models import Movement, Posted
 from app.ledger.post import post
 from app.listings.cases import dismiss, list_cases
-from app.listings.channels import set_drift_policy
+from app.listings.channels import get_channel, set_drift_policy
 from app.publishing import decisions
 from app.publishing.decisions import decide
+from app.publishing.look import read_numbers
+from connectors.base import StockKey
+from sandbox.shopify import PretendShopify
 from tests.drifting import (
     OPENING,
     PLATFORMS,
@@ -50,6 +54,34 @@ def test_where_the_ledger_wins_an_edit_is_written_over_and_its_case_ends_with_th
     assert case.closed_at >= case.opened_at
     assert case.evidence["attempt_id"]
     assert adjustments(street) == []
+
+
+@PLATFORMS
+def test_an_order_sold_and_taken_back_between_two_readings_makes_no_drift_of_the_number_seen_in_between_seed_9(
+    street: Street, platform: str
+) -> None:
+    shop, _ = open_shops(street, platform, "ledger_wins")
+    channel, merchant = street.channel_of(shop), street.world.merchant_id
+    street.heard = lambda posted: False
+    order = shop.place_order([("mug", 3)])
+    with street.world.session() as session:
+        key = session.row(
+            """select stock_key, location_key from stock_owner
+               where merchant_id = %(merchant_id)s and channel_id = %(c)s and stock_key <> ''""",
+            c=channel,
+        )
+        shown = get_channel(session, channel)
+    assert key is not None
+    assert read_numbers(street.runtime, merchant, shown, [StockKey(key.stock_key, key.location_key)]) == 1
+    street.world.now += timedelta(seconds=1)
+    shop.cancel(str(order)) if isinstance(shop, PretendShopify) else shop.set_status(int(str(order)), "cancelled")
+    street.world.now += timedelta(seconds=1)
+    street.settle(60)
+    assert {case.cause for case in cases(street)} <= {
+        "order_in_flight",
+        "webhook_lost",
+    }  # no edit, also not for a while
+    assert shop.shown()["mug"] == 20
 
 
 @PLATFORMS
