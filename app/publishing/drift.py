@@ -53,16 +53,19 @@ select o.owner_id, i.kind = 'kit' as kit, k.case_id, k.difference, k.decision,
        and exists (select from movement e where e.merchant_id = m.merchant_id and e.source = 'order'
                    and e.source_key >= n.line || '/' and e.source_key < n.line || '0'
                    and e.movement_id < m.movement_id and e.to_state = 'available')) as undone,
-    (select coalesce(sum(l.quantity), 0)::bigint from order_line l
-     join sales_order s on s.merchant_id = l.merchant_id and s.order_id = l.order_id
-     where l.merchant_id = o.merchant_id and l.item_id = o.item_id and s.channel_id = o.channel_id
-       and exists (select from push_attempt a join push_row p using (merchant_id, attempt_id)
-                   join channel c using (merchant_id, channel_id)
-                   where a.merchant_id = o.merchant_id and a.channel_id = o.channel_id and a.blind
-                     and a.closed_at > coalesce(o.confirmed_at, '-infinity') - %(around)s::interval
-                     and p.owner_id = o.owner_id
-                     and s.version >= a.opened_at + make_interval(secs => c.clock_skew_s) - %(around)s::interval
-                     and s.placed_at <= a.closed_at + make_interval(secs => c.clock_skew_s) + %(around)s::interval
+    (select coalesce(sum(l.quantity), 0)::bigint from (
+        select * from order_line l where l.merchant_id = o.merchant_id and l.item_id = o.item_id
+        order by l.order_id desc limit 100) l
+     join sales_order s on s.merchant_id = l.merchant_id and s.order_id = l.order_id and s.channel_id = o.channel_id
+     join channel c on c.merchant_id = s.merchant_id and c.channel_id = s.channel_id
+     where exists (select from (
+         select a.opened_at, a.closed_at from push_row p join push_attempt a using (merchant_id, attempt_id)
+         where p.merchant_id = o.merchant_id and p.owner_id = o.owner_id and a.blind
+         order by p.attempt_id desc limit 20) a
+       where greatest(a.closed_at, s.recorded_at, s.observed_at) + %(around)s::interval
+             > coalesce(o.confirmed_at, '-infinity')
+         and s.version >= a.opened_at + make_interval(secs => c.clock_skew_s) - %(around)s::interval
+         and s.placed_at <= a.closed_at + make_interval(secs => c.clock_skew_s) + %(around)s::interval
        )) as overwritten
 from stock_owner o join item i on i.merchant_id = o.merchant_id and i.item_id = o.item_id
 left join case_file k on k.merchant_id = o.merchant_id and k.case_id = o.case_id and k.state = 'open'

@@ -27,7 +27,7 @@ NONE, ALL = "none", "all"
 @dataclass(frozen=True, slots=True)
 class Suppose:
     """A change of a rule that is asked about. `locations`: names between commas, `all` for all; `asked`: as it was
-    typed; `modes`: how each platform is written to."""
+    typed; `modes`: how each platform is written to, those left out by nobody."""
 
     change: Change
     locations: str | None
@@ -114,7 +114,7 @@ def suppose_rule(
     return {
         row.owner_id: _again(
             row, owners[row.owner_id], changes[row.owner_id], places.get(row.owner_id, ()),
-            held=held.get(row.owner_id), mode=suppose.modes[row.platform],
+            held=held.get(row.owner_id), mode=suppose.modes.get(row.platform),
         )
         for row in rows
     }  # fmt: skip
@@ -144,7 +144,7 @@ def _read_held(session: Session, owners: Sequence[Owner], changes: Mapping[int, 
 
 
 def _again(
-    row: Row, owner: Owner, change: Change, places: Sequence[Place], *, held: HeldBack | None, mode: WriteMode
+    row: Row, owner: Owner, change: Change, places: Sequence[Place], *, held: HeldBack | None, mode: WriteMode | None
 ) -> Supposed:
     if row.state != "managed" or not places:
         return Supposed(None, (), None)
@@ -160,7 +160,7 @@ def _again(
     planned = plan(available, rule)
     key = StockKey(row.stock_key, row.location_key)
     due = Due(row.owner_id, key, row.believed, row.conflicts, row.contradicted, (), row.now, planned)
-    write = None if _must_wait(row) else to_write(due, mode)
+    write = None if mode is None or _must_wait(row) else to_write(due, mode)
     writes = None if write is None else (write.expected, write.target, write.relative)
     return Supposed(planned.target, planned.reasons, writes)
 

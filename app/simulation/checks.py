@@ -75,17 +75,22 @@ class Watch:
     _seen: Counter[int] = field(default_factory=Counter)
     _taken: Counter[tuple[int, str]] = field(default_factory=Counter)
     _read: Counter[int] = field(default_factory=Counter)
+    _shown: dict[tuple[int, str], int] = field(default_factory=dict)
 
     def wrote(self, shop: Shop) -> None:
-        """After each call: a number that we wrote leaves out every unit that this shop has sold itself, whether we have
-        heard of it or not. What other shops sold may be on its way to us."""
+        """After each call: a number that we raised leaves out every unit that this shop has sold itself, whether we
+        have heard of it or not. What other shops sold may be on its way to us, and one that we lowered counts nothing
+        that the shop did not count itself."""
         context, key = shop.context, id(shop)
         for sale in context.sales[self._read[key] :]:
             self._taken[key, sale.sku] += sale.units
+            self._shown[key, sale.sku] = sale.shown_after
         self._read[key] = len(context.sales)
         for write in context.writes[self._seen[key] :]:
             there = self.books.opening.get(write.sku, 0) + self.books.received[write.sku] - self._taken[key, write.sku]
-            if write.sku in self.booked and write.quantity > max(0, there) and _can_be_kept(shop):
+            raised = write.quantity > self._shown.get((key, write.sku), -1)
+            self._shown[key, write.sku] = write.quantity
+            if raised and write.sku in self.booked and write.quantity > max(0, there) and _can_be_kept(shop):
                 self.failed(f"{write.sku} was written to {write.quantity}, but this shop's own sales leave {there}")
         self._seen[key] = len(context.writes)
 

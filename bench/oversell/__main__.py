@@ -1,53 +1,86 @@
-"""`python -m bench.oversell [--orders N] [--seed S] [--demand D] [--lag L] [--faults none|mild|wild] [--json]`"""
+"""`python -m bench.oversell [--orders N] [--seed S] [--demand D] [--lag L] [--faults none|mild|wild]
+[--adapter MODULE:CLASS] [--grid FOLDER] [--json]`"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from app.core.log import configure
 from app.simulation.run import fresh_database, theatre
 from app.simulation.weather import Weather
-from bench.oversell.market import Conditions, Market
+from bench.oversell import grid
+from bench.oversell.market import Adapter, Conditions, Market
 from bench.oversell.naive import BlindRetry, Oracle, Overwrite, PushOnChange
 from bench.oversell.ours import Perpetual
 from sandbox.faults import NAMED
 
 MIXES = {name: Weather(faults=faults, skew_s=0.0) for name, faults in NAMED.items()}
 MIXES["wild"] = replace(MIXES["wild"], late=0.01, garbled=0.01, crash_after=3_000)
+OTHERS = (Overwrite, PushOnChange, BlindRetry, Oracle)
 
 
-def run(conditions: Conditions) -> dict[str, Any]:
-    """Every adapter under the same conditions, by its name."""
-    return dict(_results(conditions))
+def run(conditions: Conditions, more: Sequence[type[Adapter]] = ()) -> dict[str, Any]:
+    """Every adapter under the same conditions, by its name; `more`: those of other tools."""
+    return dict(_results(conditions, more))
 
 
-def _results(conditions: Conditions) -> Iterator[tuple[str, Any]]:
+def _results(conditions: Conditions, more: Sequence[type[Adapter]]) -> Iterator[tuple[str, Any]]:
     with theatre() as server, fresh_database(server, "oversell") as database:
         ours = Perpetual(database)
         yield ours.name, Market(conditions).run(ours)
         if ours.violations:
             raise SystemExit("\n".join(ours.violations))
-    for adapter in (Overwrite(), PushOnChange(), BlindRetry(), Oracle()):
+    for adapter in (*(make() for make in OTHERS), *(make() for make in more)):
         yield adapter.name, Market(conditions).run(adapter)
 
 
-def main() -> int:
-    """Print one object per adapter."""
+def _class_of(named: str) -> type[Adapter]:
+    """The adapter that `package.module:Class` names.
+
+    :raises argparse.ArgumentTypeError: there is none.
+    """
+    module, _, name = named.partition(":")
+    try:
+        found: type[Adapter] = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{named}: {error}; name one as package.module:Class") from error
+    return found
+
+
+def _given() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.oversell")
     parser.add_argument("--orders", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--demand", type=float, default=0.5, help="orders a second over both shops")
     parser.add_argument("--lag", type=float, default=2.0, help="seconds that a delivery takes")
     parser.add_argument("--faults", choices=sorted(MIXES), default="mild")
+    parser.add_argument("--adapter", type=_class_of, action="append", default=[], metavar="MODULE:CLASS")
+    parser.add_argument(
+        "--grid", type=Path, metavar="FOLDER", help="all demands, lags and faults; writes a table and a chart"
+    )
     parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Print one object per adapter, or write the whole grid."""
+    given = _given()
     configure("json", "CRITICAL")
-    results = run(Conditions(given.orders, given.seed, given.demand, given.lag, MIXES[given.faults]))
+
+    def under(demand: float, lag: float, mix: str) -> dict[str, Any]:
+        return run(Conditions(given.orders, given.seed, demand, lag, MIXES[mix]), given.adapter)
+
+    if given.grid:
+        grid.write(given.grid, list(grid.results_of(under, list(MIXES))))
+        return 0
+    results = under(given.demand, given.lag, given.faults)
     if given.json:
         print(json.dumps(results))
         return 0

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from random import Random
-from typing import Any, Protocol
+from typing import ClassVar, Protocol, TypeVar
 
 from app.demo.audit import Books, Change
 from app.demo.lag import lags_s, percentiles
@@ -22,12 +23,16 @@ from app.simulation.town import AnyShop
 from app.simulation.weather import Fate, Weather, fate_of
 from sandbox.base import Shown
 from sandbox.shopify import PretendShopify
+from sandbox.woocommerce import WooShop
+
+Answer = TypeVar("Answer")
 
 START = datetime(2026, 11, 23, 6, tzinfo=UTC)
 SKUS = tuple(f"item {number}" for number in range(20))
 OPENING = 40
 RESTOCK_S, RESTOCK = 1_800.0, 25  # per SKU, about as much as is bought
 CALM_S = 1_200.0
+CALLS_S = 4 * 1.25 * LATENCY_S[1]  # after a delivery: what reading and writing, twice, take at their slowest
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +74,10 @@ class Port:
     def _set(self, sku: str, number: int, expected: int | None) -> bool:
         if expected is not None and self.shop.shown()[sku] != expected:
             return False
-        if isinstance(self.shop, PretendShopify):
-            place = next(iter(self.shop.locations))
-            self.shop.inventory.put(self.shop.variant(sku).item_id, place, number)
-        else:
-            self.shop.state.product_of_sku(sku).stock = number
-        self.shop.context.writes.append(Shown(self.shop.context.now(), sku, number))
+        show(self.shop, sku, number)
         return True
 
-    def _call(self, process: Process, act: Callable[[], Any]) -> Any:
+    def _call(self, process: Process, act: Callable[[], Answer]) -> Answer:
         fate = fate_of(self.conditions.weather, self.dice)
         process.pause(self.dice.uniform(*LATENCY_S))
         if fate in (Fate.THROTTLED, Fate.REFUSED):
@@ -92,10 +92,21 @@ class Port:
         return answer
 
 
+def show(shop: AnyShop, sku: str, number: int) -> None:
+    """Make a shop show a number, and have it remember that it was written."""
+    if isinstance(shop, PretendShopify):
+        shop.inventory.put(shop.variant(sku).item_id, next(iter(shop.locations)), number)
+    elif isinstance(shop, WooShop):
+        shop.state.product_of_sku(sku).stock = number
+    else:
+        raise TypeError(f"{type(shop).__name__} has no place in this market")
+    shop.context.writes.append(Shown(shop.context.now(), sku, number))
+
+
 class Adapter(Protocol):
     """A way of keeping shops equal."""
 
-    name: str
+    name: ClassVar[str]
 
     def open(self, market: Market) -> Sequence[AnyShop]:
         """Two shops that each show `OPENING` of every SKU, known to the tool."""
@@ -121,6 +132,7 @@ class Market:
     clockwork: Clockwork = field(default_factory=lambda: Clockwork(START))
     shelf: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(SKUS, OPENING)))
     oversold: int = 0
+    beyond_delay: int = 0
     stranded: int = 0
     received: list[tuple[datetime, str, int]] = field(default_factory=list)
 
@@ -156,11 +168,20 @@ class Market:
             return
         order = shop.place_order([(sku, units)])
         assert order is not None
-        self.oversold += max(0, units - max(0, self.shelf[sku]))
+        oversold = max(0, units - max(0, self.shelf[sku]))
+        self.oversold += oversold
+        self.beyond_delay += max(0, oversold - self._just_sold(sku, shops, but=shop)) if oversold else 0
         self.shelf[sku] -= units
         for delay in adapter.delays_s(shop):
             told = self.conditions.lag_s + delay
             self.clockwork.after(told, lambda: adapter.sold(shop, str(order), [(sku, units)]))
+
+    def _just_sold(self, sku: str, shops: Sequence[AnyShop], but: AnyShop) -> int:
+        """Units that the other shop sold so lately that nobody could have told this one: as many may be sold twice."""
+        since = self.clockwork.now - timedelta(seconds=self.conditions.lag_s + CALLS_S)
+        sales = (reversed(shop.context.sales) for shop in shops if shop is not but)
+        lately = (takewhile(lambda sale: sale.at > since, of_shop) for of_shop in sales)
+        return sum(sale.units for of_shop in lately for sale in of_shop if sale.sku == sku)
 
     def _figures(self, shops: Sequence[AnyShop]) -> dict[str, float]:
         changes = [
@@ -173,6 +194,7 @@ class Market:
         per = 100_000 / self.conditions.orders
         return {
             "oversold_units": round(self.oversold * per, 1),
+            "oversold_beyond_delay_units": round(self.beyond_delay * per, 1),
             "stranded_units": round(self.stranded * per, 1),
             "writes": sum(map(len, writes.values())),
             "lag_p99_s": round(percentiles(lags_s(books, writes))["p99"], 2),

@@ -13,8 +13,8 @@ from typing import ClassVar
 
 from app.simulation.clockwork import Process
 from app.simulation.town import AnyShop
-from bench.oversell.market import OPENING, SKUS, CallFailed, Market, Port
-from sandbox.base import Context, Shown
+from bench.oversell.market import OPENING, SKUS, CallFailed, Market, Port, show
+from sandbox.base import Context
 from sandbox.shopify import PretendShopify
 from sandbox.woocommerce import WooShop
 
@@ -173,12 +173,7 @@ class Oracle(Naive):
 
     def _change(self, shops: Sequence[AnyShop], sku: str, units: int) -> None:
         for shop in shops:
-            now = shop.shown()[sku] + units
-            if isinstance(shop, PretendShopify):
-                shop.inventory.put(shop.variant(sku).item_id, next(iter(shop.locations)), now)
-            else:
-                shop.state.product_of_sku(sku).stock = now
-            shop.context.writes.append(Shown(shop.context.now(), sku, now))
+            show(shop, sku, shop.shown()[sku] + units)
 
 
 def _fill(shop: AnyShop) -> None:

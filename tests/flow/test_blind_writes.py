@@ -117,6 +117,40 @@ def test_a_replaced_sale_that_is_read_long_after_the_number_was_read_back_is_put
     assert shopify.shown() == till.shown() == {"mug": 15}
 
 
+def test_a_replaced_sale_that_is_read_after_its_number_was_confirmed_is_no_edit_seed_16(
+    street: Street, shopify: PretendShopify, till: PretendTill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sales = iter([4])
+    before_each_write(monkeypatch, till, lambda: [till.place_order([("mug", n)]) for n in sales])
+    back_at, handle = street.world.now + timedelta(seconds=150), till.handle
+
+    def without_orders(request: Request) -> Response:
+        down = "/orders" in request.path and street.world.now < back_at
+        return Response(503, {}, b"") if down else handle(request)
+
+    monkeypatch.setattr(till, "handle", without_orders)
+    street.heard = lambda posted: "till" not in posted.url
+    shopify.place_order([("mug", 1)])
+    street.settle(90)
+    with street.world.session() as session:  # long after the write its number is as believed: nobody knows of the sale
+        owner = session.row(
+            """update stock_owner o set look_since = %(now)s from channel c
+               where o.merchant_id = %(merchant_id)s and c.merchant_id = o.merchant_id and c.channel_id = o.channel_id
+                 and c.platform = 'till' returning o.owner_id""",
+            now=session.now,
+        )
+    street.settle(10)
+    with street.world.session() as session:
+        confirmed = session.value(
+            "select confirmed_at from stock_owner where merchant_id = %(merchant_id)s and owner_id = %(id)s",
+            id=owner.owner_id,
+        )
+    assert confirmed > till.context.writes[0].at + timedelta(seconds=60)
+    street.settle(300, rounds_max=2_000)
+    assert shopify.shown() == till.shown() == {"mug": 15}
+    assert {cause for cause, _ in told(street)} == {"overwritten"}
+
+
 def test_a_lost_answer_is_read_back_before_anything_is_written_again(
     street: Street, shopify: PretendShopify, till: PretendTill
 ) -> None:

@@ -46,6 +46,16 @@ def test_another_rule_shows_its_target_its_steps_and_what_would_be_written_besid
     assert [number.supposed and number.supposed.writes for number in raised] == [(7, 9, False), (7, 9, True)]
 
 
+def test_a_shop_whose_connector_is_gone_is_planned_for_and_written_by_nobody(street: Street) -> None:
+    world = a_street_after_a_sale(street).world
+    with world.session() as session:
+        found = run(session, "mug", None, read_suppose(("buffer=2",), {"shopify": MODES["shopify"]}))
+    assert [(n.supposed.target, n.supposed.writes) for n in found.numbers if n.supposed] == [
+        (5, (7, 5, True)),
+        (5, None),
+    ]
+
+
 @pytest.mark.parametrize(
     ("asked", "target"),
     [
