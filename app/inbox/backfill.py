@@ -216,7 +216,7 @@ def _store(work: _Work, page: ExportPage) -> None:
             hold_poll(runtime, session, work.claim)
     with runtime.begin(work.claim.merchant_id, runtime.clock()) as session:
         if page.entries:
-            import_entries(session, work.claim.channel_id, page.entries)
+            import_entries(session, work.claim.channel_id, page.entries, began=work.job.requested_at)
         work.got(session, len(page.entries) + len(page.heads), offset=page.offset)
 
 
@@ -241,7 +241,7 @@ def _page_catalogue(work: _Work) -> float:
     try:
         for entries in work.source.connector.read_catalogue(runtime.open_http(), work.source.shop):
             with runtime.begin(work.claim.merchant_id, runtime.clock()) as session:
-                import_entries(session, job.channel_id, entries)
+                import_entries(session, job.channel_id, entries, began=work.claimed_at)
                 work.got(session, len(entries))
     except (Transient, AccessDenied):
         raise

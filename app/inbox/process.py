@@ -8,9 +8,10 @@ An order document is a snapshot; only its difference from what is posted is post
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import orjson
 
@@ -18,9 +19,11 @@ from app.core.db import Row, Session
 from app.core.errors import PerpetualError, Unavailable
 from app.core.runtime import Runtime
 from app.inbox import cases
+from app.inbox.before import first_lines, lines_from_before, note_taken_before, opened_with
 from app.inbox.difference import NOTHING, Place
 from app.inbox.orders import (
     Held,
+    Line,
     OrderRow,
     Positions,
     Seen,
@@ -39,7 +42,7 @@ from app.ledger.post import post
 from app.listings import belief, wanted
 from app.listings.channels import Channel, get_channel
 from app.listings.shadow_sales import note_sales
-from app.listings.shop_clock import read_skew
+from app.listings.shop_clock import MARGIN, read_connection
 from connectors.base import Connector, OrderSnapshot, StockKey, StockReading, WriteMode
 from connectors.errors import Malformed
 
@@ -92,6 +95,8 @@ class _Batch:
     unlisted: set[str] = field(default_factory=set)  # products named in orders that no listing is
     read: dict[int, Seen] = field(default_factory=dict)  # order id → the reading that said nothing new
     doubted: bool = False  # a write of ours may have replaced what its orders did to its numbers
+    skew: timedelta = timedelta(0)  # how far the shop's clock is ahead of ours
+    connected_at: datetime | None = None  # by the shop's clock
 
     def done(self, inbox_id: int, reason: str | None = None) -> None:
         self.outcomes[inbox_id] = ("done", reason, None)
@@ -146,11 +151,12 @@ def _process(runtime: Runtime, merchant_id: int, channel_id: int, limit: int) ->
         connector = runtime.connectors[channel.platform]
         batch.doubted = connector.abilities.write_mode is WriteMode.ABSOLUTE
         seen = _parse(connector, batch)
+        batch.skew, batch.connected_at = read_connection(session, channel_id)
         movements = _orders(session, channel, batch, seen)
         _observations(session, channel_id, batch)  # after the orders: theirs are the first locks of everybody
         if seen:
             follow(
-                session, channel_id, _delays_s(seen, read_skew(session, channel_id)),
+                session, channel_id, _delays_s(seen, batch.skew),
                 assumed_s=connector.abilities.told_after_s, usual_s=runtime.settings.sync.poll_interval_s,
             )  # fmt: skip
         return _finish(session, channel_id, batch, movements)
@@ -302,13 +308,17 @@ def _post_orders(session: Session, channel: Channel, batch: _Batch, chosen: Sequ
     positions, memory = read_positions(session, known), read_lines(session, known)
     resolved = resolve(session, channel_id, [(order.order_id, seen) for order, seen in live], memory, positions)
     changed = _changed(positions, resolved.targets)
-    movements = movements_of(session, live, positions, changed)
+    first = first_lines(live, memory, changed)
+    older = lines_from_before(live, first, batch.connected_at) if batch.connected_at else {}
+    known_before = {**positions, **older}
+    movements = opened_with(session, channel_id, older) + movements_of(session, live, known_before, changed)
     post(session, movements)
     write_positions(session, positions, changed)
-    deltas = _belief_changes(positions, changed)
-    belief.move(session, deltas, doubted=batch.doubted)
+    note_taken_before(session, older)
+    moves = _belief_changes(known_before, changed, _times(live, first, changed, batch.skew))
+    belief.move(session, moves, doubted=batch.doubted)
     if channel.state == "shadow":
-        note_sales(session, deltas)
+        note_sales(session, moves)
     write_lines(session, [(order.order_id, seen) for order, seen in live], resolved.items)
     done = [(o.order_id, replace(s, complete=False) if o.order_id in resolved.waiting else s) for o, s in chosen]
     write_orders(session, done)
@@ -351,11 +361,25 @@ def _with_left_places(before: dict[Place, Held], after: dict[Place, Held]) -> di
     return {**after, **left}
 
 
-def _belief_changes(positions: Positions, changed: Positions) -> dict[int, int]:
-    """By owner: the channel's number went down by what it took more, up by what it put back."""
-    deltas: dict[int, int] = {}
+def _times(
+    live: Sequence[tuple[OrderRow, Seen]], first: Positions, changed: Positions, skew: timedelta
+) -> dict[Line, tuple[datetime, datetime]]:
+    """When what is new of each line began and ended at the latest, by our clock."""
+    orders = {order.order_id: seen.snapshot for order, seen in live}
+    ends = {line: orders[line[0]].version - skew + MARGIN for line in changed}
+    return {
+        line: (orders[line[0]].placed_at - skew + MARGIN if line in first else end, end) for line, end in ends.items()
+    }
+
+
+def _belief_changes(
+    positions: Positions, changed: Positions, times: Mapping[Line, tuple[datetime, datetime]]
+) -> list[belief.Move]:
+    """The channel's numbers went down by what it took more, up by what it put back."""
+    deltas: defaultdict[tuple[int, Line], int] = defaultdict(int)
     for line, places in changed.items():
         for held, sign in (*((h, -1) for h in places.values()), *((h, 1) for h in positions.get(line, {}).values())):
-            if held.owner_id is not None and held.taken:
-                deltas[held.owner_id] = deltas.get(held.owner_id, 0) + sign * held.taken
-    return deltas
+            if held.owner_id is not None:
+                deltas[held.owner_id, line] += sign * held.taken
+    moves = [belief.Move(owner, delta, *times[line]) for (owner, line), delta in deltas.items()]
+    return [move for move in moves if move.delta or move.began != move.ended]

@@ -39,7 +39,7 @@ def read_products(runtime: Runtime, merchant_id: int, channel_id: int) -> bool:
         return False
     with runtime.begin(merchant_id, runtime.clock()) as session:
         if entries:
-            import_entries(session, channel_id, entries)
+            import_entries(session, channel_id, entries, began=now)
             if not get_standing(session, channel_id).approved:
                 propose(session, channel_id)  # somebody is matching them
         if keys:

@@ -82,10 +82,10 @@ CHECKS = {
         full join (
             select item_id, location_id, sum(quantity) as committed from (
                 select item_id, from_location_id as location_id, -quantity as quantity from movement
-                where merchant_id = %(merchant_id)s and source = 'order' and from_state = 'committed'
+                where merchant_id = %(merchant_id)s and source in ('order', 'before') and from_state = 'committed'
                 union all
                 select item_id, to_location_id, quantity from movement
-                where merchant_id = %(merchant_id)s and source = 'order' and to_state = 'committed') f
+                where merchant_id = %(merchant_id)s and source in ('order', 'before') and to_state = 'committed') f
             group by item_id, location_id) m using (item_id, location_id)
         where coalesce(p.committed, 0) <> coalesce(m.committed, 0)""",
     "sealed_history_was_changed": BROKEN,

@@ -8,27 +8,39 @@ confirmed or contradicted by observations; it is never set from our own target. 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from app.core.db import Session
+from app.core.record import record
 from connectors.base import StockKey, StockReading
 
 # `passed`: what it went through since it was confirmed. An owner with an open case is looked at when it moves:
-# the order that moved it may be what explains the case.
+# the order that moved it may be what explains the case. What happened before the first number was read is in it; of an
+# order that began before and ended after nobody knows which part is, and the number is read again.
 _MOVE = """
-with d as materialized (
-    select * from unnest(%(ids)s::bigint[], %(deltas)s::bigint[]) d(owner_id, delta)
+with m as materialized (
+    select * from unnest(%(ids)s::bigint[], %(deltas)s::bigint[], %(began)s::timestamptz[], %(ended)s::timestamptz[])
+                  m(owner_id, delta, began, ended)
 ), k as materialized (
-    select o.owner_id from stock_owner o join d using (owner_id)
-    where o.merchant_id = %(merchant_id)s order by o.owner_id for update of o
+    select o.owner_id, o.counted_since from stock_owner o
+    where o.merchant_id = %(merchant_id)s and o.owner_id in (select owner_id from m) order by o.owner_id for update of o
+), d as (
+    select owner_id, coalesce(sum(m.delta) filter (where counts), 0)::bigint as delta,
+           bool_or(not counts and m.ended >= k.counted_since) as unsure
+    from m join k using (owner_id)
+    cross join lateral (select coalesce(m.began >= k.counted_since, true) as counts) c
+    group by owner_id
 )
 update stock_owner o
-set believed = o.believed + d.delta, belief_revision = o.belief_revision + 1, believed_at = %(now)s,
+set believed = case when not d.unsure then o.believed + d.delta end, belief_revision = o.belief_revision + 1,
+    believed_at = %(now)s,
     shadow_shown = o.shadow_shown + d.delta,
     passed = (case when cardinality(o.passed) < 32 then o.passed else o.passed[2:] end) || o.believed,
-    look_since = case when o.case_id is null and not %(doubted)s then o.look_since
+    look_since = case when o.case_id is null and not %(doubted)s and not d.unsure then o.look_since
                       else coalesce(o.look_since, %(now)s) end
-from d join k using (owner_id)
+from d
 where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id and o.believed is not null
+  and (d.delta <> 0 or d.unsure)
 """
 # Equal: confirmed. Different: remembered with the belief's revision from before the reading; `settle` decides once
 # orders were read and no order has moved the belief since.
@@ -52,6 +64,7 @@ set observed = k.quantity, observed_at = %(at)s, hinted = null,
                                                                 or not %(patient)s) then k.revision end,
     believed = case when o.believed is null then k.quantity else o.believed end,
     believed_at = case when o.believed is null then %(at)s else o.believed_at end,
+    counted_since = case when o.believed is null then %(began)s else o.counted_since end,
     state = case when k.quantity is not null then 'managed' when k.reason = '' then o.state else k.reason end,
     reason = case when k.quantity is not null then '' else k.reason end
 from k where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id
@@ -60,12 +73,30 @@ returning o.owner_id, o.observed_revision
 _STATES = {"untracked": "untracked", "bundle_parent": "bundle", "gone": "gone", "not_stocked": "refused"}
 
 
-def move(session: Session, deltas: Mapping[int, int], *, doubted: bool = False) -> None:
-    """Move beliefs by owner id; an unknown belief stays unknown. `doubted`: they are looked at, since a write of ours
-    may have replaced what moved them."""
-    changed = {owner: delta for owner, delta in deltas.items() if delta}
-    if changed:
-        session.run(_MOVE, ids=list(changed), deltas=list(changed.values()), now=session.now, doubted=doubted)
+@record
+class Move:
+    """A channel's number went up or down. `began`, `ended`: when at the latest, by our clock; None: after it was first
+    read, for sure."""
+
+    owner_id: int
+    delta: int
+    began: datetime | None = None
+    ended: datetime | None = None
+
+
+def move(session: Session, moves: Sequence[Move], *, doubted: bool = False) -> None:
+    """Move beliefs; an unknown belief stays unknown, and what happened before the first number was read is in that
+    already. `doubted`: they are looked at, since a write of ours may have replaced what moved them."""
+    if moves:
+        session.run(
+            _MOVE,
+            ids=[move.owner_id for move in moves],
+            deltas=[move.delta for move in moves],
+            began=[move.began for move in moves],
+            ended=[move.ended for move in moves],
+            now=session.now,
+            doubted=doubted,
+        )
 
 
 def read_revisions(session: Session, channel_id: int, keys: Sequence[StockKey]) -> dict[StockKey, int]:
@@ -85,9 +116,11 @@ def observe(
     readings: Sequence[StockReading],
     revisions: Mapping[StockKey, int],
     *,
+    began: datetime,
     patient: bool = False,
 ) -> int:
-    """Numbers the channel was seen to show in a reading that has just ended; returns how many contradict the belief.
+    """Numbers the channel was seen to show in a reading that `began` then and has just ended; returns how many
+    contradict the belief.
     `patient`: a first contradiction is only looked at again, since it mostly is a sale that is on its way to us.
 
     `revisions` are those of `read_revisions`, taken before the reading. The first number of an owner without a belief
@@ -105,6 +138,7 @@ def observe(
         reasons=[_STATES.get(r.reason, "") for r in known],
         revisions=[revisions[r.key] for r in known],
         at=session.now,
+        began=began,
         patient=patient,
     )
     return sum(row.observed_revision is not None for row in rows)

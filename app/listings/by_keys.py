@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from app.core.errors import NotFound
 from app.core.runtime import Runtime
 from app.listings.channels import NewChannel
-from app.listings.connect import connect
+from app.listings.connect import connect, read_history
 from app.listings.joining import check_encrypted, new_channel
 from connectors.addresses import check_public_url
 from connectors.base import Connector, Platform, Shop
@@ -39,5 +39,6 @@ def connect_by_keys(
         new: NewChannel = new_channel(runtime, session, platform, found, credentials)
     url = f"{origin}/webhooks/{platform}/{new.address}"
     channel_id = connect(runtime, merchant_id, new, webhook_url=url, later=True)
+    read_history(runtime, merchant_id, channel_id)
     runtime.ring()
     return channel_id

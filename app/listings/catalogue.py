@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from app.accounts import audit
@@ -64,24 +65,40 @@ set item_id = coalesce(stock_owner.item_id, excluded.item_id),
 """
 _PLACED = _OWNERS.partition("on conflict")[0] + "on conflict on constraint stock_owner_key do nothing"
 _FIRST_BELIEF = """
-update stock_owner o set believed = r.quantity, believed_at = %(now)s
+update stock_owner o set believed = r.quantity, believed_at = %(now)s, counted_since = %(began)s
 from unnest(%(keys)s::text[], %(places)s::text[], %(quantities)s::bigint[]) r(stock_key, location_key, quantity)
 where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and o.stock_key = r.stock_key
   and o.location_key = r.location_key and o.believed is null and r.quantity is not null
 """
-# The same after a mapping has changed, for the owners of these (channel, stock key).
+# The same after a mapping has changed, for the owners of these (channel, stock key). Whether orders that waited for it
+# were made before or after its number was last read nobody knows: the number is read again.
 _FOLLOW = """
-with s as materialized (
+with waiting as materialized (
+    select distinct l.channel_id, l.stock_key from inbox i
+    join channel c on c.merchant_id = i.merchant_id and c.channel_id = i.channel_id
+    join sales_order s on s.merchant_id = i.merchant_id and s.channel_id = i.channel_id and s.order_key = i.resource_key
+                      and s.placed_at >= c.created_at + make_interval(secs => c.clock_skew_s)
+    join order_line w on w.merchant_id = s.merchant_id and w.order_id = s.order_id and w.item_id is null
+    join listing l on l.merchant_id = s.merchant_id and l.channel_id = s.channel_id and l.listing_key = w.listing_key
+    where i.merchant_id = %(merchant_id)s and i.state = 'parked' and i.reason = 'unknown_listing'
+), s as materialized (
     select l.channel_id, l.stock_key, case when count(distinct l.item_id) = 1 then min(l.item_id) end as item_id
     from listing l
     join (select distinct * from unnest(%(channels)s::bigint[], %(stock_keys)s::text[])) c(channel_id, stock_key)
          using (channel_id, stock_key)
     where l.merchant_id = %(merchant_id)s group by l.channel_id, l.stock_key
 ), k as materialized (
-    select o.owner_id, s.item_id from stock_owner o join s using (channel_id, stock_key)
+    select o.owner_id, s.item_id, o.item_id is null and exists (
+               select from waiting w where w.channel_id = o.channel_id and w.stock_key = o.stock_key) as waited
+    from stock_owner o join s using (channel_id, stock_key)
     where o.merchant_id = %(merchant_id)s and o.item_id is distinct from s.item_id order by o.owner_id for update of o
 )
-update stock_owner o set item_id = k.item_id from k where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id
+update stock_owner o
+set item_id = k.item_id, believed = case when k.waited then null else o.believed end,
+    belief_revision = o.belief_revision + case when k.waited then 1 else 0 end,
+    observed_revision = case when k.waited then null else o.observed_revision end,
+    look_since = case when k.waited then %(now)s else o.look_since end
+from k where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id
 """
 _MATCH = """
 update listing l set item_id = i.item_id
@@ -111,9 +128,11 @@ class Mapped:
     unmapped: int
 
 
-def import_entries(session: Session, channel_id: int, entries: Sequence[CatalogueEntry]) -> Mapped:
-    """One page of a channel's catalogue; opens again what waited for it. A listing that is named twice (a plugin's
-    translated products) counts as named last."""
+def import_entries(
+    session: Session, channel_id: int, entries: Sequence[CatalogueEntry], *, began: datetime | None = None
+) -> Mapped:
+    """One page of a channel's catalogue, of a reading that `began` then (None: now); opens again what waited for it. A
+    listing that is named twice (a plugin's translated products) counts as named last."""
     entries = list({entry.listing_key: entry for entry in entries}.values())
     left = _changes(session, channel_id, entries)
     session.run(
@@ -131,7 +150,7 @@ def import_entries(session: Session, channel_id: int, entries: Sequence[Catalogu
     bundles = {e.stock_key: e.bundle for e in entries}
     session.run(_OWNERS, channel=channel_id, stock_keys=list(bundles), bundles=list(bundles.values()))
     retire(session, channel_id, left)
-    _first_beliefs(session, channel_id, [reading for e in entries for reading in e.stock])
+    _first_beliefs(session, channel_id, [reading for e in entries for reading in e.stock], began or session.now)
     session.run(_REOPEN, channel=channel_id)
     unmapped = session.value(
         """select count(*) from listing where merchant_id = %(merchant_id)s and channel_id = %(channel)s
@@ -186,12 +205,13 @@ def open_place(session: Session, channel_id: int) -> None:
     session.run(_REOPEN, channel=channel_id)
 
 
-def _first_beliefs(session: Session, channel_id: int, readings: Sequence[StockReading]) -> None:
+def _first_beliefs(session: Session, channel_id: int, readings: Sequence[StockReading], began: datetime) -> None:
     if readings:
         session.run(
             _FIRST_BELIEF,
             channel=channel_id,
             now=session.now,
+            began=began,
             keys=[r.key.stock_key for r in readings],
             places=[r.key.location_key for r in readings],
             quantities=[r.quantity for r in readings],
@@ -231,7 +251,7 @@ def _set_item(session: Session, channel_id: int, listing_key: str, item_id: int 
            where merchant_id = %(merchant_id)s and channel_id = %(channel)s and listing_key = %(key)s""",
         channel=channel_id, key=listing_key, item=item_id,
     )  # fmt: skip
-    session.run(_FOLLOW, channels=[channel_id], stock_keys=[stock_key])
+    session.run(_FOLLOW, now=session.now, channels=[channel_id], stock_keys=[stock_key])
     session.run(_DECIDED, channel=channel_id, key=listing_key)
 
 
@@ -239,7 +259,7 @@ def follow(session: Session, channel_id: int, stock_keys: Sequence[str]) -> None
     """Listings of these numbers were mapped or unmapped: each number belongs to the one item that all of them are."""
     if stock_keys:
         unique = list(dict.fromkeys(stock_keys))
-        session.run(_FOLLOW, channels=[channel_id] * len(unique), stock_keys=unique)
+        session.run(_FOLLOW, now=session.now, channels=[channel_id] * len(unique), stock_keys=unique)
 
 
 def reopen(session: Session, channel_id: int) -> None:
@@ -260,6 +280,11 @@ def match_by_sku(session: Session) -> int:
     """New items came: listings of every channel that wait for one of exactly their SKU are mapped, and the orders that
     waited for a SKU are looked at again; how many listings."""
     found = session.rows(_MATCH)
-    session.run(_FOLLOW, channels=[row.channel_id for row in found], stock_keys=[row.stock_key for row in found])
+    session.run(
+        _FOLLOW,
+        now=session.now,
+        channels=[row.channel_id for row in found],
+        stock_keys=[row.stock_key for row in found],
+    )
     session.run(_REOPEN, channel=None)
     return len(found)

@@ -34,6 +34,7 @@ from connectors.base import ChannelLocation, Connector, Shop
 
 SUBSCRIBED_BY = "subscribed_by"  # the fact that says who made the subscriptions
 NO_PLACE = ""  # the location key of a channel that has no places
+HISTORY = timedelta(days=60)  # what an app may read of a Shopify shop's orders; older ones hardly change any more
 
 
 def connect(
@@ -73,6 +74,13 @@ def connect(
         session.run("select refresh_statistics()")
     subscribe(runtime, merchant_id, channel_id, webhook_url)
     return channel_id
+
+
+def read_history(runtime: Runtime, merchant_id: int, channel_id: int) -> None:
+    """Have the worker read the orders of the last weeks as well, so that what becomes of them from now on is
+    understood."""
+    with runtime.begin(merchant_id, runtime.clock()) as session:
+        request_import(session, channel_id, "orders", since=session.now - HISTORY, until=session.now)
 
 
 def subscribe(runtime: Runtime, merchant_id: int, channel_id: int, url: str, *, renew: bool = False) -> None:
@@ -156,10 +164,10 @@ def _create_or_renew(runtime: Runtime, session: Session, new: NewChannel) -> int
 
 def import_catalogue(runtime: Runtime, merchant_id: int, channel_id: int, connector: Connector, shop: Shop) -> Mapped:
     """The whole catalogue, page by page, each page a transaction. Raises ChannelError."""
-    total = Mapped(0, 0)
+    total, began = Mapped(0, 0), runtime.clock()
     for page in connector.read_catalogue(runtime.open_http(), shop):
         with runtime.begin(merchant_id, runtime.clock()) as session:
-            mapped = import_entries(session, channel_id, page)
+            mapped = import_entries(session, channel_id, page, began=began)
         total = replace(total, listings=total.listings + mapped.listings, unmapped=total.unmapped + mapped.unmapped)
     with runtime.begin(merchant_id, runtime.clock()) as session:
         propose(session, channel_id)

@@ -17,7 +17,7 @@ from app.core.errors import BadRequest, Conflict, InvalidInput
 from app.core.runtime import Runtime
 from app.listings.cases import close_cases
 from app.listings.channels import NewChannel
-from app.listings.connect import SUBSCRIBED_BY, connect
+from app.listings.connect import SUBSCRIBED_BY, connect, read_history
 from app.listings.credentials import WEBHOOK_SECRETS, unseal_credentials
 from app.listings.tokens import CLIENT_ID, CLIENT_SECRET, EXPIRES, RECONNECT, as_credentials, our_keys
 from connectors.apps import AppKeys, GrantKind
@@ -103,6 +103,7 @@ def _install(
             new = replace(new, facts={**new.facts, MERCHANT_NAME: called})
         name = known.name if known else _free_name(runtime, merchant_id, new)
         channel_id = connect(runtime, merchant_id, replace(new, name=name), webhook_url=asked[1])
+        read_history(runtime, merchant_id, channel_id)
         with runtime.begin(merchant_id, runtime.clock()) as session:
             close_cases(session, channel_id, [RECONNECT])
     return Installed(merchant_id, channel_id, name, new.state, complete=True)

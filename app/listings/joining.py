@@ -20,7 +20,7 @@ from app.core.errors import BadRequest, Conflict, NotFound
 from app.core.reseal import Kept
 from app.core.runtime import Runtime
 from app.listings.channels import NewChannel, get_channel
-from app.listings.connect import connect
+from app.listings.connect import connect, read_history
 from app.listings.credentials import WEBHOOK_SECRETS, unseal_credentials
 from connectors.addresses import check_public_url
 from connectors.base import Shop
@@ -196,6 +196,7 @@ def _prove_and_connect(
         new = new_channel(runtime, session, joining.platform, found, credentials)
     url = f"{origin}/webhooks/{joining.platform}/{new.address}"
     channel_id = connect(runtime, merchant_id, new, webhook_url=url, later=True)
+    read_history(runtime, merchant_id, channel_id)
     with runtime.begin(merchant_id, runtime.clock()) as session:
         session.run(_DONE, id=joining.joining_id, channel=channel_id)
     runtime.ring()

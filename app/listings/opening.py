@@ -25,8 +25,8 @@ SOURCES = ("shop", "csv", "zero")
 EXAMPLES_MAX = 20
 
 # Every number of the shop that is one of our stocked items, with what becomes of it. `known`: the ledger has it from
-# elsewhere. The shop's own orders that are booked moved the number and the ledger alike; only those placed before it
-# was connected are not in between.
+# elsewhere. The shop's own orders that are booked moved the number and the ledger alike, but for what those from before
+# it was connected had taken then.
 _NUMBERS = """
 with place as materialized (
     select distinct on (c.location_key) c.location_key, c.location_id
@@ -43,18 +43,19 @@ with place as materialized (
     from stock_owner o join item i on i.merchant_id = o.merchant_id and i.item_id = o.item_id
     join place p using (location_key)
     where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and o.state = 'managed' and i.kind = 'stock'
+), sold as materialized (
+    select q.owner_id, sum(q.taken - q.taken_before) as units from order_position q
+    join sales_order s using (merchant_id, order_id)
+    where q.merchant_id = %(merchant_id)s and s.channel_id = %(channel)s group by q.owner_id
 ), told as (
-    select n.*, n.believed + coalesce((
-               select sum(q.taken) from order_position q join sales_order s using (merchant_id, order_id)
-               where q.merchant_id = %(merchant_id)s and q.owner_id = n.owner_id
-                 and s.placed_at >= %(connected)s), 0)::bigint as units,
+    select n.*, n.believed + coalesce(g.units, 0)::bigint as units,
            coalesce((select k.unit_cost from known_cost k
                      where k.merchant_id = %(merchant_id)s and k.item_id = n.item_id),
                     case when %(shop_costs)s then (
                         select min(l.unit_cost) from listing l where l.merchant_id = %(merchant_id)s
                         and l.channel_id = %(channel)s and l.stock_key = n.stock_key and l.gone_at is null) end
            ) as unit_cost
-    from number n
+    from number n left join sold g using (owner_id)
 )
 select *, case when twice then 'twice' when known then 'known' when believed is null then 'unread'
                when moving then 'moving' when units < 0 then 'negative' else 'open' end as fate
@@ -235,10 +236,10 @@ def _bound(session: Session, channel_id: int) -> dict[str, object]:
     """The statements' parameters. Raises NotFound."""
     channel = get_channel(session, channel_id)
     row = session.row(
-        """select c.created_at, m.currency from channel c join merchant m using (merchant_id)
+        """select m.currency from channel c join merchant m using (merchant_id)
            where c.merchant_id = %(merchant_id)s and c.channel_id = %(channel)s""",
         channel=channel_id,
     )
     assert row is not None  # noqa: S101  the channel was just read
     applies = channel.facts.get("currency") in (None, "", row.currency)
-    return {"channel": channel_id, "connected": row.created_at, "shop_costs": applies}
+    return {"channel": channel_id, "shop_costs": applies}

@@ -6,10 +6,12 @@ numbers allowed is not noted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Sequence
 
 from app.core.db import Session
 from app.listings.available import read_available_by_owner
+from app.listings.belief import Move
 
 _NOTE = """
 insert into shadow_sale (merchant_id, channel_id, shadow_id, owner_id, at, units, would_show, available)
@@ -23,8 +25,11 @@ order by o.owner_id
 """
 
 
-def note_sales(session: Session, deltas: Mapping[int, int]) -> None:
-    """Sales that were just booked and have just moved the beliefs: units by owner id, negative for what was sold."""
+def note_sales(session: Session, moves: Sequence[Move]) -> None:
+    """Sales that were just booked and have just moved the beliefs."""
+    deltas: Counter[int] = Counter()
+    for move in moves:
+        deltas[move.owner_id] += move.delta
     sold = {owner: -delta for owner, delta in deltas.items() if delta < 0}
     if not sold:
         return

@@ -27,6 +27,18 @@ def read_skew(session: Session, channel_id: int) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+def read_connection(session: Session, channel_id: int) -> tuple[timedelta, datetime]:
+    """The same, and when the channel was connected, by its own clock."""
+    row = session.row(
+        """select clock_skew_s, created_at from channel
+           where merchant_id = %(merchant_id)s and channel_id = %(channel)s""",
+        channel=channel_id,
+    )
+    assert row is not None  # noqa: S101  the caller holds the channel
+    skew = timedelta(seconds=row.clock_skew_s)
+    return skew, row.created_at + skew
+
+
 def measure_skew(http: Http, now: datetime) -> timedelta | None:
     """The same by the last prompt answer; None without one. It may have come a while before `now`."""
     if http.stamp is None:

@@ -21,6 +21,9 @@ from app.publishing.due import read_plans
 from app.publishing.plan import Plan
 
 AROUND = timedelta(seconds=30)  # a write without an answer may be applied that much later; clocks are known to seconds
+# A number may be as believed by chance, while a sale that it replaced and one that was not read yet make up for each
+# other: for so long a write that replaced whatever was there is not settled by that.
+OVERWRITES = timedelta(hours=1)
 NOTED_EVERY = timedelta(hours=1)  # an explanation is noted once in that time for an owner
 DELIVERIES_MAX = 1_000  # latest rows of the inbox asked whether a webhook told of an order
 
@@ -62,8 +65,9 @@ select o.owner_id, i.kind = 'kit' as kit, k.case_id, k.difference, k.decision,
          select a.opened_at, a.closed_at from push_row p join push_attempt a using (merchant_id, attempt_id)
          where p.merchant_id = o.merchant_id and p.owner_id = o.owner_id and a.blind
          order by p.attempt_id desc limit 20) a
-       where greatest(a.closed_at, s.recorded_at, s.observed_at) + %(around)s::interval
-             > coalesce(o.confirmed_at, '-infinity')
+       where a.closed_at + %(around)s::interval > coalesce(o.counted_since, '-infinity')
+         and (a.closed_at > %(now)s::timestamptz - %(lately)s::interval
+              or greatest(s.recorded_at, s.observed_at) + %(around)s::interval > coalesce(o.confirmed_at, '-infinity'))
          and s.version >= a.opened_at + make_interval(secs => c.clock_skew_s) - %(around)s::interval
          and s.placed_at <= a.closed_at + make_interval(secs => c.clock_skew_s) + %(around)s::interval
        )) as overwritten
@@ -160,7 +164,10 @@ def judge(session: Session, channel_id: int, rows: Sequence[Row]) -> dict[int, V
         channel=channel_id,
     )
     owners = [row.owner_id for row in rows]
-    facts = {row.owner_id: row for row in session.rows(_FACTS, owners=owners, around=AROUND)}
+    facts = {
+        row.owner_id: row
+        for row in session.rows(_FACTS, owners=owners, around=AROUND, now=session.now, lately=OVERWRITES)
+    }
     plans = read_plans(session, rows)
     findings = [_find(row, facts[row.owner_id], policy, plans.get(row.owner_id)) for row in rows]
     explained = [f for f in findings if f.cause in EXPLAINING]

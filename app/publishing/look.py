@@ -26,6 +26,7 @@ from connectors.base import StockKey
 from connectors.errors import ChannelError
 
 LOOK_DELAY_S = 3  # a hint mostly explains itself by the order that is right behind it
+READING = timedelta(seconds=60)  # a number is older by that, at most, than the end of the call that brought it
 LATE = timedelta(seconds=20)  # how long a shop may go on with a write after the connection to it was lost
 
 DOCUMENTS_MAX = 1_000  # latest rows of the inbox asked whether an order has changed since a number was read
@@ -71,6 +72,8 @@ _FOLLOW = """
 update stock_owner o
 set believed = d.observed, belief_revision = o.belief_revision + 1, believed_at = %(now)s, observed_revision = null,
     unclear_attempt_id = null, awaiting_since = null, conflicts = 0, passed = '{}', confirmed_at = o.observed_at,
+    counted_since = case when o.believed = d.observed then o.counted_since
+                         else o.observed_at - %(reading)s::interval end,
     case_id = case when d.judged then d.case_id else o.case_id end,
     held = case when d.judged then d.held else o.held end,
     look_since = case when d.adjust then %(now)s else o.look_since end
@@ -133,7 +136,7 @@ def read_numbers(
     readings = connector.read_stock(runtime.open_http(), shop_of(runtime, merchant_id, channel), keys)
     after = runtime.clock()
     with runtime.begin(merchant_id, after) as session:
-        contradicted = belief.observe(session, channel.channel_id, readings, revisions, patient=patient)
+        contradicted = belief.observe(session, channel.channel_id, readings, revisions, began=now, patient=patient)
         if contradicted:
             ask_for_orders(session, channel.channel_id, after)
         if any(reading.quantity is None for reading in readings):
@@ -195,6 +198,7 @@ def _follow(session: Session, decided: Sequence[Row], verdicts: Mapping[int, Ver
         session.run(
             _FOLLOW,
             now=session.now,
+            reading=READING,
             owners=[row.owner_id for row in decided],
             observed=[row.observed for row in decided],
             judged=[verdict is not None for verdict in found],

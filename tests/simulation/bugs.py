@@ -27,12 +27,12 @@ BUGS: Mapping[str, tuple[Change, ...]] = {
          "outcomes = [Unsent(row.key) for"),
     ),
     "a channel's own orders do not move what it is believed to show": (
-        ("app.inbox.process", "_belief_changes", "+ sign * held.taken", "+ 0"),
+        ("app.inbox.process", "_belief_changes", "sign * held.taken", "0"),
     ),
     "an accepted write makes the belief its target, whatever orders came meanwhile": (
         ("app.publishing.attempts", "record",
-         "belief.move(session, {owner: attempt.rows[owner].target - attempt.rows[owner].expected for owner in "
-         "written})",
+         "belief.move(session, [belief.Move(owner, attempt.rows[owner].target - attempt.rows[owner].expected) "
+         "for owner in written])",
          "[session.run('update stock_owner set believed = %(t)s where merchant_id = %(merchant_id)s and "
          "owner_id = %(o)s', t=attempt.rows[o].target, o=o) for o in written]"),
     ),
