@@ -16,6 +16,7 @@ from app.inbox.difference import Place
 from app.inbox.orders import Held, Line, LineMemory, OrderRow, Positions, Seen
 from app.inbox.postings import line_name
 from app.ledger.models import Movement, State
+from app.listings.shop_clock import MARGIN
 
 SOURCE = "before"
 _COSTS = """
@@ -50,8 +51,9 @@ def first_lines(
 
 
 def lines_from_before(live: Sequence[tuple[OrderRow, Seen]], first: Positions, connected_at: datetime) -> Positions:
-    """Of these lines those whose order is older than the connection (by the shop's clock)."""
-    older = {order.order_id for order, seen in live if seen.snapshot.placed_at < connected_at}
+    """Of these lines those whose order is older than the connection for certain (by the shop's clock, which is known to
+    seconds). One of the last seconds before counts as a sale, which the opening adds back."""
+    older = {order.order_id for order, seen in live if seen.snapshot.placed_at < connected_at - MARGIN}
     return {line: places for line, places in first.items() if line[0] in older}
 
 
