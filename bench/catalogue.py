@@ -19,7 +19,7 @@ from app.listings.channels import NewChannel
 from app.listings.connect import connect
 from app.listings.credentials import WEBHOOK_SECRETS
 from app.listings.importing import Import, list_imports, request_import
-from bench import process
+from bench import first_push, process
 from bench.scratch import Scratch, scratch
 from sandbox.base import Context
 from sandbox.front import Front
@@ -50,6 +50,7 @@ def run(variants: int) -> dict[str, Any]:
         return {
             "variants": job.stored, "variants_per_s": round(job.stored / stored_s), "peak_rss_mib": round(peak_mib),
             "stored_s": round(stored_s, 1), "with_waiting_for_the_file_s": round(total_s, 1),
+            "first_push_s": first_push.run(home),
         }  # fmt: skip
 
 

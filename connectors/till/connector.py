@@ -22,9 +22,8 @@ from connectors.base import (
     WriteMode,
     WriteOutcome,
 )
-from connectors.errors import Refused
-from connectors.export import Export, ExportOf, ExportPage
 from connectors.http import Http
+from connectors.parts import NoExports, is_ours
 from connectors.till import fields, orders, stock, webhooks
 from connectors.till.api import PAGE, Api
 
@@ -32,7 +31,7 @@ FACTS = ("name", "version", "currency")
 
 
 @dataclass(frozen=True)
-class Till:
+class Till(NoExports):
     """Stateless. Credentials: `token`; each shop has a webhook address of its own."""
 
     platform: str = "till"
@@ -111,8 +110,8 @@ class Till:
         return webhooks.read_webhooks(Api(http, shop))
 
     def is_our_webhook(self, subscription: Subscription, url: str) -> bool:
-        """See `webhooks.is_ours`."""
-        return webhooks.is_ours(subscription, url)
+        """See `connectors.parts.is_ours`."""
+        return is_ours(subscription, url)
 
     def write_webhooks(
         self, http: Http, shop: Shop, *, url: str, secret: str, renew: bool = False
@@ -127,17 +126,3 @@ class Till:
     def write_stock(self, http: Http, shop: Shop, rows: Sequence[StockWrite], key: str) -> Sequence[WriteOutcome]:
         """See `stock.write_stock`. The till knows no idempotency key, so `key` is not sent."""
         return stock.write_stock(Api(http, shop), rows)
-
-    def start_export(self, http: Http, shop: Shop, what: ExportOf, window: Window) -> Export:
-        """There are none."""
-        raise Refused("no_exports", "a till has no exports")
-
-    def read_export(self, http: Http, shop: Shop, export_key: str) -> Export:
-        """There are none."""
-        raise Refused("no_exports", "a till has no exports")
-
-    def read_export_pages(
-        self, http: Http, shop: Shop, export: Export, what: ExportOf, offset: int
-    ) -> Iterator[ExportPage]:  # fmt: skip
-        """There are none."""
-        raise Refused("no_exports", "a till has no exports")

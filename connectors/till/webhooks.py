@@ -14,13 +14,13 @@ import orjson
 from connectors import strict_json
 from connectors.base import Notice, NoticeKind, Subscription
 from connectors.errors import InvalidSignature, Malformed
+from connectors.parts import is_ours
 from connectors.till import fields, orders, stock
 from connectors.till.api import Api
 from connectors.till.fields import Node
 
 SIGNATURE = "x-till-signature"
 TOPICS = ("order.changed", "order.deleted", "product.changed", "product.deleted", "stock.changed")
-KEY_MIN = 9  # characters of an address's last part that nobody has by chance
 HOOKS_MAX = 1_000
 
 
@@ -93,12 +93,6 @@ def remove_webhooks(api: Api, url: str) -> int:
     for one in ours:
         api.send("DELETE", f"webhooks/{one.subscription_key}")
     return len(ours)
-
-
-def is_ours(subscription: Subscription, url: str) -> bool:
-    """It delivers to `url`, or to the same unguessable key at an older address of ours."""
-    key = url.rpartition("/")[2]
-    return subscription.url == url or (len(key) >= KEY_MIN and subscription.url.endswith(f"/{key}"))
 
 
 def _subscription(row: Node) -> Subscription:

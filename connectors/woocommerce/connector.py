@@ -23,10 +23,9 @@ from connectors.base import (
     WriteMode,
     WriteOutcome,
 )
-from connectors.errors import Refused
-from connectors.export import Export, ExportOf, ExportPage
 from connectors.http import Http
 from connectors.join import Approval, Found, Grant, Requirement
+from connectors.parts import NoExports, is_ours
 from connectors.woocommerce import (
     catalogue,
     joining,
@@ -43,7 +42,7 @@ from connectors.woocommerce.auth import OneTime
 
 
 @dataclass(frozen=True)
-class WooCommerce:
+class WooCommerce(NoExports):
     """Stateless. Credentials: `consumer_key`, `consumer_secret`; each shop has a webhook address of its own."""
 
     one_time: OneTime = OneTime()  # noqa: RUF009 (frozen, holds two functions)
@@ -126,8 +125,8 @@ class WooCommerce:
         return subscriptions.read_webhooks(self._api(http, shop))
 
     def is_our_webhook(self, subscription: Subscription, url: str) -> bool:
-        """See `subscriptions.is_ours`."""
-        return subscriptions.is_ours(subscription, url)
+        """See `connectors.parts.is_ours`."""
+        return is_ours(subscription, url)
 
     def write_webhooks(
         self, http: Http, shop: Shop, *, url: str, secret: str, renew: bool = False
@@ -166,20 +165,6 @@ class WooCommerce:
     def check(self, http: Http, shop: Shop) -> Sequence[Requirement]:
         """See `requirements.check`."""
         return requirements.check(self._api(http, shop))
-
-    def start_export(self, http: Http, shop: Shop, what: ExportOf, window: Window) -> Export:
-        """There are none: a listing gives whole objects, a hundred at a time."""
-        raise Refused("no_exports", "WooCommerce has no exports")
-
-    def read_export(self, http: Http, shop: Shop, export_key: str) -> Export:
-        """There are none."""
-        raise Refused("no_exports", "WooCommerce has no exports")
-
-    def read_export_pages(
-        self, http: Http, shop: Shop, export: Export, what: ExportOf, offset: int
-    ) -> Iterator[ExportPage]:  # fmt: skip
-        """There are none."""
-        raise Refused("no_exports", "WooCommerce has no exports")
 
     def _api(self, http: Http, shop: Shop) -> Api:
         return Api(http, shop, self.one_time)

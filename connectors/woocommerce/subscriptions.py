@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from connectors.base import Subscription
+from connectors.parts import is_ours
 from connectors.woocommerce import fields
 from connectors.woocommerce.api import Api
 from connectors.woocommerce.fields import Node
@@ -28,9 +29,6 @@ TOPICS = (
     "action.woocommerce_delete_product_variation",
     "action.woocommerce_updated_product_stock",
 )
-
-
-KEY_MIN = 9  # characters of an address's last part that nobody has by chance
 
 
 def read_webhooks(api: Api) -> Sequence[Subscription]:
@@ -67,12 +65,6 @@ def remove_webhooks(api: Api, url: str) -> int:
     for subscription in ours:
         api.send("DELETE", f"webhooks/{subscription.subscription_key}?force=true")
     return len(ours)
-
-
-def is_ours(subscription: Subscription, url: str) -> bool:
-    """Whether it delivers to `url`, or to the same unguessable key at another address of ours."""
-    key = url.rpartition("/")[2]
-    return subscription.url == url or (len(key) >= KEY_MIN and subscription.url.endswith(f"/{key}"))
 
 
 def _node(value: object) -> Node:
