@@ -71,11 +71,11 @@ def test_after_a_kill_the_same_file_is_read_on_and_no_stored_page_is_fetched_aga
     shop = large(street, monkeypatch)
     store, pages = backfill.import_entries, []
 
-    def mortal(session: Any, channel_id: int, entries: Any) -> Any:
+    def mortal(session: Any, channel_id: int, entries: Any, **given: Any) -> Any:
         pages.append([entry.sku for entry in entries])
         if len(pages) == dies_at:
             raise Killed
-        return store(session, channel_id, entries)
+        return store(session, channel_id, entries, **given)
 
     monkeypatch.setattr(backfill, "import_entries", mortal)
     with pytest.raises(Killed):
@@ -262,9 +262,9 @@ def test_an_import_says_how_much_is_done_how_fast_it_goes_and_how_long_it_will_t
     large(street, monkeypatch)
     store = backfill.import_entries
 
-    def slow(session: Any, channel_id: int, entries: Any) -> Any:
+    def slow(session: Any, channel_id: int, entries: Any, **given: Any) -> Any:
         street.world.now += timedelta(seconds=40)  # a call ends after a minute: the rest comes with the next
-        return store(session, channel_id, entries)
+        return store(session, channel_id, entries, **given)
 
     monkeypatch.setattr(backfill, "import_entries", slow)
     told = []
@@ -288,12 +288,12 @@ def test_a_stopped_import_reads_no_further_piece_and_keeps_what_it_has(
     shop = large(street, monkeypatch)
     store, pages = backfill.import_entries, []
 
-    def stopped(session: Any, channel_id: int, entries: Any) -> Any:
+    def stopped(session: Any, channel_id: int, entries: Any, **given: Any) -> Any:
         pages.append(len(entries))
         if len(pages) == 2:
             with street.world.session() as other:
                 assert cancel_import(other, channel_id, "catalogue")
-        return store(session, channel_id, entries)
+        return store(session, channel_id, entries, **given)
 
     monkeypatch.setattr(backfill, "import_entries", stopped)
     street.settle(60)
