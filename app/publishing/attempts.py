@@ -203,9 +203,8 @@ def record(
     written = [owner for owner, t in told.items() if t.outcome == "written"]
     corrected = [owner for owner in with_case if told[owner].outcome == "written"]
     close_corrected(session, corrected, since=attempt.opened_at, by={"attempt_id": attempt.attempt_id})
-    belief.move(
-        session, [belief.Move(owner, attempt.rows[owner].target - attempt.rows[owner].expected) for owner in written]
-    )
+    rows = attempt.rows
+    belief.move(session, [belief.Move(owner, rows[owner].target - rows[owner].expected) for owner in written])
     _settle(session, channel_id, attempt, written)
     counts = {
         name: sum(t.outcome == name for t in told.values())
