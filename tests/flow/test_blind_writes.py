@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -39,6 +39,17 @@ def before_each_write(monkeypatch: pytest.MonkeyPatch, till: PretendTill, happen
         if request.method == "PUT" and request.path.endswith("/stock"):
             happen()
         return handle(request)
+
+    monkeypatch.setattr(till, "handle", watched)
+
+
+def down_until(monkeypatch: pytest.MonkeyPatch, street: Street, till: PretendTill, at: datetime, *, what: str) -> None:
+    """Till then, calls for `orders`, or for the numbers of `products` that are named, are answered 503."""
+    handle = till.handle
+
+    def watched(request: Request) -> Response:
+        asked = f"/{what}" in request.path and (what == "orders" or "ids" in dict(request.query))
+        return Response(503, {}, b"") if asked and street.world.now < at else handle(request)
 
     monkeypatch.setattr(till, "handle", watched)
 
@@ -102,13 +113,7 @@ def test_a_replaced_sale_that_is_read_long_after_the_number_was_read_back_is_put
 ) -> None:
     sales = iter([4])
     before_each_write(monkeypatch, till, lambda: [till.place_order([("mug", n)]) for n in sales])
-    back_at, handle = street.world.now + timedelta(seconds=40), till.handle
-
-    def without_orders(request: Request) -> Response:
-        down = "/orders" in request.path and street.world.now < back_at
-        return Response(503, {}, b"") if down else handle(request)
-
-    monkeypatch.setattr(till, "handle", without_orders)
+    down_until(monkeypatch, street, till, street.world.now + timedelta(seconds=40), what="orders")
     street.heard = lambda posted: "till" not in posted.url
     shopify.place_order([("mug", 1)])
     street.settle(30)
@@ -122,13 +127,7 @@ def test_a_replaced_sale_that_is_read_after_its_number_was_confirmed_is_no_edit_
 ) -> None:
     sales = iter([4])
     before_each_write(monkeypatch, till, lambda: [till.place_order([("mug", n)]) for n in sales])
-    back_at, handle = street.world.now + timedelta(seconds=150), till.handle
-
-    def without_orders(request: Request) -> Response:
-        down = "/orders" in request.path and street.world.now < back_at
-        return Response(503, {}, b"") if down else handle(request)
-
-    monkeypatch.setattr(till, "handle", without_orders)
+    down_until(monkeypatch, street, till, street.world.now + timedelta(seconds=150), what="orders")
     street.heard = lambda posted: "till" not in posted.url
     shopify.place_order([("mug", 1)])
     street.settle(90)
@@ -157,16 +156,10 @@ def test_a_replaced_sale_is_no_edit_although_its_number_was_as_believed_by_chanc
     sales = iter([4])
     before_each_write(monkeypatch, till, lambda: [till.place_order([("mug", n)]) for n in sales])
     shopify.place_order([("mug", 1)])
-    written, handle = street.world.now, till.handle
+    written = street.world.now
     while not till.context.writes:
         street.settle(0.5)
-    down_until = street.world.now + timedelta(seconds=90)
-
-    def without_numbers(request: Request) -> Response:
-        down = "ids" in dict(request.query) and "/products" in request.path and street.world.now < down_until
-        return Response(503, {}, b"") if down else handle(request)
-
-    monkeypatch.setattr(till, "handle", without_numbers)
+    down_until(monkeypatch, street, till, street.world.now + timedelta(seconds=90), what="products")
     street.settle(80, rounds_max=2_000)  # the order is read, and then the number seems right for once
     with street.world.session() as session:
         session.run(
