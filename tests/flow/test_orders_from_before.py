@@ -4,9 +4,12 @@ what they give back later comes back."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
+from app.listings import belief
+from app.listings.belief import Move
 from app.listings.connect import read_history
 from sandbox.shopify import PretendShopify
 from sandbox.woocommerce import WooShop
@@ -15,7 +18,7 @@ from tests.flow.test_first_push import match_all, open_ledger, say_yes, show
 from tests.street import Street
 
 Shop = PretendShopify | WooShop
-Connect = Callable[[str, dict[str, int]], tuple[Shop, list[str]]]
+Connect = Callable[..., tuple[Shop, list[str]]]
 ORDERS = ([("mug", 3)], [("mug", 2), ("bowl", 1)], [("mug", 1)])
 
 
@@ -30,12 +33,13 @@ def connect(street: Street, monkeypatch: pytest.MonkeyPatch) -> Connect:
             street.live(300)
         opened(shop, *given)  # type: ignore[arg-type]
 
-    def connected(platform: str, stock: dict[str, int]) -> tuple[Shop, list[str]]:
+    def connected(platform: str, stock: dict[str, int], *, history: bool = True) -> tuple[Shop, list[str]]:
         street.town.state = "shadow"
         monkeypatch.setattr(street.town, "_open", after_sales)
         shop: Shop = street.open_shopify(stock) if platform == "shopify" else street.open_woo(stock)
         monkeypatch.undo()
-        read_history(street.runtime, street.world.merchant_id, street.channel_of(shop))
+        if history:
+            read_history(street.runtime, street.world.merchant_id, street.channel_of(shop))
         return shop, keys
 
     return connected
@@ -83,6 +87,18 @@ def test_what_was_sold_before_is_not_taken_off_again_when_it_is_shipped(
     street.settle(60)
     go_live(street, shop)
     ship(shop, third)
+    street.settle(300)
+    all_equal(street, shop, mug=14, bowl=4)
+
+
+@PLATFORMS
+def test_what_was_sold_before_and_is_first_seen_when_it_is_shipped_is_not_taken_off(
+    street: Street, connect: Connect, platform: str
+) -> None:
+    shop, (first, _, _) = connect(platform, {"mug": 20, "bowl": 5}, history=False)
+    street.settle(60)
+    go_live(street, shop)
+    ship(shop, first)
     street.settle(300)
     all_equal(street, shop, mug=14, bowl=4)
 
@@ -141,3 +157,21 @@ def test_what_is_sold_before_anybody_said_what_it_is_is_taken_off_once(street: S
     go_live(street, shop)
     street.settle(300)
     all_equal(street, shop, mug=17)
+
+
+@pytest.mark.parametrize(
+    ("began_s", "ended_s", "believed", "looked"),
+    [(-60, -60, 20, False), (60, 60, 17, False), (-60, 60, None, True)],
+    ids=["before the number was read", "after it", "from before until after"],
+)
+def test_a_number_moves_by_what_happened_since_it_was_read(
+    street: Street, began_s: int, ended_s: int, believed: int | None, looked: bool
+) -> None:
+    street.open_shopify({"mug": 20})
+    with street.world.session() as session:
+        owner = session.row("select owner_id, counted_since from stock_owner where merchant_id = %(merchant_id)s")
+        since = owner.counted_since
+        move = Move(owner.owner_id, -3, since + timedelta(seconds=began_s), since + timedelta(seconds=ended_s))
+        belief.move(session, [move])
+        now = session.row("select believed, look_since from stock_owner where merchant_id = %(merchant_id)s")
+    assert (now.believed, now.look_since is not None) == (believed, looked)
