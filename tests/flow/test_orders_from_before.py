@@ -175,3 +175,25 @@ def test_a_number_moves_by_what_happened_since_it_was_read(
         belief.move(session, [move])
         now = session.row("select believed, look_since from stock_owner where merchant_id = %(merchant_id)s")
     assert (now.believed, now.look_since is not None) == (believed, looked)
+
+
+@PLATFORMS
+def test_what_is_sold_and_looked_at_before_anybody_said_what_it_is_is_taken_off_once(
+    street: Street, platform: str
+) -> None:
+    street.town.state = "shadow"
+    shop: Shop = street.open_shopify({"mug": 20}) if platform == "shopify" else street.open_woo({"mug": 20})
+    street.settle(60)
+    shop.place_order([("mug", 3)])
+    street.settle(120)
+    with street.world.session() as session:
+        session.run("update stock_owner set look_since = %(now)s where merchant_id = %(merchant_id)s", now=session.now)
+    street.settle(120)
+    with street.world.session() as session:
+        assert session.value("select believed from stock_owner where merchant_id = %(merchant_id)s") == 17
+    match_all(street, shop)
+    street.settle()
+    with street.world.session() as session:
+        assert session.value("select believed from stock_owner where merchant_id = %(merchant_id)s") == 17
+    open_ledger(street, shop)
+    assert street.world.available("mug") == shop.shown()["mug"] == 17
