@@ -19,6 +19,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from app.accounts.answers import prune_answers
 from app.accounts.logins import drop_old_sessions
 from app.accounts.merchants import list_merchants
+from app.claims import free_abandoned, free_own
 from app.core.clock import monotonic_s
 from app.core.db import psycopg_url
 from app.core.embedded import Embedded
@@ -109,6 +110,7 @@ class Worker:
     present: threading.Event = field(default_factory=threading.Event)  # others can see that we live
     _free_at: float = 0.0
     _busy: set[Key] = field(default_factory=set)
+    _failed: set[Key] = field(default_factory=set)  # the database was not there: may have left claims behind
     _rests: dict[Key, _Rest] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -157,12 +159,17 @@ class Worker:
         return len(self._busy) >= THREADS or (key[2] == DELIVER and telling >= DELIVERING_MAX)
 
     def _free(self) -> None:
-        """What a worker left behind when it died is anybody's again."""
+        """What a worker left behind when it died, and a step of ours when it failed, is anybody's again."""
         if monotonic_s() < self._free_at:
             return
         self._free_at = monotonic_s() + FREE_EVERY_S
         try:
             free_abandoned(self.runtime)
+            with self._lock:
+                left = self._failed - self._busy
+            for key in left:
+                free_own(self.runtime, *key)
+                self._failed.discard(key)
         except Unavailable as error:
             log.warning("database_unavailable", reason=error.reason)
 
@@ -187,6 +194,9 @@ class Worker:
             log.warning("step_unavailable", act=act, channel_id=channel_id, reason=error.reason)
             if error.reason == NO_CONNECTOR:
                 put_off(self.runtime, merchant_id, channel_id, error.reason)
+            else:
+                with self._lock:
+                    self._failed.add(key)
         except PerpetualError as error:
             log.error("step_failed", act=act, channel_id=channel_id, reason=error.reason, detail=error.detail)
         except Exception:
@@ -252,17 +262,6 @@ class Worker:
             housekeeping(self.runtime)
         except Exception:
             log.exception("housekeeping_failed", reason="internal_error")
-
-
-def free_abandoned(runtime: Runtime) -> int:
-    """Free what workers had claimed that live no longer; how much. A worker lives as long as it holds the lock named
-    after it, so nobody has to wait for the deadline of what a killed one was at."""
-    now = runtime.clock()
-    with runtime.database.across(now) as session:
-        freed: int = session.value("select free_abandoned(%(now)s)", now=now)
-    if freed:
-        log.warning("abandoned_work_freed", claims=freed)
-    return freed
 
 
 def housekeeping(runtime: Runtime) -> bool:

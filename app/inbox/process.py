@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import orjson
 
@@ -94,6 +95,8 @@ class _Batch:
     again: set[str] = field(default_factory=set)  # orders to read afresh
     unlisted: set[str] = field(default_factory=set)  # products named in orders that no listing is
     read: dict[int, Seen] = field(default_factory=dict)  # order id → the reading that said nothing new
+    hints: list[StockReading] = field(default_factory=list)  # numbers that deliveries spoke of
+    told: list[dict[str, Any]] = field(default_factory=list)  # products that they spoke of
     doubted: bool = False  # a write of ours may have replaced what its orders did to its numbers
     skew: timedelta = timedelta(0)  # how far the shop's clock is ahead of ours
     connected_at: datetime | None = None  # by the shop's clock
@@ -151,9 +154,11 @@ def _process(runtime: Runtime, merchant_id: int, channel_id: int, limit: int) ->
         connector = runtime.connectors[channel.platform]
         batch.doubted = connector.abilities.write_mode is WriteMode.ABSOLUTE
         seen = _parse(connector, batch)
+        _hear(batch)
         batch.skew, batch.connected_at = read_connection(session, channel_id)
         movements = _orders(session, channel, batch, seen)
-        _observations(session, channel_id, batch)  # after the orders: theirs are the first locks of everybody
+        belief.ask_to_look(session, channel_id, batch.hints)  # after the orders, which may explain them
+        wanted.want_told(session, channel_id, batch.unlisted, batch.told)
         if seen:
             follow(
                 session, channel_id, _delays_s(seen, batch.skew),
@@ -188,20 +193,17 @@ def _finish(session: Session, channel_id: int, batch: _Batch, movements: int) ->
     return Processed(len(batch.rows), movements, sum(state == "parked" for _, state, _, _ in rows))
 
 
-def _observations(session: Session, channel_id: int, batch: _Batch) -> None:
+def _hear(batch: _Batch) -> None:
     """Numbers that a delivery spoke of: hints to look, never movements. Products that it or an order spoke of are read
     where the listings do not say the same."""
-    hints, told = [], []
     for row in batch.rows.values():
         if row.kind == "observation":
             body = orjson.loads(bytes(row.body))
-            told += body.get("listings", [body])
+            batch.told += body.get("listings", [body])
             if "stock_key" in body:
                 key = StockKey(body["stock_key"], body.get("location_key", ""))
-                hints.append(StockReading(key, body["quantity"]))
+                batch.hints.append(StockReading(key, body["quantity"]))
             batch.done(row.inbox_id)
-    belief.ask_to_look(session, channel_id, hints)
-    wanted.want_told(session, channel_id, batch.unlisted, told)
 
 
 def _parse(connector: Connector, batch: _Batch) -> list[Seen]:
@@ -316,6 +318,7 @@ def _post_orders(session: Session, channel: Channel, batch: _Batch, chosen: Sequ
     write_positions(session, positions, changed)
     note_taken_before(session, older)
     moves = _belief_changes(known_before, changed, _times(live, first, changed, batch.skew))
+    belief.lock(session, channel_id, moves, batch.hints)
     belief.move(session, moves, doubted=batch.doubted)
     if channel.state == "shadow":
         note_sales(session, moves)

@@ -144,6 +144,16 @@ def observe(
     return sum(row.observed_revision is not None for row in rows)
 
 
+def lock(session: Session, channel_id: int, moves: Sequence[Move], hints: Sequence[StockReading]) -> None:
+    """Lock at once what these will change one after the other: whoever records a write locks in the order of ids too,
+    and would wait for the one while it holds the other."""
+    if moves and hints:
+        session.run(
+            _LOCK, channel=channel_id, ids=[move.owner_id for move in moves],
+            keys=[h.key.stock_key for h in hints], places=[h.key.location_key for h in hints],
+        )  # fmt: skip
+
+
 def ask_to_look(session: Session, channel_id: int, hints: Sequence[StockReading]) -> None:
     """Numbers a delivery spoke of: those that differ from the belief are looked at a little later, unless the orders
     that explain them come first. A hint may be old, so it never becomes an observation; one that says a number which
@@ -178,14 +188,25 @@ def look_at(session: Session, channel_id: int, stock_keys: Sequence[str]) -> Non
         session.run(_LOOK, channel=channel_id, now=session.now, keys=keys)
 
 
+# Those with a case are locked as well: it may be closed next.
 _END_WAIT = """
 with k as materialized (
     select owner_id from stock_owner
-    where merchant_id = %(merchant_id)s and owner_id = any(%(owners)s) and awaiting_since is not null
+    where merchant_id = %(merchant_id)s and owner_id = any(%(owners)s)
+      and (awaiting_since is not null or case_id is not null)
     order by owner_id for update
 )
 update stock_owner o set awaiting_since = null, conflicts = 0
-from k where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id
+from k where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id and o.awaiting_since is not null
+"""
+_LOCK = """
+select o.owner_id from stock_owner o join (
+    select unnest(%(ids)s::bigint[])
+    union select h.owner_id from unnest(%(keys)s::text[], %(places)s::text[]) d(stock_key, location_key)
+          join stock_owner h using (stock_key, location_key)
+          where h.merchant_id = %(merchant_id)s and h.channel_id = %(channel)s
+) k(owner_id) using (owner_id)
+where o.merchant_id = %(merchant_id)s order by o.owner_id for update of o
 """
 _HINTS = """
 with k as materialized (

@@ -100,10 +100,13 @@ def read_plans(session: Session, owners: Sequence[Row]) -> dict[int, Plan]:
 
 
 def settle_due(session: Session, channel_id: int, due_ids: Sequence[int]) -> None:
-    """Take away exactly the due rows that were looked at; a change that came meanwhile has a row of its own."""
+    """Take away exactly the due rows that were looked at; a change that came meanwhile has a row of its own. Those that
+    somebody else is taking away are left to them."""
     if due_ids:
         session.run(
             """delete from due_listing where merchant_id = %(merchant_id)s and channel_id = %(channel)s
-               and due_id = any(%(ids)s)""",
+               and due_id in (select due_id from due_listing
+                              where merchant_id = %(merchant_id)s and channel_id = %(channel)s
+                                and due_id = any(%(ids)s) for update skip locked)""",
             channel=channel_id, ids=list(due_ids),
         )  # fmt: skip

@@ -135,8 +135,8 @@ def _note_lane(session: Session, channel_id: int, lane: int) -> int:
     belief.look_at(session, channel_id, unseen)
     known = [due for due in found if due.plan is None or due.believed is not None]
     _note(session, channel_id, known)
-    settle_due(session, channel_id, [due_id for due in known for due_id in due.due_ids])
     belief.end_wait(session, [due.owner_id for due in known])
+    settle_due(session, channel_id, [due_id for due in known for due_id in due.due_ids])
     return len(known)
 
 

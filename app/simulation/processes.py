@@ -18,6 +18,7 @@ from typing import Any
 
 import psycopg
 
+from app.claims import free_abandoned
 from app.core.clock import AgreedClock
 from app.core.db import Database, Session
 from app.core.runtime import Runtime
@@ -25,7 +26,7 @@ from app.simulation.clockwork import Clockwork, Process
 from app.simulation.network import Wire, Wires
 from app.simulation.town import AnyShop, Town, hand_over
 from app.simulation.weather import Weather
-from app.worker import ACTS, FREE_EVERY_S, REST_MAX_S, REST_MIN_S, Key, Worker, free_abandoned
+from app.worker import ACTS, FREE_EVERY_S, REST_MAX_S, REST_MIN_S, Key, Worker
 from connectors.http import Http
 from sandbox.base import Delivery
 

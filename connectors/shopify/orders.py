@@ -7,6 +7,7 @@ Page sizes follow the cost that the shop itself tells, because the published for
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,19 +23,30 @@ from connectors.shopify.shape import Node
 from connectors.shopify.shop import only_location
 from connectors.shopify.vector import snapshot
 
-READ_ORDERS_MAX = 20
-FIRST_PAGE = 2  # before anything is known of the costs and the bucket
+READ_ORDERS_MAX = 25
 FIRST_HEADS = 100
 HEADS_MAX = 250
 SEARCHED_MAX = 25_000  # pagination stops there (limits page, 2026-11)
 SEARCHES_MAX = 1_000
-LINES = 5  # nested page sizes of the first look; what overflows is fetched apart
-PARTS = 3
 REST_LINES = 50
 REST_PARTS = 5
 ALL_PARTS = 80  # fulfilments and refunds are plain lists without cursors
 ROUNDS_MAX = 200
 _UNREAD = graphql.Page([], "")  # a connection of which nothing was read yet
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How much of each order one query asks for. A page is paid for before it is known how much of it is used, so most
+    orders are read with short lists, many at a time, and those that overflow again with longer ones."""
+
+    lines: int
+    parts: int  # fulfilment orders, fulfilments, refunds
+    first: int  # orders asked for before anything is known of the costs and the bucket
+
+
+_NARROW = _Look(lines=2, parts=2, first=10)
+_WIDE = _Look(lines=5, parts=3, first=4)
 
 
 def parse(body: bytes) -> OrderSnapshot:
@@ -117,13 +129,38 @@ def read_by_key(http: Http, shop: Shop, keys: Sequence[str]) -> list[OrderDocume
     that can't be traced any more brings nothing (the poll finds its order). An order that the shop no longer has comes
     back `missing`."""
     wanted = _trace(http, shop, keys)
+    found = _look(http, shop, wanted, _NARROW)
+    cut_off = [key for key, order in found.items() if order and _is_cut_off(order, _NARROW)]
+    found |= _look(http, shop, cut_off, _WIDE)
+    return [_document(http, shop, order) if order else _missing(key) for key, order in found.items()]
 
-    def fetch(some: Sequence[str]) -> tuple[list[OrderDocument], graphql.Cost]:
-        reply = graphql.query(http, shop, "orders_by_key", {"ids": list(some), **_nested(shop)})
-        nodes = zip(some, graphql.nodes_of(reply, some), strict=True)
-        return [_document(http, shop, node) if node else _missing(key) for key, node in nodes], reply.cost
 
-    return graphql.in_slices(wanted, FIRST_PAGE, fetch, largest=READ_ORDERS_MAX)
+def _look(http: Http, shop: Shop, keys: Sequence[str], look: _Look) -> dict[str, dict[str, Any] | None]:
+    """The orders by key, None for one that the shop no longer has."""
+    nested = {"lines": look.lines, "parts": look.parts, "returns": _may_read_returns(shop)}
+
+    def fetch(some: Sequence[str]) -> tuple[list[tuple[str, dict[str, Any] | None]], graphql.Cost]:
+        reply = graphql.query(http, shop, "orders_by_key", {"ids": list(some), **nested})
+        return list(zip(some, graphql.nodes_of(reply, some), strict=True)), reply.cost
+
+    return dict(graphql.in_slices(keys, look.first, fetch, largest=READ_ORDERS_MAX))
+
+
+def _is_cut_off(order: dict[str, Any], look: _Look) -> bool:
+    """A list of the order, at any depth, may go on. What is no order at all is not: reading it will say so."""
+    plain = (order.get(name) for name in ("fulfillments", "refunds"))
+    if any(isinstance(parts, list) and len(parts) >= look.parts for parts in plain):
+        return True
+    todo: list[object] = [order]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            if value.get("hasNextPage") is True:
+                return True
+            todo.extend(value.values())
+        elif isinstance(value, list):
+            todo.extend(value)
+    return False
 
 
 def _trace(http: Http, shop: Shop, keys: Sequence[str]) -> list[str]:
@@ -170,9 +207,9 @@ class _Rest:
 
     def complete(self) -> None:
         """Raises `Malformed` where the order is not what the query asked for."""
-        order = self.order
+        order, short = self.order, {"first": REST_PARTS, "lines": _WIDE.lines}
         self._fill(order, "lineItems", "MoreLines")
-        for allocation in self._fill(order, "fulfillmentOrders", "MoreAllocations", first=REST_PARTS, lines=LINES):
+        for allocation in self._fill(order, "fulfillmentOrders", "MoreAllocations", **short):
             self._fill(allocation, "lineItems", "MoreAllocatedLines")
         for fulfillment in self._whole("fulfillments", "AllShipped"):
             self._fill(fulfillment, "fulfillmentLineItems", "MoreShippedLines")
@@ -191,7 +228,7 @@ class _Rest:
 
     def _whole(self, name: str, operation: str) -> list[dict[str, Any]]:
         """A list without a cursor: asked for again, in full, when its first page was full."""
-        if len(_listed(self.order, name)) >= PARTS:
+        if len(_listed(self.order, name)) >= _WIDE.parts:
             variables = {"id": self.order["id"], "parts": ALL_PARTS, "lines": 1}
             if name == "refunds":
                 variables["returns"] = _may_read_returns(self.shop)
@@ -230,10 +267,6 @@ def _listed(parent: object, name: str) -> list[dict[str, Any]]:
     Node(parent).nodes(name)
     listed: list[dict[str, Any]] = parent[name]  # type: ignore[index]
     return listed
-
-
-def _nested(shop: Shop) -> dict[str, object]:
-    return {"lines": LINES, "parts": PARTS, "returns": _may_read_returns(shop)}
 
 
 def _may_read_returns(shop: Shop) -> bool:

@@ -10,8 +10,8 @@ import pytest
 
 from connectors.base import NoticeKind, OrderSnapshot, Units
 from connectors.errors import Malformed
-from connectors.shopify.orders import ALL_PARTS
-from tests.contract.rig import Clock
+from connectors.shopify.orders import ALL_PARTS, READ_ORDERS_MAX
+from tests.contract.rig import Clock, counting
 from tests.contract.shopify_rig import HOOK_URL, ShopifyRig
 from tests.contract.shopify_staff import Staff
 from tests.contract.suite import documents, snapshot, until_now, whereabouts
@@ -73,6 +73,48 @@ def test_an_order_with_many_fulfilments_refunds_and_moves_is_read_whole(rig: Sho
     for _ in range(5):
         rig.pretend.dispose(order, "A", 1, "PROCESSING_REQUIRED", rig.shelf)
     assert whereabouts(snapshot(rig, order)) == {"committed": 16, "shipped": 7, "held": 11}
+
+
+def test_orders_of_few_lines_are_read_many_in_a_call(rig: ShopifyRig) -> None:
+    rig.add("A", 100)
+    rig.add("B", 100)
+    orders = [rig.pretend.place_order([("A", 1), ("B", 1)]) for _ in range(READ_ORDERS_MAX)]
+    for order in orders:
+        assert order is not None
+        rig.pretend.fulfill(order, {"A": 1})
+        rig.pretend.refund(order, {"B": 1}, "CANCEL")
+    with counting(rig) as reached:
+        found = rig.connector.read_orders_by_key(rig.http, rig.shop, [order for order in orders if order])
+    assert reached.calls == 2
+    told = [whereabouts(rig.connector.parse_order(document.body)) for document in found]
+    assert told == [{"shipped": 1}] * len(orders)
+
+
+@pytest.mark.parametrize("overflowing", ["lines", "fulfilments", "refunds", "places"])
+def test_an_order_among_small_ones_is_read_whole_whichever_of_its_lists_is_longer(
+    rig: ShopifyRig, overflowing: str
+) -> None:
+    skus = [f"S{n}" for n in range(4)]
+    for sku in skus:
+        rig.add(sku, 50)
+    small = rig.order("S0", 1)
+    order = rig.pretend.place_order([(sku, 9) for sku in (skus if overflowing == "lines" else skus[:1])])
+    assert order is not None
+    for n in range(3):
+        if overflowing == "fulfilments":
+            rig.pretend.fulfill(order, {"S0": 1})
+        elif overflowing == "refunds":
+            rig.pretend.refund(order, {"S0": 1}, "CANCEL")
+        elif overflowing == "places":
+            rig.pretend.fulfill(order, {"S0": 1})
+            rig.pretend.move_fulfillment_order(order, rig.add_location(f"Annex {n}"))
+    expected = {
+        "lines": {"committed": 36}, "fulfilments": {"committed": 6, "shipped": 3},
+        "refunds": {"committed": 6}, "places": {"committed": 6, "shipped": 3},
+    }  # fmt: skip
+    told = {d.order_key: d.body for d in rig.connector.read_orders_by_key(rig.http, rig.shop, [order, small])}
+    assert whereabouts(rig.connector.parse_order(told[order])) == expected[overflowing]
+    assert whereabouts(rig.connector.parse_order(told[small])) == {"committed": 1}
 
 
 def test_an_order_beyond_what_can_be_paged_is_refused_and_does_not_stop_the_others(rig: ShopifyRig) -> None:

@@ -20,11 +20,11 @@ from pathlib import Path
 
 import pytest
 
+from app.claims import free_abandoned
 from app.core.db import Database
 from app.core.embedded import APP_ROLE, Embedded
 from app.inbox.receive import Delivery
 from app.publishing.push import push
-from app.worker import free_abandoned
 from sandbox.base import Delivery as Posted
 from sandbox.base import Request, Response
 from sandbox.faults import NONE

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from threading import RLock
 from typing import Any
 
 import pytest
 import requests
 
+from app.core.db import Session
 from app.inbox.process import process
 from app.inbox.read import poll_orders
 from app.publishing.push import push
 from app.worker import Worker
 from sandbox.inprocess import ShopAdapter
 from sandbox.shopify.cost import Bucket
+from tests.drifting import edit
 from tests.steps.test_ledger_races import together
 from tests.street import Street
+
+WAITS = "select exists (select from pg_locks where not granted and %(pid)s = any(pg_blocking_pids(pid)))"
 
 
 class OneAtATime(ShopAdapter):
@@ -100,3 +106,49 @@ def test_four_workers_in_a_rush_end_where_one_would(busy: Street) -> None:
     assert (busy.world.available("mug"), busy.world.available("cup")) == (75, 40)
     assert [shop.shown() for shop in busy.shops.values()] == [{"mug": 75, "cup": 40}] * 2
     assert busy.world.verify() == []
+
+
+def test_an_order_and_what_was_told_of_another_number_hold_nothing_that_a_write_to_both_needs(busy: Street) -> None:
+    """Who records a write locks its numbers in the order of their ids. The order here is of the later one, and what is
+    told is about the earlier one."""
+    shopify = next(iter(busy.shops.values()))
+    channel = busy.channel_of(shopify)
+    (earlier, told), (later, sold) = owners(busy, channel)
+    shopify.place_order([(sold, 1)])
+    edit(shopify, -7, told)
+    busy.deliver()
+    with ThreadPoolExecutor(1) as other, busy.world.session() as recording:
+        lock(recording, earlier)
+        processed = other.submit(process, busy.runtime, busy.world.merchant_id, channel)
+        wait_until_somebody_waits(busy, recording)
+        lock(recording, later)
+        recording.connection.commit()
+        assert processed.result(30).documents == 3
+    assert busy.world.available(sold) == 99
+
+
+def owners(street: Street, channel: int) -> list[tuple[int, str]]:
+    with street.world.session() as session:
+        rows = session.rows(
+            """select owner_id, sku from stock_owner join item using (merchant_id, item_id)
+               where merchant_id = %(merchant_id)s and channel_id = %(channel)s order by owner_id""",
+            channel=channel,
+        )
+    return [(row.owner_id, row.sku) for row in rows]
+
+
+def lock(session: Session, owner: int) -> None:
+    session.rows(
+        "select from stock_owner where merchant_id = %(merchant_id)s and owner_id = %(id)s for update", id=owner
+    )
+
+
+def wait_until_somebody_waits(street: Street, holder: Session) -> None:
+    """For a lock that this session holds."""
+    pid = holder.value("select pg_backend_pid()")
+    for _ in range(3_000):
+        with street.world.session() as session:
+            if session.value(WAITS, pid=pid):
+                return
+        threading.Event().wait(0.01)
+    raise AssertionError("nobody waits")

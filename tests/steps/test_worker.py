@@ -5,17 +5,21 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
+from app.claims import free_abandoned
 from app.core.db import connect, psycopg_url
 from app.core.embedded import APP_ROLE, Embedded
+from app.core.errors import Unavailable
 from app.inbox.read import claim_poll
 from app.listings.channels import ask_for_orders
+from app.publishing import attempts
 from app.publishing.attempts import claim as claim_attempt
 from app.wiring import Doorbell
-from app.worker import ACTS, Worker, free_abandoned, housekeeping
+from app.worker import ACTS, Worker, housekeeping
 from tests.street import Street
 
 
@@ -167,6 +171,38 @@ def test_what_a_killed_worker_was_at_is_free_at_once_and_what_a_living_one_is_at
     while free_abandoned(street.runtime) == 0 and gone_by:
         gone_by -= 1
     assert {"push_0", "poll_orders"} <= due(street, channel)
+
+
+def test_a_write_whose_answer_the_database_did_not_take_is_finished_at_once_by_the_same_worker(
+    ringing: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deadlock, a restart: the claim of a living worker would else keep the channel's numbers for three minutes."""
+    ringing.world.move("mug", 10, "opening > available@A", "50")
+    shopify, woo = ringing.open_shopify({"mug": 10}), ringing.open_woo({"mug": 10})
+    ringing.settle()
+    record, failures, taken = attempts.record, [True], threading.Event()
+
+    def sometimes(*given: Any) -> Any:
+        if failures:
+            failures.pop()
+            raise Unavailable("database_unavailable", "deadlock detected")
+        recorded = record(*given)
+        taken.set()
+        return recorded
+
+    monkeypatch.setattr(attempts, "record", sometimes)
+    worker = Worker(ringing.runtime, only_merchant=ringing.world.merchant_id)
+    thread = run(worker)
+    woo.place_order([("mug", 3)])
+    ringing.deliver()
+    until(taken)
+    worker.stop()
+    thread.join(30)
+    assert shopify.shown()["mug"] == 7
+    with ringing.world.session() as session:
+        assert not session.value(
+            "select count(*) from push_attempt where merchant_id = %(merchant_id)s and state <> 'done'"
+        )
 
 
 def due(street: Street, channel_id: int) -> set[str]:
