@@ -49,12 +49,10 @@ ORIGIN = "https://perpetual.localhost"
 RECEIVE_MAX = 200  # deliveries stored at once
 ROUNDS_MAX = 10_000  # of one rest
 TOPICS = {"ORDERS_CREATE", "ORDERS_UPDATED", "order.updated"}  # one that tells of everything that happens to an order
-TURNS = (
-    "process", "ring", "poll_orders", "poll_sweep", "poll_known", "poll_import", "poll_webhooks", "poll_stock",
-    "look", "push_0", "push_1",
-)  # fmt: skip
+TURNS = tuple(ACTS)  # reading before writing
 PATIENCE = timedelta(seconds=1)  # where an act wants some time to pass
-ENDLESS = Bucket(10**12, 10**9)  # the data's clock stands still while a batch is worked off
+TICK = timedelta(milliseconds=1)  # an act takes that long: one that is asked for while it runs would never be over
+ENDLESS = Bucket(10**12, 10**9)  # the data's clock hardly moves while a batch is worked off
 
 
 @dataclass
@@ -165,6 +163,7 @@ class Mall:
             due = session.rows("select channel_id, act from list_work(%(now)s)", now=self.now)
         if not due:
             return False
+        self.now += TICK
         act = ACTS[min((row.act for row in due), key=TURNS.index)]
         channels = [row.channel_id for row in due if ACTS[row.act] is act]
         done = list(self._pool.map(lambda channel_id: act(self.runtime, self.merchant_id, channel_id), channels))
