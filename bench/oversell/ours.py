@@ -21,7 +21,7 @@ from app.ledger.post import post
 from app.simulation.network import Wires
 from app.simulation.processes import Service
 from app.simulation.town import AnyShop, Town
-from app.worker import housekeeping
+from app.worker import THREADS, housekeeping
 from bench.oversell.market import OPENING, SKUS, START, Market
 
 
@@ -36,7 +36,7 @@ class Perpetual:
     _received: int = 0
 
     def open(self, market: Market) -> Sequence[AnyShop]:
-        """A merchant with both shops, as shipped; three workers."""
+        """A merchant with both shops, as shipped; a worker of six threads, each of which may die."""
         random.seed(market.conditions.seed)
         self.market, weather = market, market.conditions.weather
         folder = Path(self._ending.enter_context(tempfile.TemporaryDirectory(prefix="perpetual-oversell-")))
@@ -57,7 +57,7 @@ class Perpetual:
         wires = Wires(Random(dice.getrandbits(64)), lambda: weather, lambda what: None, lambda shop: None)
         self.service = Service(
             town, market.clockwork, wires, Random(dice.getrandbits(64)), lambda: weather, lambda what: None,
-            self.violations.append, lag_s=market.conditions.lag_s,
+            self.violations.append, workers=THREADS, lag_s=market.conditions.lag_s,
         )  # fmt: skip
         self.service.start()
         return shops
