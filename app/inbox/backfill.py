@@ -1,13 +1,13 @@
 """Imports at work: the catalogue, or orders of a time that no poll reaches, a piece at a time.
 
-Where the channel prepares a file, that is asked for, waited for and read from the byte where the last process got to;
-where it does not, or keeps failing, pages are read instead, a day of orders at a time. Each piece is stored together
-with how far it reaches, so that a killed process costs at most the piece it was at.
+A few orders are read at once. Where the channel prepares a file, that is asked for, waited for and read from the byte
+where the last process got to; where it does not, or keeps failing, pages are read instead, a day of orders at a time.
+Each piece is stored together with how far it reaches, so that a killed process costs at most the piece it was at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,7 +21,7 @@ from app.listings.importing import Import, list_imports
 from app.listings.matching import propose
 from app.listings.shop_clock import in_its_time, read_skew
 from app.listings.wanted import want_unseen
-from connectors.base import Window
+from connectors.base import OrderHead, Window
 from connectors.errors import AccessDenied, ChannelError, OutcomeUnknown, Transient
 from connectors.export import Export, ExportOf, ExportPage, ExportState
 
@@ -30,6 +30,7 @@ LOOK_S = 10.0  # between two looks at a file that is being prepared
 PREPARED_MAX = timedelta(hours=24)  # a file that takes longer is not waited for
 STEP_MAX = timedelta(seconds=60)  # of one call; the next goes on where it ended
 SLICE = timedelta(days=1)  # of orders read in pages
+FEW = 250  # orders that are read sooner than a file of them would be prepared
 
 _STATE = """
 update channel_import set state = %(state)s, export_key = %(key)s, objects = greatest(objects, %(objects)s),
@@ -147,6 +148,8 @@ def _ask(work: _Work) -> float:
     window = Window(job.requested_at, job.until)
     if job.what is ExportOf.ORDERS:
         window = _asked(work, Window(job.since, job.until))
+        if _read_few(work, window):
+            return 0
     try:
         export = connector.start_export(work.runtime.open_http(), work.source.shop, job.what, window)
     except (Transient, OutcomeUnknown, AccessDenied):
@@ -156,6 +159,29 @@ def _ask(work: _Work) -> float:
         return LOOK_S
     work.note("exporting", key=export.export_key, objects=export.objects, offset=0)
     return LOOK_S
+
+
+def _read_few(work: _Work, window: Window) -> bool:
+    """Read the orders of a window if they are few; False when there are more. A process that dies at it leaves what it
+    stored, which is not fetched again."""
+    started_at = work.runtime.clock()
+    heads: list[OrderHead] = []
+    for page in work.source.connector.read_order_heads(work.runtime.open_http(), work.source.shop, window):
+        heads += page
+        if len(heads) > FEW:
+            return False
+    _take(work, heads, started_at)
+    with work.runtime.begin(work.claim.merchant_id, work.runtime.clock()) as session:
+        work.got(session, len(heads), since=work.job.until)
+    work.note("done")
+    return True
+
+
+def _take(work: _Work, heads: Sequence[OrderHead], started_at: datetime) -> None:
+    """Store what is not known of these orders."""
+    for _ in take(work.runtime, work.source, heads, started_at=started_at, topic="import"):
+        with work.runtime.begin(work.claim.merchant_id, work.runtime.clock()) as session:
+            hold_poll(work.runtime, session, work.claim)
 
 
 def _wait(work: _Work) -> float:
@@ -211,9 +237,7 @@ def _store_pages(work: _Work, export: Export) -> bool:
 
 def _store(work: _Work, page: ExportPage) -> None:
     runtime = work.runtime
-    for _ in take(runtime, work.source, page.heads, started_at=work.job.requested_at, topic="import"):
-        with runtime.begin(work.claim.merchant_id, runtime.clock()) as session:
-            hold_poll(runtime, session, work.claim)
+    _take(work, page.heads, work.job.requested_at)
     with runtime.begin(work.claim.merchant_id, runtime.clock()) as session:
         if page.entries:
             import_entries(session, work.claim.channel_id, page.entries, began=work.job.requested_at)
@@ -255,9 +279,7 @@ def _page_catalogue(work: _Work) -> float:
 def _page_orders(work: _Work, window: Window) -> None:
     runtime, count, asked = work.runtime, 0, _asked(work, window)
     for heads in work.source.connector.read_order_heads(runtime.open_http(), work.source.shop, asked):
-        for _ in take(runtime, work.source, heads, started_at=runtime.clock(), topic="import"):
-            with runtime.begin(work.claim.merchant_id, runtime.clock()) as session:
-                hold_poll(runtime, session, work.claim)
+        _take(work, heads, runtime.clock())
         count += len(heads)
     with runtime.begin(work.claim.merchant_id, runtime.clock()) as session:
         work.got(session, count, since=window.until)

@@ -186,7 +186,11 @@ def sell_while_away(street: Street, shop: PretendShopify | WooShop) -> None:
     street.heard = lambda posted: True
 
 
-def test_what_happened_while_nobody_read_for_weeks_is_made_up_for_from_a_file(street: Street) -> None:
+@pytest.mark.parametrize("few", [13, 14])
+def test_what_happened_while_nobody_read_for_weeks_is_made_up_for_from_a_file_unless_it_is_little(
+    street: Street, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(backfill, "FEW", few)
     street.world.move("mug", 100, OPENING, "500")
     shop = street.open_shopify({"mug": 100})
     street.settle(1)
@@ -194,6 +198,7 @@ def test_what_happened_while_nobody_read_for_weeks_is_made_up_for_from_a_file(st
     street.settle(120, rounds_max=2_000)
     job = imports(street)[-1]
     assert (job.what, job.state, job.stored) == ("orders", "done", 14)
+    assert any("ExportOrders" in operation.query for operation in shop.bulk.operations) is (few < 14)
     assert street.world.available("mug") == 80
     assert street.world.level("mug")["committed"] == 16
     assert shop.shown()["mug"] == 80
