@@ -36,7 +36,7 @@ from app.inbox.orders import (
     write_orders,
     write_positions,
 )
-from app.inbox.pace import follow
+from app.inbox.pace import delays_s, follow, found_s
 from app.inbox.postings import movements_of
 from app.inbox.resolve import lines_of, resolve
 from app.ledger.post import post
@@ -97,6 +97,7 @@ class _Batch:
     read: dict[int, Seen] = field(default_factory=dict)  # order id → the reading that said nothing new
     hints: list[StockReading] = field(default_factory=list)  # numbers that deliveries spoke of
     told: list[dict[str, Any]] = field(default_factory=list)  # products that they spoke of
+    new: list[Seen] = field(default_factory=list)  # of orders that nothing was known of
     doubted: bool = False  # a write of ours may have replaced what its orders did to its numbers
     skew: timedelta = timedelta(0)  # how far the shop's clock is ahead of ours
     connected_at: datetime | None = None  # by the shop's clock
@@ -161,15 +162,11 @@ def _process(runtime: Runtime, merchant_id: int, channel_id: int, limit: int) ->
         wanted.want_told(session, channel_id, batch.unlisted, batch.told)
         if seen:
             follow(
-                session, channel_id, _delays_s(seen, batch.skew),
+                session, channel_id, delays_s(seen, batch.skew),
+                found_s([(batch.rows[one.inbox_id].topic, one) for one in batch.new], batch.skew),
                 assumed_s=connector.abilities.told_after_s, usual_s=runtime.settings.sync.poll_interval_s,
             )  # fmt: skip
         return _finish(session, channel_id, batch, movements)
-
-
-def _delays_s(seen: Sequence[Seen], skew: timedelta) -> list[float]:
-    """How late the deliveries among them came; `skew`: how far the shop's clock is ahead of ours."""
-    return [(s.observed_at - s.snapshot.version + skew).total_seconds() for s in seen if s.read_digest is None]
 
 
 def _claim(session: Session, channel_id: int, limit: int) -> _Batch:
@@ -242,6 +239,7 @@ def _orders(session: Session, channel: Channel, batch: _Batch, seen: Sequence[Se
         return 0
     orders = lock_orders(session, channel_id, keys)
     chosen = _choose(batch, orders, seen)
+    batch.new = [seen for seen in chosen if orders[seen.snapshot.order_key].version is None]
     note_read(session, batch.read)
     for key, inbox_id in gone.items():
         cases.order_gone(session, channel_id, orders[key].order_id, key, known=orders[key].version is not None)

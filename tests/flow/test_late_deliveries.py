@@ -158,3 +158,28 @@ def test_a_shop_that_fails_keeps_its_pause_however_many_orders_it_told_of(street
     street.deliver()
     assert process(street.runtime, street.world.merchant_id, channel).documents > 0
     assert due_in_s(street, woo) == pytest.approx(200.0)
+
+
+def test_a_sale_that_no_delivery_tells_of_is_found_within_seconds_where_deliveries_have_been_lost_before(
+    street: Street, shopify: PretendShopify, woo: WooShop
+) -> None:
+    for number in range(20):
+        street.heard = lambda posted, number=number: number != 4  # type: ignore[misc]
+        shopify.place_order([("mug", 1)])
+        street.live(2)
+    with street.world.session() as session:
+        ask_for_orders(session, street.channel_of(shopify), street.world.now)  # the usual reading finds it
+    street.live(3)
+    shopify.place_order([("mug", 1)])
+    street.live(2)
+    assert due_in_s(street, shopify) < 20
+    street.heard = lambda posted: False
+    shopify.place_order([("mug", 1)])
+    street.live(20)
+    assert woo.shown()["mug"] == shopify.shown()["mug"] == 500 - 22
+
+
+def test_a_shop_whose_deliveries_all_come_is_not_read_more_often(street: Street, shopify: PretendShopify) -> None:
+    before = readings(street, shopify)
+    sell(street, shopify, 30, 2)
+    assert readings(street, shopify) - before <= 1

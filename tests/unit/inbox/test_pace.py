@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.inbox.pace import DELAY_MAX_S, POLL_MIN_S, SHARE_MAX, learnt_s, pause_s
+from app.inbox.pace import DELAY_MAX_S, MISSED_MIN, POLL_MIN_S, SHARE_MAX, learnt_missed, learnt_s, pause_s
 
 USUAL_S = 300.0
 seconds = st.floats(0, 1e6)
@@ -47,14 +47,38 @@ def test_a_merchant_who_has_everything_read_more_often_than_that_still_gets_it()
     assert pause_s(60.0, 60.0, 0.5, 3.0) == 3.0
 
 
-@given(told=seconds, gap=st.none() | seconds, took=st.floats(0, 500), usual=st.floats(1, 3_600))
+def test_a_shop_whose_deliveries_get_lost_is_read_the_sooner_the_more_of_them_do() -> None:
+    assert pause_s(1.0, 4.0, 0.2, USUAL_S, missed=0.06) == pytest.approx(11.5, abs=0.1)
+    assert pause_s(1.0, 60.0, 0.2, USUAL_S, missed=0.005) == pytest.approx(154.9, abs=0.1)
+    assert pause_s(1.0, 3_600.0, 0.2, USUAL_S, missed=0.05) == USUAL_S
+    assert pause_s(1.0, None, 0.2, USUAL_S, missed=1.0) == USUAL_S
+
+
+def test_the_share_of_missed_orders_follows_new_ones_and_is_forgotten_when_all_are_told_of() -> None:
+    share = learnt_missed(0.0, 2.0, [None, None, 40.0])
+    assert share == pytest.approx(0.05)
+    for _ in range(70):
+        share = learnt_missed(share, 2.0, [None])
+    assert share == 0.0
+    assert learnt_missed(0.0, 2.0, [40.0] * 200) > 0.9
+
+
+def test_what_a_reading_finds_before_a_delivery_could_have_told_of_it_says_nothing() -> None:
+    assert learnt_missed(0.06, 60.0, [100.0, 3.0]) == 0.06
+    assert learnt_missed(MISSED_MIN, 60.0, [130.0]) > MISSED_MIN
+
+
+@given(
+    told=seconds, gap=st.none() | seconds, took=st.floats(0, 500), usual=st.floats(1, 3_600), missed=st.floats(0, 1)
+)  # fmt: skip
 def test_a_pause_is_never_longer_than_the_usual_one_and_never_short_of_the_least(
-    told: float, gap: float | None, took: float, usual: float
+    told: float, gap: float | None, took: float, usual: float, missed: float
 ) -> None:
-    pause = pause_s(told, gap, took, usual)
+    pause = pause_s(told, gap, took, usual, missed)
     assert min(POLL_MIN_S, usual) <= pause <= usual
+    assert pause <= pause_s(told, gap, took, usual)
     if pause < usual:
-        assert pause < told
+        assert pause < told or missed > 0
 
 
 def test_the_first_deliveries_tell_the_delay_and_later_ones_move_it() -> None:
