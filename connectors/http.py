@@ -140,7 +140,8 @@ class Http:
         return self._retrying()(self._judged, judge, method, url, **kwargs)
 
     def write(self, method: str, url: str, **kwargs: Any) -> Answer:
-        """A request with effect, sent once. Raises `OutcomeUnknown` where it may have been applied."""
+        """A request with effect, sent once. `within_s`: how long its answer is waited for, if that is not the usual
+        time. Raises `OutcomeUnknown` where it may have been applied."""
         return self._once(method, url, write=True, **kwargs)
 
     def lines(self, url: str, *, offset: int = 0) -> Iterator[tuple[int, int, bytes]]:
@@ -211,6 +212,7 @@ class Http:
 
     def _send(self, method: str, url: str, *, write: bool, **kwargs: Any) -> Answer:
         headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **kwargs.pop("headers", {})}
+        within_s = kwargs.pop("within_s", self.read_s)
         asked_at = self.monotonic()
         with (
             _named(write=write),
@@ -218,7 +220,7 @@ class Http:
                 method,
                 url,
                 headers=headers,
-                timeout=(CONNECT_S, self.read_s),
+                timeout=(CONNECT_S, min(within_s, self.read_s)),
                 allow_redirects=False,
                 stream=True,
                 **kwargs,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import requests
 
@@ -16,7 +16,7 @@ from sandbox.base import Request, Response, Shop
 from sandbox.front import BAD_GATEWAY, THROTTLED, UNAVAILABLE, Throttling
 from sandbox.inprocess import ShopAdapter
 
-GIVEN_UP_S = 30.0  # connectors.http.READ_S: how long a caller waits for an answer that never comes
+GIVEN_UP_S = 30.0  # connectors.http.READ_S: how long a caller mostly waits for an answer that never comes
 LATE_S = 15.0  # how long after that a shop may still go on; below `LATE` of app/publishing/look.py
 LATENCY_S = (0.02, 0.6)
 _JSON = {"Content-Type": "application/json"}
@@ -54,10 +54,10 @@ class Wires:
         finally:
             self.broken -= 1
 
-    def break_off(self, process: Process) -> NoReturn:
+    def break_off(self, process: Process, after_s: float) -> NoReturn:
         """No answer comes; the caller gives up in the end."""
         with self.broken_meanwhile():
-            process.pause(GIVEN_UP_S)
+            process.pause(after_s)
         raise requests.ReadTimeout("no answer")
 
 
@@ -68,6 +68,13 @@ class Wire(ShopAdapter):
         super().__init__(shop)
         self.process = process
         self.wires = wires
+        self._patience_s = GIVEN_UP_S
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """As the network would, for a caller who waits as long as they say."""
+        timeout = kwargs.get("timeout")
+        self._patience_s = timeout[1] if isinstance(timeout, tuple) else GIVEN_UP_S
+        return super().send(request, *args, **kwargs)
 
     def _note(self, asked: Request) -> None:
         """Runs are long: what was asked is not kept."""
@@ -89,7 +96,7 @@ class Wire(ShopAdapter):
         answer = self._handled(asked)
         process.point()
         if fate is Fate.LOST_AFTER:
-            wires.break_off(process)
+            wires.break_off(process, self._patience_s)
         process.pause(wires.dice.uniform(*LATENCY_S) / 4)
         if fate is Fate.GARBLED:
             return wires.dice.choice(GARBLED)
@@ -97,7 +104,7 @@ class Wire(ShopAdapter):
 
     def _unheard(self, asked: Request, *, late: bool) -> NoReturn:
         try:
-            self.wires.break_off(self.process)
+            self.wires.break_off(self.process, self._patience_s)
         finally:  # given up, or dead: from then on the shop does not go on for long
             if late:
                 self.wires.broken += 1

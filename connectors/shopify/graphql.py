@@ -23,6 +23,7 @@ from connectors.shopify.errors import GRAPHQL_ERRORS, UNKNOWN_GRAPHQL_ERROR
 API_VERSION = "2026-10"
 COST_MAX = 1_000  # of one query, checked against the requested cost before it runs
 COST_AIM = 800
+ANSWERED_S = 10.0  # a write's answer; later, asking again under the same key tells what became of it sooner
 RESERVE = 50  # points that reading leaves to writes
 STEADY_S = 5  # one page uses at most what the bucket restores in so many seconds
 POINTS_MAX = 10_000_000  # of anything that a shop tells about costs; beyond it nothing is believed
@@ -89,7 +90,8 @@ def query(http: Http, shop: Shop, name: str, variables: Mapping[str, object], op
 def mutate(http: Http, shop: Shop, name: str, variables: Mapping[str, object]) -> Reply:
     """Run a mutation once. Raises `Throttled` or `Transient` (same key again), or `OutcomeUnknown`."""
     try:
-        answer = http.write("POST", _endpoint(shop), data=_body(name, variables, None), headers=_headers(shop))
+        body, headers = _body(name, variables, None), _headers(shop)
+        answer = http.write("POST", _endpoint(shop), data=body, headers=headers, within_s=ANSWERED_S)
         error = failure(answer, write=True)
     except Malformed as unreadable:
         raise OutcomeUnknown("unreadable_answer", unreadable.detail) from unreadable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -164,6 +165,21 @@ def test_a_throttled_write_says_how_long_to_wait_and_goes_through_with_the_same_
     assert caught.value.retry_after_s == pytest.approx(1.0)
     rig.clock.tick(1.0)
     assert write(rig, StockWrite(key, 5, 3)) == [Written(key, 3)]
+
+
+def test_a_write_waits_ten_seconds_for_its_answer_and_a_read_thirty(rig: ShopifyRig) -> None:
+    """Asked again under the same key, the shop tells what became of a write; a lane that waits writes nothing else."""
+    key, waited = rig.add("A", 5), []
+    send = rig.http.session.request
+
+    def watched(*given: Any, timeout: tuple[float, float], **more: Any) -> Any:
+        waited.append(timeout[1])
+        return send(*given, timeout=timeout, **more)
+
+    rig.http.session.request = watched  # type: ignore[method-assign, assignment]
+    assert write(rig, StockWrite(key, 5, 3)) == [Written(key, 3)]
+    rig.connector.read_stock(rig.http, rig.shop, [key])
+    assert waited == [10.0, 30.0]
 
 
 def test_a_read_waits_for_the_bucket_and_then_succeeds(rig: ShopifyRig) -> None:
