@@ -23,7 +23,7 @@ from connectors.shopify.shape import Node
 from connectors.shopify.shop import only_location
 from connectors.shopify.vector import snapshot
 
-READ_ORDERS_MAX = 25
+READ_ORDERS_MAX = 15
 FIRST_HEADS = 100
 HEADS_MAX = 250
 SEARCHED_MAX = 25_000  # pagination stops there (limits page, 2026-11)
@@ -45,8 +45,8 @@ class _Look:
     first: int  # orders asked for before anything is known of the costs and the bucket
 
 
-_NARROW = _Look(lines=2, parts=2, first=10)
-_WIDE = _Look(lines=5, parts=3, first=4)
+_NARROW = _Look(lines=2, parts=2, first=5)
+_WIDE = _Look(lines=5, parts=3, first=2)
 
 
 def parse(body: bytes) -> OrderSnapshot:
