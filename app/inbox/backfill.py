@@ -17,6 +17,7 @@ from app.inbox.documents import Source, open_source, take
 from app.inbox.polls import Claim, Overtaken, claim_poll, end_poll, fail_poll, hold_poll
 from app.listings.cases import open_cases
 from app.listings.catalogue import import_entries
+from app.listings.channels import ask_for_orders
 from app.listings.importing import Import, list_imports
 from app.listings.matching import propose
 from app.listings.shop_clock import in_its_time, read_skew
@@ -54,11 +55,6 @@ delete from channel_poll where merchant_id = %(merchant_id)s and channel_id = %(
   and not exists (select from channel_import i where i.merchant_id = %(merchant_id)s and i.channel_id = %(channel)s
                   and i.completed_at is null)
 """
-# From now on a reading is complete again.
-_READ_ON = """
-update channel_poll set due_at = least(due_at, %(now)s)
-where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'orders'
-"""
 
 
 class _Stopped(Exception):
@@ -94,7 +90,7 @@ class _Work:
             if not known:
                 raise _Stopped
             if state == "done" and job.what is ExportOf.ORDERS:
-                session.run(_READ_ON, channel=job.channel_id, now=session.now)
+                ask_for_orders(session, job.channel_id, session.now)  # from now on a reading is complete again
             if state == "done" and job.what is ExportOf.CATALOGUE:
                 want_unseen(session, job.channel_id, job.requested_at)
                 propose(session, job.channel_id)

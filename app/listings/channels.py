@@ -253,20 +253,21 @@ def set_drift_policy(session: Session, channel_id: int, policy: str) -> None:
 
 
 def ask_for_poll(session: Session, channel_id: int, kind: str) -> None:
-    """Have something that is read now and then read now."""
-    session.run(
-        """update channel_poll set due_at = least(due_at, %(now)s)
-           where merchant_id = %(merchant_id)s and channel_id = %(id)s and kind = %(kind)s""",
-        id=channel_id, kind=kind, now=session.now,
-    )  # fmt: skip
+    """Have something that is read now and then read now, by a reading that begins after this: one that is under way
+    does not count, and its end does not put the asked one off."""
+    _ask(session, channel_id, kind, session.now)
 
 
 def ask_for_orders(session: Session, channel_id: int, when: datetime) -> None:
     """Have the channel's orders read, by a reading that begins after `when`: one that is under way does not count."""
+    _ask(session, channel_id, "orders", when)
+
+
+def _ask(session: Session, channel_id: int, kind: str, when: datetime) -> None:
     session.run(
         """update channel_poll set asked_at = greatest(asked_at, %(when)s), started_at = coalesce(started_at, %(when)s)
-           where merchant_id = %(merchant_id)s and channel_id = %(id)s and kind = 'orders'""",
-        id=channel_id, when=when,
+           where merchant_id = %(merchant_id)s and channel_id = %(id)s and kind = %(kind)s""",
+        id=channel_id, when=when, kind=kind,
     )  # fmt: skip
 
 

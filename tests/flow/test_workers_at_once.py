@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from functools import partial
 from threading import RLock
 from typing import Any
 
@@ -11,8 +13,12 @@ import pytest
 import requests
 
 from app.core.db import Session
+from app.inbox import backfill
+from app.inbox.polls import claim_poll, end_poll
 from app.inbox.process import process
 from app.inbox.read import poll_orders
+from app.listings.channels import ask_for_orders
+from app.listings.importing import request_import
 from app.publishing.push import push
 from app.worker import Worker
 from sandbox.inprocess import ShopAdapter
@@ -125,6 +131,34 @@ def test_an_order_and_what_was_told_of_another_number_hold_nothing_that_a_write_
         recording.connection.commit()
         assert processed.result(30).documents == 3
     assert busy.world.available(sold) == 99
+
+
+def test_a_reading_that_ends_while_a_back_fill_does_is_followed_by_one_that_is_complete(
+    busy: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reading still sees the back-fill at work when it ends, so nothing is concluded from it. Put off until the
+    next usual one, a shop's first push would wait for five minutes."""
+    merchant_id, channel = busy.world.merchant_id, busy.channel_of(next(iter(busy.shops.values())))
+    with busy.world.session() as session:
+        at = session.now
+        request_import(session, channel, "orders", since=at - timedelta(days=1), until=at)
+        session.run("update channel_poll set due_at = %(now)s where merchant_id = %(merchant_id)s", now=at)
+        claimed = claim_poll(busy.runtime, session, channel, "orders")
+        assert claimed is not None
+    busy.world.now += timedelta(seconds=1)
+    ending = partial(end_poll, busy.runtime, merchant_id, channel, ("orders", claimed.attempt), through=at, every_s=300)
+    with ThreadPoolExecutor(1) as other:
+        ended = []
+
+        def meanwhile(session: Session, channel_id: int, when: datetime) -> None:
+            ask_for_orders(session, channel_id, when)
+            ended.append(other.submit(ending))
+            wait_until_somebody_waits(busy, session)
+
+        monkeypatch.setattr(backfill, "ask_for_orders", meanwhile)
+        backfill.run_import(busy.runtime, merchant_id, channel)
+        ended[0].result(30)
+    assert (merchant_id, channel, "poll_orders") in Worker(busy.runtime, only_merchant=merchant_id).due()
 
 
 def owners(street: Street, channel: int) -> list[tuple[int, str]]:
