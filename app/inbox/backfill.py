@@ -144,9 +144,9 @@ def _ask(work: _Work) -> float:
     window = Window(job.requested_at, job.until)
     if job.what is ExportOf.ORDERS:
         window = _asked(work, Window(job.since, job.until))
-        if _read_few(work, window):
-            return 0
     try:
+        if job.what is ExportOf.ORDERS and _read_few(work, window):
+            return 0
         export = connector.start_export(work.runtime.open_http(), work.source.shop, job.what, window)
     except (Transient, OutcomeUnknown, AccessDenied):
         raise  # asked again: one that was started after all is found

@@ -10,6 +10,7 @@ import pytest
 
 from app.inbox import backfill
 from app.listings.importing import Import, cancel_import, list_imports, request_import
+from connectors.errors import Refused
 from connectors.shopify import Shopify
 from sandbox.shopify import PretendShopify
 from sandbox.woocommerce import WooShop
@@ -203,6 +204,23 @@ def test_what_happened_while_nobody_read_for_weeks_is_made_up_for_from_a_file_un
     assert street.world.level("mug")["committed"] == 16
     assert shop.shown()["mug"] == 80
     assert street.world.verify() == []
+
+
+def test_a_list_that_the_shop_refuses_does_not_keep_the_weeks_from_being_read(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(work: Any, window: Any) -> bool:
+        raise Refused("window_too_large", "more than a search reaches")
+
+    monkeypatch.setattr(backfill, "_read_few", refused)
+    street.world.move("mug", 100, OPENING, "500")
+    shop = street.open_shopify({"mug": 100})
+    street.settle(1)
+    sell_while_away(street, shop)
+    street.settle(120, rounds_max=2_000)
+    job = imports(street)[-1]
+    assert (job.what, job.state, job.stored) == ("orders", "done", 14)
+    assert street.world.available("mug") == 80
 
 
 def test_without_files_the_weeks_are_read_a_day_at_a_time_and_a_kill_costs_a_day(
