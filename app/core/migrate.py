@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from pathlib import Path
 
 import sqlalchemy
@@ -35,6 +36,14 @@ def is_current(owner_url: str) -> bool:
     with engine.connect() as connection:
         heads = MigrationContext.configure(connection).get_current_heads()
     return set(heads) == set(ScriptDirectory.from_config(_config()).get_heads())
+
+
+def run_sql(connection: sqlalchemy.Connection, *names: str) -> None:
+    """Run whole files of `migrations/sql`, named without `.sql`: only the driver's plain protocol takes many statements
+    at once, and `%` is just a character there."""
+    with closing(connection.connection.cursor()) as cursor:
+        for name in names:
+            cursor.execute((FOLDER / "sql" / f"{name}.sql").read_text())
 
 
 def _config() -> Config:

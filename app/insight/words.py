@@ -206,6 +206,7 @@ KEY_STATES = {"active": "Active", "revoked": "Revoked", "expired": "Expired"}
 # What was done, in the audit log.
 DEEDS = {
     "login.succeeded": "Logged in",
+    "operator.entered": "Looked at this merchant with the operator's password",
     "member.added": "Became a member",
     "member.removed": "Removed a member",
     "member.role_changed": "Changed a role",

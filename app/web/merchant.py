@@ -13,15 +13,19 @@ from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, abort, current_app, g, has_request_context, make_response, render_template, request
+from flask import session as browser
 
+from app.accounts import audit
 from app.accounts.merchants import MerchantRow, list_merchants
 from app.accounts.roles import Permission
 from app.core.db import Session
 from app.core.errors import NotFound
 from app.core.runtime import Runtime
-from app.web.asker import Asker, asker
+from app.web.asker import OPERATOR, Asker, asker
 
 PAGE_TIMEOUT_S = 10
+ENTERED = "entered"  # in the cookie: the merchants whose logs tell of this session of the operator
+ENTERED_MAX = 100
 _BOUND = """select set_config('transaction_read_only', %(read_only)s, true),
                    set_config('statement_timeout', %(timeout)s, true)"""
 
@@ -56,6 +60,7 @@ def chosen() -> MerchantRow:
         everybody = list_merchants(runtime().database, now())
         g.merchants = [merchant for merchant in everybody if asker().sees(merchant.merchant_id)]
         g.merchant = _choose(g.merchants)
+        _tell_of_operator(g.merchant.merchant_id)
     merchant: MerchantRow = g.merchant
     return merchant
 
@@ -75,6 +80,16 @@ def _choose(merchants: Sequence[MerchantRow]) -> MerchantRow:
         if str(merchant.merchant_id) == asked:
             return merchant
     raise NotFound("not_found", "There is nothing at this address.")
+
+
+def _tell_of_operator(merchant_id: int) -> None:
+    """Whoever runs the installation may look at every merchant; each can read in their log when that was."""
+    entered: list[int] = browser.get(ENTERED, [])
+    if asker().name != OPERATOR or merchant_id in entered:
+        return
+    with runtime().begin(merchant_id, now()) as session:
+        audit.note(session, None, "operator.entered", OPERATOR)
+    browser[ENTERED] = [*entered, merchant_id][-ENTERED_MAX:]
 
 
 @contextmanager

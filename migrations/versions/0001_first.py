@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from alembic import op
-from sqlalchemy import Connection
+
+from app.core.migrate import run_sql
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
-SQL = Path(__file__).parent.parent / "sql"
 ROLE = """
 do $$ begin
     if not exists (select from pg_roles where rolname = 'perpetual_app') then
@@ -25,16 +23,9 @@ end $$
 """
 
 
-def _run_file(connection: Connection, path: Path) -> None:
-    """A file of many statements: only the driver's plain protocol takes it, and `%` is just a character there."""
-    with connection.connection.cursor() as cursor:
-        cursor.execute(path.read_text())
-
-
 def upgrade() -> None:
     """Create everything; the application's role is made where the server has none."""
     connection = op.get_bind()
     if connection.exec_driver_sql("select current_user").scalar() != "perpetual_owner":
         connection.exec_driver_sql(ROLE)
-    for name in ("0001_catalog_and_ledger", "0001_channels_and_sync", "0001_tenancy"):
-        _run_file(connection, SQL / f"{name}.sql")
+    run_sql(connection, "0001_catalog_and_ledger", "0001_channels_and_sync", "0001_tenancy")

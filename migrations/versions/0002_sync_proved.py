@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from alembic import op
-from sqlalchemy import Connection
+
+from app.core.migrate import run_sql
 
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-SQL = Path(__file__).parent.parent / "sql"
-
-
-def _run_file(connection: Connection, path: Path) -> None:
-    """A file of many statements: only the driver's plain protocol takes it, and `%` is just a character there."""
-    with connection.connection.cursor() as cursor:
-        cursor.execute(path.read_text())
-
 
 def upgrade() -> None:
     """A file for each topic; then what is new is secured like what was there."""
-    for path in [*sorted(SQL.glob("0002_*.sql")), SQL / "secure_new_tables.sql"]:
-        _run_file(op.get_bind(), path)
+    run_sql(
+        op.get_bind(),
+        "0002_at_work",
+        "0002_buffers",
+        "0002_cases",
+        "0002_listings",
+        "0002_pace",
+        "0002_reading",
+        "0002_reading_products",
+        "0002_shadow",
+        "0002_shop_places",
+        "0002_worker_seen",
+        "secure_new_tables",
+    )

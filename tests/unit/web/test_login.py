@@ -194,6 +194,20 @@ def test_a_login_is_told_in_the_log_of_each_merchant_of_the_user_and_no_other(pe
         assert audit.list_entries(session) == []
 
 
+def test_the_operators_first_look_at_a_merchant_is_told_in_that_merchants_log_once_a_session(people: People) -> None:
+    people.join(people.user(ANNA), "owner", people.other)
+    for _ in range(2):
+        site = people.site(password=True)
+        site.log_in(sites.PASSWORD)
+        for page in ("/", "/members", "/log"):
+            assert site.get(f"{page}?merchant={people.other.merchant_id}").status_code == 200
+    with people.other.session() as session:
+        entries = [entry for entry in audit.list_entries(session) if entry.actor == "operator"]
+    assert [(entry.action, entry.origin) for entry in entries] == [("operator.entered", "127.0.0.1")] * 2
+    with people.world.session() as session:
+        assert audit.list_entries(session, limit=1)[0].action != "operator.entered"
+
+
 def test_a_user_of_several_merchants_chooses_and_sees_no_others(people: People) -> None:
     user = people.user(ANNA, "viewer")
     people.join(user, "owner", people.other)
