@@ -22,6 +22,7 @@ from app.listings.lookup import get_channel_id
 from app.publishing.why_text import WAITING
 
 ATTEMPT_LATE = timedelta(minutes=2)  # beyond its deadline; one that is only late is taken over within a second
+ATTEMPT_LONG = timedelta(minutes=10)  # asked again and again, and still not answered
 DUE_LOOKED_AT_MAX = 10_000
 PARKED_LOOKED_AT_MAX = 20_000
 _OF_STATE = {
@@ -92,7 +93,8 @@ cross join lateral (
 group by d.channel_id, w.reason order by d.channel_id, count(*) desc
 """  # noqa: S608  a constant only
 _ATTEMPTS = """
-select channel_id, count(*) filter (where deadline < %(late)s) as late, min(opened_at) as since, min(error) as error
+select channel_id, count(*) filter (where deadline < %(late)s or opened_at < %(long)s) as late,
+       min(opened_at) as since, min(error) as error
 from push_attempt where merchant_id = %(merchant_id)s and channel_id = any(%(channels)s) and state <> 'done'
 group by channel_id
 """
@@ -195,7 +197,7 @@ def _read(session: Session, ids: list[int]) -> _Rows:
         "unmapped": session.rows(_UNMAPPED, channels=ids),
         "unmanaged": session.rows(_UNMANAGED, channels=ids),
         "stuck": session.rows(_STUCK, channels=ids, late=now - LATE),
-        "attempts": session.rows(_ATTEMPTS, channels=ids, late=now - ATTEMPT_LATE),
+        "attempts": session.rows(_ATTEMPTS, channels=ids, late=now - ATTEMPT_LATE, long=now - ATTEMPT_LONG),
         "parked": session.rows(_PARKED, channels=ids),
         "cases": session.rows(_CASES, channels=ids),
         "refused": session.rows(_REFUSED, channels=ids, since=now - timedelta(days=1)),

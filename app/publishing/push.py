@@ -26,6 +26,7 @@ from connectors.base import StockWrite, Unknown, Unsent, WriteMode, WriteOutcome
 from connectors.errors import ChannelError, Malformed, OutcomeUnknown
 
 REPLAY_AFTER_S = 1.0
+REPLAY_AFTER_MAX_S = 60.0
 PAUSE_S = 2.0
 PAUSE_REFUSED_S = 60.0
 NOTHING_RECORDED = Recorded()
@@ -161,12 +162,17 @@ def _unanswered(runtime: Runtime, merchant_id: int, channel: Channel, attempt: A
     connector = runtime.connectors[channel.platform]
     if connector.abilities.replays_by_key:
         now = runtime.clock()
-        pause = max(error.retry_after_s or 0, REPLAY_AFTER_S)
+        pause = max(error.retry_after_s or 0, _replay_after_s(now - attempt.opened_at))
         with runtime.begin(merchant_id, now) as session:
             attempts.leave_unclear(session, attempt, now + timedelta(seconds=pause), error.reason)
         return Pushed(len(attempt.rows), error=error.reason)
     outcomes = [Unknown(row.key, error.reason) for row in attempt.rows.values()]
     return _record(runtime, merchant_id, channel, attempt, outcomes, error=error.reason)
+
+
+def _replay_after_s(open_for: timedelta) -> float:
+    """The longer nothing is heard, the rarer it is asked: a tenth of the time, from a second to a minute."""
+    return min(max(open_for.total_seconds() / 10, REPLAY_AFTER_S), REPLAY_AFTER_MAX_S)
 
 
 def _record(

@@ -20,7 +20,10 @@ GRAPHQL_ERRORS: Mapping[str, tuple[type[ChannelError], type[ChannelError], str]]
     "SHOP_INACTIVE": (AccessDenied, AccessDenied, "shop_inactive"),
     "INTERNAL_SERVER_ERROR": (Transient, OutcomeUnknown, "internal_server_error"),
 }
-UNKNOWN_GRAPHQL_ERROR = (Refused, Refused, "graphql_error")
+# A code that nobody told us of. Without `data` the request was refused before any of it was carried out (GraphQL's
+# specification, "Errors"); with it, even null, something may have been.
+UNKNOWN_REQUEST_ERROR = (Refused, Refused, "graphql_error")
+UNKNOWN_EXECUTION_ERROR = (Refused, OutcomeUnknown, "graphql_error")
 
 
 class Row(Enum):

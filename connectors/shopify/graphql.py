@@ -18,7 +18,7 @@ import orjson
 from connectors.base import Shop
 from connectors.errors import ChannelError, Malformed, OutcomeUnknown, Refused, Throttled
 from connectors.http import RETRY_AFTER_MAX_S, Answer, Http
-from connectors.shopify.errors import GRAPHQL_ERRORS, UNKNOWN_GRAPHQL_ERROR
+from connectors.shopify.errors import GRAPHQL_ERRORS, UNKNOWN_EXECUTION_ERROR, UNKNOWN_REQUEST_ERROR
 
 API_VERSION = "2026-10"
 COST_MAX = 1_000  # of one query, checked against the requested cost before it runs
@@ -101,12 +101,13 @@ def mutate(http: Http, shop: Shop, name: str, variables: Mapping[str, object]) -
 
 
 def failure(answer: Answer, *, write: bool) -> ChannelError | None:
-    """The error that an answer with status 200 stands for. Raises `Malformed` when it is no GraphQL answer."""
+    """The error that an answer with status 200 stands for. Raises `Malformed` when it is no GraphQL answer. A mutation
+    that answered was carried out, whatever else went wrong: its answer counts."""
     body = answer.json()
     if not isinstance(body, dict):
         raise Malformed("wrong_type", "a GraphQL answer is an object")
     errors = body.get("errors")
-    if errors:
+    if errors and not (write and _has_payload(body)):
         first = errors[0] if isinstance(errors, list) and isinstance(errors[0], dict) else {"message": str(errors)}
         return _graphql_error(first, body, write=write)
     if not isinstance(body.get("data"), dict):
@@ -187,10 +188,15 @@ def next_size(size: int, cost: Cost, largest: int) -> int:
     return max(1, int(fitting))
 
 
+def _has_payload(body: Mapping[str, Any]) -> bool:
+    return any(isinstance(payload, dict) for payload in _object(body, "data").values())
+
+
 def _graphql_error(error: Mapping[str, Any], body: Mapping[str, Any], *, write: bool) -> ChannelError:
     extensions = error.get("extensions")
     code = str(extensions.get("code", "")) if isinstance(extensions, dict) else ""
-    read_kind, write_kind, reason = GRAPHQL_ERRORS.get(code, UNKNOWN_GRAPHQL_ERROR)
+    unknown = UNKNOWN_EXECUTION_ERROR if "data" in body else UNKNOWN_REQUEST_ERROR
+    read_kind, write_kind, reason = GRAPHQL_ERRORS.get(code, unknown)
     wait_s = _restored_in_s(body) if reason == "throttled" else None
     detail = str(error.get("message", ""))[:200]
     return (write_kind if write else read_kind)(reason, detail, retry_after_s=wait_s)

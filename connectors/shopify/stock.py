@@ -7,8 +7,9 @@ hours).
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from connectors.base import (
@@ -22,7 +23,7 @@ from connectors.base import (
     WriteOutcome,
     Written,
 )
-from connectors.errors import Malformed, Refused
+from connectors.errors import Malformed, OutcomeUnknown, Refused
 from connectors.http import Http
 from connectors.shopify import graphql
 from connectors.shopify.errors import UNKNOWN_USER_ERROR, USER_ERRORS, Call, Row
@@ -30,6 +31,12 @@ from connectors.shopify.shape import Node
 
 ROWS_MAX = 250  # of any input array (limits page)
 STATE = "available"
+INDEX = re.compile("[0-9]{1,6}")
+# By whether rows are relative: our document, and the mutation in it.
+MUTATIONS = {
+    False: ("inventory_set", "inventorySetQuantities"),
+    True: ("inventory_adjust", "inventoryAdjustQuantities"),
+}
 REASON = "correction"
 # The only reasons Shopify accepts; anything else is INVALID_REASON.
 REASONS = frozenset({
@@ -88,17 +95,21 @@ def write(http: Http, shop: Shop, rows: Sequence[StockWrite], key: str) -> list[
     """Send one batch, all absolute or all relative, at most `ROWS_MAX` rows with distinct keys (else `ValueError`).
 
     Shopify applies all rows or none: when it refuses some, the others come back `Unsent`. Raises `Throttled`,
-    `Transient` (same key again), `OutcomeUnknown` (same key, same rows), `Refused` (never with this key).
+    `Transient` (same key again), `OutcomeUnknown` (same key, same rows; also when the answer can't be read), `Refused`
+    (never with this key).
     """
     if not rows:
         return []
     _check(rows)
-    name = "inventory_adjust" if rows[0].relative else "inventory_set"
+    name, field = MUTATIONS[rows[0].relative]
     variables = {"idempotencyKey": key, "input": write_input(rows, key)}
-    payload = next(iter(graphql.mutate(http, shop, name, variables).data.values()))
-    if payload["userErrors"]:
-        return _refused(rows, payload["userErrors"])
-    return _written(rows, payload["inventoryAdjustmentGroup"])
+    data = graphql.mutate(http, shop, name, variables).data
+    try:
+        payload = Node(data, "data").node(field)
+        errors = payload.nodes("userErrors")
+        return _refused(rows, errors) if errors else _written(rows, payload)
+    except Malformed as unreadable:
+        raise OutcomeUnknown("unreadable_answer", unreadable.detail) from unreadable
 
 
 def _check(rows: Sequence[StockWrite]) -> None:
@@ -124,38 +135,42 @@ def _where(key: StockKey) -> dict[str, object]:
     return {"inventoryItemId": key.stock_key, "locationId": key.location_key}
 
 
-def _written(rows: Sequence[StockWrite], group: Mapping[str, Any] | None) -> list[WriteOutcome]:
-    """A row that changed nothing is in no change: it was accepted without a number."""
-    after = {
-        StockKey(change["item"]["id"], change["location"]["id"]): change["quantityAfterChange"]
-        for change in (group or {"changes": []})["changes"]
-        if change["name"] == STATE and change["item"] and change["location"]
-    }
+def _written(rows: Sequence[StockWrite], payload: Node) -> list[WriteOutcome]:
+    """A row that changed nothing is in no change: it was accepted without a number. So is one whose item or place we
+    may not see."""
+    group = payload.find_node("inventoryAdjustmentGroup")
+    after: dict[StockKey, int] = {}
+    for change in group.nodes("changes") if group else []:
+        item, location = change.find_node("item"), change.find_node("location")
+        if item and location and change.text("name") == STATE:
+            after[StockKey(item.text("id"), location.text("id"))] = change.signed("quantityAfterChange")
     return [Written(row.key, after.get(row.key)) for row in rows]
 
 
-def _refused(rows: Sequence[StockWrite], errors: Sequence[Mapping[str, Any]]) -> list[WriteOutcome]:
+def _refused(rows: Sequence[StockWrite], errors: Sequence[Node]) -> list[WriteOutcome]:
     outcomes: dict[int, WriteOutcome] = {}
     for error in errors:
-        verdict = USER_ERRORS.get(str(error["code"]), UNKNOWN_USER_ERROR)
-        index = _row_index(error["field"], len(rows))
+        verdict = USER_ERRORS.get(error.find_text("code") or "", UNKNOWN_USER_ERROR)
+        message = (error.find_text("message") or "")[:200]
+        index = _row_index(error.values.get("field"), len(rows))
         if isinstance(verdict, Call):
-            raise verdict.error(verdict.reason, str(error["message"])[:200])
+            raise verdict.error(verdict.reason, message)
         if index is None:
-            raise Refused(verdict.value, f"no row named: {error['message']}"[:200])
-        outcomes.setdefault(index, _row_outcome(rows[index].key, verdict, error))
+            raise Refused(verdict.value, f"no row named: {message}")
+        outcomes.setdefault(index, _row_outcome(rows[index].key, verdict, message))
     return [outcomes.get(index) or Unsent(row.key) for index, row in enumerate(rows)]
 
 
-def _row_outcome(key: StockKey, verdict: Row, error: Mapping[str, Any]) -> WriteOutcome:
+def _row_outcome(key: StockKey, verdict: Row, message: str) -> WriteOutcome:
     if verdict is Row.CONFLICT:
         return Conflict(key)
-    return Rejected(key, verdict.value, str(error["message"])[:200])
+    return Rejected(key, verdict.value, message)
 
 
-def _row_index(field: Sequence[str] | None, count: int) -> int | None:
+def _row_index(field: object, count: int) -> int | None:
     """The row that `["input", "quantities", "<i>", …]` names; the only row there is, when it names none."""
-    named = next((int(part) for part in field or () if part.isdecimal()), None)
+    parts = field if isinstance(field, list) else []
+    named = next((int(part) for part in parts if isinstance(part, str) and INDEX.fullmatch(part)), None)
     if named is None:
         return 0 if count == 1 else None
     return named if named < count else None

@@ -117,14 +117,12 @@ def write_stock(api: Api, rows: Sequence[StockWrite]) -> Sequence[WriteOutcome]:
             break
         try:
             outcomes.update(_send(api, path, group))
-        except NotFound as error:
-            outcomes.update((row.key, Rejected(row.key, "gone", error.reason)) for row in group)
-        except OutcomeUnknown as error:
-            if len(groups) == 1:
-                raise
-            outcomes.update((row.key, Unknown(row.key, error.reason)) for row in group)
-            break
-        except ChannelError:
+        except ChannelError as error:
+            if isinstance(error, NotFound) and error.reason == "no_such_product":
+                outcomes.update((row.key, Rejected(row.key, "gone", error.reason)) for row in group)
+                continue
+            if isinstance(error, OutcomeUnknown) and len(groups) > 1:
+                outcomes.update((row.key, Unknown(row.key, error.reason)) for row in group)
             if not outcomes:
                 raise
             break
@@ -145,9 +143,9 @@ def _send(api: Api, path: str, rows: Sequence[StockWrite]) -> dict[StockKey, Wri
         items = fields.nodes(fields.node(value, "answer"), "update", "answer", limit=len(rows))
         if [item.get("id") for item in items] != [_own_id(row) for row in rows]:
             raise Malformed("answer_out_of_order", "the answer is about other items")
+        return {row.key: _outcome(row, item) for row, item in zip(rows, items, strict=True)}
     except Malformed as error:
         raise OutcomeUnknown(error.reason, error.detail) from error
-    return {row.key: _outcome(row, item) for row, item in zip(rows, items, strict=True)}
 
 
 def _own_id(row: StockWrite) -> int:

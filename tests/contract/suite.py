@@ -212,6 +212,7 @@ class ConnectorContract:
                 lambda: rig.connector.read_webhooks(rig.http, rig.shop),
                 lambda: rig.connector.write_webhooks(rig.http, rig.shop, url=OUR_URL, secret="s3cret"),
                 lambda: rig.connector.read_facts(rig.http, rig.shop),
+                lambda: rig.connector.write_stock(rig.http, rig.shop, [row(rig, key, 7, 6)], "k1"),
             ):
                 if body == b"[]" and getattr(rig, "bare_lists", False):
                     continue  # an empty list is an answer there

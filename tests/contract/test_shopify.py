@@ -53,6 +53,38 @@ def test_a_bundle_parent_is_set_aside_and_does_not_block_hundreds_of_rows(rig: S
     assert write(rig, *(StockWrite(key, 5, 4) for key in good), key="k2") == [Written(key, 4) for key in good]
 
 
+SET, OK = '{"data": {"inventorySetQuantities": %s}}', '{"userErrors": [], "inventoryAdjustmentGroup": %s}'
+CHANGE = '{"changes": [{"name": "available", "item": {"id": "1"}, "location": {"id": "2"}, "quantityAfterChange": %s}]}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"data": {}}', SET % "null", SET % "[]", SET % "{}", SET % '{"userErrors": null}', SET % '{"userErrors": [7]}',
+        SET % '{"userErrors": [{"code": "INVALID_LOCATION", "field": null, "message": 7}]}', SET % OK % '"x"',
+        SET % OK % "{}", SET % OK % CHANGE % '"9"', SET % OK % CHANGE % "null",
+        '{"data": null, "errors": [{"message": "new", "extensions": {"code": "NEVER_HEARD_OF"}}]}',
+        '{"data": {"inventorySetQuantities": null}, "errors": [{"message": "no code"}]}',
+    ],
+)  # fmt: skip
+def test_an_answer_to_a_write_that_cant_be_read_leaves_its_outcome_unknown(rig: ShopifyRig, body: str) -> None:
+    first, second = rig.add("A", 5), rig.add("B", 5)
+    with (
+        answering(rig, Response(200, {"Content-Type": "application/json"}, body.encode())),
+        pytest.raises(OutcomeUnknown),
+    ):
+        write(rig, StockWrite(first, 5, 6), StockWrite(second, 5, 6))
+
+
+def test_a_write_that_was_carried_out_counts_though_a_part_of_its_answer_was_refused(rig: ShopifyRig) -> None:
+    key = rig.add("A", 5)
+    unseen = CHANGE.replace('{"id": "1"}', "null") % "6"
+    refused = '"errors": [{"message": "no scope", "extensions": {"code": "ACCESS_DENIED"}}]'
+    body = f"{(SET % OK % unseen)[:-1]}, {refused}}}"
+    with answering(rig, Response(200, {"Content-Type": "application/json"}, body.encode())):
+        assert write(rig, StockWrite(key, 5, 6)) == [Written(key, None)]
+
+
 @pytest.mark.parametrize(
     ("location", "target", "reason"),
     [

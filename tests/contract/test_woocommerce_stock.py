@@ -9,11 +9,13 @@ from itertools import count
 import pytest
 
 from connectors.base import Rejected, StockKey, StockWrite, Unknown, Unsent, Written
-from connectors.errors import OutcomeUnknown, Transient
+from connectors.errors import ChannelError, OutcomeUnknown, Transient
 from sandbox.base import Request, Response
 from sandbox.faults import CallFault, Faults
 from tests.contract.rig import faults
 from tests.contract.woo_rig import Answer, WooRig, running
+
+_JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
@@ -148,6 +150,22 @@ class _FailsAt:
         return self._rig.pretend.throttled(request)
 
 
+class _AnswersAt:
+    """Lets calls through, and says something else in answer to the n-th."""
+
+    def __init__(self, rig: WooRig, number: int, answer: Response) -> None:
+        self._rig, self._left, self._answer = rig, number, answer
+        self.context = rig.pretend.context
+
+    def handle(self, request: Request) -> Response:
+        self._left -= 1
+        answer = self._rig.pretend.handle(request)
+        return self._answer if self._left == 0 else answer
+
+    def throttled(self, request: Request) -> Response:
+        return self._rig.pretend.throttled(request)
+
+
 def three_groups(rig: WooRig) -> list[StockWrite]:
     keys = [rig.add("A", 5)]
     for sku in ("V", "W"):
@@ -164,6 +182,26 @@ def test_a_part_of_a_write_without_an_answer_is_unknown_beside_what_is_known(rig
     assert [type(outcome) for outcome in outcomes] == [Written, Unknown, Unsent]
     applied = 4 if fault is CallFault.TIMEOUT_AFTER else 5
     assert rig.pretend.shown() == {"A": 4, "V-S": applied, "W-S": 5}
+
+
+@pytest.mark.parametrize("error", ["null", '"busy"', "[]"])
+def test_a_part_of_a_write_whose_answer_says_an_error_that_is_none_is_unknown(rig: WooRig, error: str) -> None:
+    rows = three_groups(rig)
+    own = rows[1].key.stock_key.split("/")[1]
+    body = f'{{"update": [{{"id": {own}, "manage_stock": true, "stock_quantity": 4, "error": {error}}}]}}'
+    rig.front.shop = _AnswersAt(rig, 2, Response(200, _JSON, body.encode()))  # type: ignore[assignment]
+    outcomes = rig.connector.write_stock(rig.http, rig.shop, rows, "k")
+    assert [type(outcome) for outcome in outcomes] == [Written, Unknown, Unsent]
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>Not found</html>", b'{"code": "rest_no_route", "message": "?", "data": null}']
+)
+def test_an_address_that_is_not_found_does_not_mean_that_the_products_are_gone(rig: WooRig, body: bytes) -> None:
+    key = rig.add("A", 5)
+    rig.front.shop = _AnswersAt(rig, 1, Response(404, _JSON, body))  # type: ignore[assignment]
+    with pytest.raises(ChannelError):
+        rig.connector.write_stock(rig.http, rig.shop, [StockWrite(key, 5, 4, relative=True)], "k")
 
 
 def test_a_part_of_a_write_that_is_throttled_was_not_sent(rig: WooRig) -> None:

@@ -2,13 +2,94 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
+from app.core.db import Row
+from app.insight.diagnose import diagnose
 from app.publishing.push import push
+from sandbox.base import Request, Response
 from sandbox.faults import NONE
+from sandbox.shopify import PretendShopify
 from tests.street import Street
 
 OPENING = "opening > available@A"
+_JSON = {"Content-Type": "application/json"}
+
+
+def with_error(answer: Response) -> Response:
+    """The whole answer, and an error beside it: a part of what was asked may not be seen."""
+    body = {**json.loads(answer.body), "errors": [{"message": "no", "extensions": {"code": "ACCESS_DENIED"}}]}
+    return Response(200, _JSON, json.dumps(body).encode())
+
+
+def unreadable(answer: Response) -> Response:
+    return Response(200, _JSON, b'{"data": {"inventoryAdjustQuantities": null}}')
+
+
+def of_another_code(answer: Response) -> Response:
+    body = b'{"data": {"inventoryAdjustQuantities": null}, "errors": [{"extensions": {"code": "NEVER_HEARD_OF"}}]}'
+    return Response(200, _JSON, body)
+
+
+def change_answers(shop: PretendShopify, change: Callable[[Response], Response], times: int = 1) -> list[Request]:
+    """Writes happen, and the next answers to them are others: to those that are listed."""
+    handle, changed = shop.handle, list[Request]()
+
+    def answer(request: Request) -> Response:
+        answer = handle(request)
+        if b"InventoryAdjust(" not in request.body or len(changed) == times:
+            return answer
+        changed.append(request)
+        return change(answer)
+
+    shop.handle = answer  # type: ignore[method-assign]
+    return changed
+
+
+def writes(street: Street) -> list[Row]:
+    with street.world.session() as session:
+        return list(session.rows(
+            """select a.attempt_id, a.key, p.relative, p.target - p.expected as change, p.outcome
+               from push_row p join push_attempt a using (merchant_id, attempt_id)
+               where merchant_id = %(merchant_id)s order by a.attempt_id"""
+        ))  # fmt: skip
+
+
+@pytest.mark.parametrize("change", [with_error, unreadable, of_another_code])
+def test_a_reduction_that_was_carried_out_goes_out_once_whatever_its_answer_says(
+    street: Street, change: Callable[[Response], Response]
+) -> None:
+    for sku in ("mug", "bowl"):
+        street.world.move(sku, 10, OPENING, "50")
+    shopify = street.open_shopify({"mug": 10, "bowl": 10})
+    street.settle()
+    change_answers(shopify, change)
+    street.world.move("mug", 1, "available@A > shrinkage")
+    street.settle(10)
+    street.world.move("bowl", 1, "available@A > shrinkage")
+    street.settle(10)
+    assert shopify.shown() == {"mug": 9, "bowl": 9}
+    assert [row.outcome for row in writes(street)][-2:] == ["written", "written"]
+    assert street.cases() == []
+
+
+def test_a_write_that_stays_without_a_readable_answer_is_asked_about_more_and_more_rarely_and_shown(
+    street: Street,
+) -> None:
+    street.world.move("mug", 10, OPENING, "50")
+    shopify = street.open_shopify({"mug": 10})
+    street.settle()
+    asked = change_answers(shopify, unreadable, times=10_000)
+    street.world.move("mug", 1, "available@A > shrinkage")
+    street.live(700)
+    assert len(asked) < 80
+    with street.world.session() as session:
+        assert "attempt_open" in str(diagnose(session))
+    assert shopify.shown() == {"mug": 9}
 
 
 def test_a_write_whose_answer_was_lost_is_repeated_to_the_letter_under_its_key(street: Street) -> None:
@@ -30,17 +111,21 @@ def test_a_write_whose_answer_was_lost_is_repeated_to_the_letter_under_its_key(s
     assert shopify.shown() == {"mug": 9, "bowl": 9}
 
 
-def test_a_refused_write_whose_answer_was_lost_goes_out_again_at_once_under_a_new_key(street: Street) -> None:
+def test_a_conflict_whose_answer_was_lost_goes_out_again_with_the_order_in_it_under_a_new_key(street: Street) -> None:
     street.world.move("mug", 10, OPENING, "50")
     shopify = street.open_shopify({"mug": 10})
     street.settle()
-    shopify.place_order([("mug", 1)])  # we have not heard of it: our write will conflict
-    street.world.move("mug", 1, "available@A > shrinkage")
+    street.heard = lambda told: False
+    shopify.place_order([("mug", 1)])  # nobody tells us of it
+    street.world.move("mug", 5, "supplier > available@A", "50")
     shopify.context.faults = replace(NONE, timeout_after=1.0)
     push(street.runtime, street.world.merchant_id, street.channel_of(shopify))
     shopify.context.faults = NONE
     street.settle(10)
-    assert shopify.shown() == {"mug": 8}
+    told = [(row.change, row.outcome) for row in writes(street)]
+    assert told[-2:] == [(5, "conflict"), (5, "written")]
+    assert len({row.key for row in writes(street)}) == len(told)
+    assert shopify.shown() == {"mug": 14}
 
 
 def test_an_order_whose_read_says_nothing_new_is_known_to_be_there_all_the_same(street: Street) -> None:
