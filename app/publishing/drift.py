@@ -24,10 +24,11 @@ AROUND = timedelta(seconds=30)  # a write without an answer may be applied that 
 # A number may be as believed by chance, while a sale that it replaced and one that was not read yet make up for each
 # other: for so long a write that replaced whatever was there is not settled by that.
 OVERWRITES = timedelta(hours=1)
+OVERWRITTEN_LINES_MAX = 1_000  # latest lines of an item: what was sold from such a write until its number is looked at
 NOTED_EVERY = timedelta(hours=1)  # an explanation is noted once in that time for an owner
 DELIVERIES_MAX = 1_000  # latest rows of the inbox asked whether a webhook told of an order
 
-_FACTS = """
+_FACTS = f"""
 select o.owner_id, i.kind = 'kit' as kit, k.case_id, k.difference, k.decision,
     (select count(distinct l.item_id) from listing l where l.merchant_id = o.merchant_id
      and l.channel_id = o.channel_id and l.stock_key = o.stock_key) as items,
@@ -58,7 +59,9 @@ select o.owner_id, i.kind = 'kit' as kit, k.case_id, k.difference, k.decision,
                    and e.movement_id < m.movement_id and e.to_state = 'available')) as undone,
     (select coalesce(sum(l.quantity), 0)::bigint from (
         select * from order_line l where l.merchant_id = o.merchant_id and l.item_id = o.item_id
-        order by l.order_id desc limit 100) l
+          and exists (select from push_row p join push_attempt a using (merchant_id, attempt_id)
+                      where p.merchant_id = o.merchant_id and p.owner_id = o.owner_id and a.blind)
+        order by l.order_id desc limit {OVERWRITTEN_LINES_MAX}) l
      join sales_order s on s.merchant_id = l.merchant_id and s.order_id = l.order_id and s.channel_id = o.channel_id
      join channel c on c.merchant_id = s.merchant_id and c.channel_id = s.channel_id
      where exists (select from (
@@ -74,7 +77,7 @@ select o.owner_id, i.kind = 'kit' as kit, k.case_id, k.difference, k.decision,
 from stock_owner o join item i on i.merchant_id = o.merchant_id and i.item_id = o.item_id
 left join case_file k on k.merchant_id = o.merchant_id and k.case_id = o.case_id and k.state = 'open'
 where o.merchant_id = %(merchant_id)s and o.owner_id = any(%(owners)s)
-"""
+"""  # noqa: S608  a constant only
 _WRITE = """
 insert into case_file (merchant_id, case_id, kind, channel_id, subject, detail, evidence, opened_at, owner_id, cause,
     difference, decision, decided_at, decided_by, state, closed_at)

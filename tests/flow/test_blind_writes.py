@@ -173,6 +173,26 @@ def test_a_replaced_sale_is_no_edit_although_its_number_was_as_believed_by_chanc
     assert {cause for cause, _ in told(street)} == {"overwritten"}
 
 
+def test_a_replaced_sale_is_no_edit_although_many_more_were_made_before_its_number_was_looked_at_seed_20(
+    street: Street, shopify: PretendShopify, till: PretendTill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    street.world.move("mug", 300, "supplier > available@A", "1500")
+    street.settle(60)
+    sales = iter([4])
+    before_each_write(monkeypatch, till, lambda: [till.place_order([("mug", n)]) for n in sales])
+    shopify.place_order([("mug", 1)])
+    before = len(till.context.writes)
+    while len(till.context.writes) == before:
+        street.settle(0.5)
+    down_until(monkeypatch, street, till, street.world.now + timedelta(seconds=90), what="products")
+    street.settle(45, rounds_max=2_000)
+    for _ in range(120):
+        till.place_order([("mug", 1)])
+    street.settle(200, rounds_max=4_000)
+    assert shopify.shown() == till.shown() == {"mug": 320 - 1 - 4 - 120}
+    assert not {"hand_edit", "shared_owner"} & {cause for cause, _ in told(street)}
+
+
 def test_a_lost_answer_is_read_back_before_anything_is_written_again(
     street: Street, shopify: PretendShopify, till: PretendTill
 ) -> None:
