@@ -40,6 +40,7 @@ from app.publishing.demand import refresh_buffers
 from app.publishing.look import look
 from app.publishing.push import push
 from app.publishing.shadow import prune_shadow, shadow
+from app.publishing.sweep import sweep
 from app.reconcile.audit import audit
 from app.reconcile.shop import ask_shop
 from app.reconcile.webhooks import supervise
@@ -70,12 +71,18 @@ def _push(runtime: Runtime, merchant_id: int, channel_id: int, *, lane: int) -> 
     return bool(pushed.rows or pushed.settled)
 
 
+def _sweep(runtime: Runtime, merchant_id: int, channel_id: int) -> bool:
+    """Orders of longer ago are read again, and numbers whose mark was lost are marked."""
+    read = poll_orders(runtime, merchant_id, channel_id, "sweep")
+    return bool(sweep(runtime, merchant_id, channel_id) or read)
+
+
 # What each act does; True when it did something, so that it is worth asking again at once.
 ACTS: Mapping[str, Callable[[Runtime, int, int], bool]] = {
     "process": lambda runtime, m, c: process(runtime, m, c).documents > 0,
     "ring": lambda runtime, m, c: answer_rings(runtime, m, c).documents > 0,
     "poll_orders": lambda runtime, m, c: bool(poll_orders(runtime, m, c)),
-    "poll_sweep": lambda runtime, m, c: bool(poll_orders(runtime, m, c, "sweep")),
+    "poll_sweep": _sweep,
     "poll_known": lambda runtime, m, c: bool(check_known(runtime, m, c).documents),
     "poll_import": run_import,
     "poll_shop": lambda runtime, m, c: bool(ask_shop(runtime, m, c).refreshed),

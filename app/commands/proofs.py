@@ -7,15 +7,16 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.commands.frame import add_command
 from app.core.config import Settings
 
+if TYPE_CHECKING:
+    from app.simulation.run import Summary
+
 VARIANTS_MAX = 1_000_000
-
-
-AGAIN = "python -m app simulate --events 1"
+AGAIN = "python -m app simulate --processes 1 --events 1"
 
 
 def add(commands: Any) -> None:
@@ -66,11 +67,15 @@ def run_simulate(arguments: argparse.Namespace, settings: Settings) -> int:
                 print(f"seed {episode.seed}: {why}", file=sys.stderr)
             if not arguments.json:
                 print(f"seed {episode.seed}: {episode.events} events, {len(episode.violations)} violations", flush=True)
+    return tell(summary, arguments.heal, as_json=arguments.json)
+
+
+def tell(summary: Summary, heal: str, *, as_json: bool) -> int:
+    """What all runs came to, and the line that plays each failing seed again; 1 when there is one."""
     for seed in summary.failed:
-        heal = "" if arguments.heal == "on" else f" --heal {arguments.heal}"
-        print(f"again: {AGAIN} --seed {seed}{heal}", file=sys.stderr)
+        print(f"again: {AGAIN} --seed {seed}{'' if heal == 'on' else f' --heal {heal}'}", file=sys.stderr)
     figures = summary.figures()
-    print(json.dumps(figures) if arguments.json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
+    print(json.dumps(figures) if as_json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
     return 1 if summary.failed else 0
 
 

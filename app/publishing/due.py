@@ -99,6 +99,17 @@ def read_plans(session: Session, owners: Sequence[Row]) -> dict[int, Plan]:
     }
 
 
+def mark_due(session: Session, channel_id: int, owner_ids: Sequence[int]) -> None:
+    """Have these planned, and written if their number is another."""
+    if owner_ids:
+        session.run(
+            """insert into due_listing (merchant_id, channel_id, due_id, owner_id, marked_at)
+               select %(merchant_id)s, %(channel)s, nextval('due_listing_seq'), owner_id, %(now)s
+               from unnest(%(owners)s::bigint[]) owner_id""",
+            channel=channel_id, owners=list(owner_ids), now=session.now,
+        )  # fmt: skip
+
+
 def settle_due(session: Session, channel_id: int, due_ids: Sequence[int]) -> None:
     """Take away exactly the due rows that were looked at; a change that came meanwhile has a row of its own. Those that
     somebody else is taking away are left to them."""

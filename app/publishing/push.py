@@ -27,10 +27,14 @@ from connectors.errors import ChannelError, Malformed, OutcomeUnknown
 
 REPLAY_AFTER_S = 1.0
 REPLAY_AFTER_MAX_S = 60.0
-PAUSE_S = 2.0
-PAUSE_REFUSED_S = 60.0
+PAUSE_S = 2  # after a call that may go better at once
+PAUSES_REFUSED_S = (2, 5, 15, 60)  # after the first, second … call in a row that the shop refused
 NOTHING_RECORDED = Recorded()
 Row = tuple[Due, StockWrite]
+_ANSWERED = """
+update channel_poll set failures = 0, last_error = null
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'push' and failures > 0
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +198,8 @@ def _record(
             ask_for_orders(session, channel.channel_id, now)
         if blind:  # read back
             belief.look_at(session, channel.channel_id, [row.key.stock_key for row in attempt.rows.values()])
-        session.run(
-            """update channel_poll set failures = 0, last_error = null
-               where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'push' and failures > 0""",
-            channel=channel.channel_id,
-        )
+        if error is None:
+            session.run(_ANSWERED, channel=channel.channel_id)
         if recorded.rejected:
             _open_refusals(session, channel.channel_id, attempt)
     return Pushed(len(attempt.rows), recorded=recorded, error=error or "")
@@ -219,13 +220,16 @@ def _open_refusals(session: Session, channel_id: int, attempt: Attempt) -> None:
 
 
 def _paused(runtime: Runtime, merchant_id: int, channel_id: int, error: ChannelError) -> Pushed:
-    """The channel said no to the whole call: the next round is due after the pause it asked for."""
-    now = runtime.clock()
-    pause = max(error.retry_after_s or 0, PAUSE_REFUSED_S if error.permanent else PAUSE_S)
+    """The channel said no to the whole call: the next round is due after the pause it asked for. One refusal may be a
+    firewall's whim; the more there are in a row, the longer."""
+    now, pauses = runtime.clock(), PAUSES_REFUSED_S if error.permanent else (PAUSE_S,)
     with runtime.begin(merchant_id, now) as session:
         session.run(
-            """update channel_poll set due_at = %(due)s, last_error = %(error)s, failures = failures + 1
+            """update channel_poll set last_error = %(error)s, failures = failures + 1,
+                      due_at = %(now)s + make_interval(
+                          secs => greatest(%(asked)s, (%(pauses)s::int[])[least(failures + 1, %(steps)s)]))
                where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'push'""",
-            channel=channel_id, due=now + timedelta(seconds=pause), error=error.reason,
+            channel=channel_id, now=now, asked=error.retry_after_s or 0, pauses=list(pauses), steps=len(pauses),
+            error=error.reason,
         )  # fmt: skip
     return Pushed(error=error.reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
@@ -31,7 +31,35 @@ GARBLED = (
     Response(200, _JSON, b'{"data": null}'),
     Response(200, _JSON, b'[{"id": "seven", "stock_quantity": {}, "status": 7, "line_items": null}]'),
     Response(200, _JSON, b'"<b>Deprecated</b>: Function utf8_encode() is deprecated"'),
+    Response(200, _JSON, b'{"data": {"inventoryAdjustQuantities": null, "inventorySetQuantities": null}}'),
+    Response(200, _JSON, b'{"data": {"inventorySetQuantities": {"userErrors": [{"code": 7}]}, "nodes": [{}]}}'),
+    Response(200, _JSON, b'{"data": null, "errors": [{"message": "new", "extensions": {"code": "NEVER_HEARD_OF"}}]}'),
+    Response(200, _JSON, b'{"update": [{"id": null, "manage_stock": null, "stock_quantity": "7", "error": null}]}'),
 )
+_HTML = {"Content-Type": "text/html"}
+# Each is a refusal before anything was done: a shop that is busy, frozen or locked, whose host or firewall takes us for
+# somebody else, whose token is just being replaced, and what GraphQL says instead of a status.
+REFUSALS = (
+    UNAVAILABLE,
+    Response(401, _JSON, b'{"errors": "[API] Invalid API key or access token"}'),
+    Response(402, _JSON, b'{"errors": "Unavailable Shop"}'),
+    Response(403, _HTML, b"<h1>Forbidden</h1>"),
+    Response(404, _HTML, b"<h1>Not Found</h1>"),
+    Response(404, _JSON, b'{"code": "rest_no_route", "message": "No route was found.", "data": {"status": 404}}'),
+    Response(413, _HTML, b"<h1>Request Entity Too Large</h1>"),
+    Response(423, _JSON, b'{"errors": "This shop is locked"}'),
+    Response(430, _JSON, b'{"errors": "Shopify Security Rejection"}'),
+    Response(501, _HTML, b"<h1>Method Not Implemented</h1>"),
+    Response(302, {"Location": "https://parked.example/"}, b""),
+    Response(200, _JSON, b'{"errors": [{"message": "no", "extensions": {"code": "ACCESS_DENIED"}}]}'),
+    Response(200, _JSON, b'{"errors": [{"message": "dear", "extensions": {"code": "MAX_COST_EXCEEDED"}}]}'),
+    Response(200, _JSON, b'{"errors": [{"message": "oops", "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]}'),
+    Response(200, _JSON, b'{"errors": [{"message": "new", "extensions": {"code": "NEVER_HEARD_OF"}}]}'),
+)
+UNREACHED = (requests.exceptions.SSLError, requests.ConnectTimeout)
+CUT_SHORT = (
+    requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError, requests.ConnectionError,
+)  # fmt: skip
 
 
 @dataclass
@@ -90,7 +118,7 @@ class Wire(ShopAdapter):
         if fate is Fate.THROTTLED:
             return self.shop.throttled(asked) if isinstance(self.shop, Throttling) else THROTTLED
         if fate is Fate.REFUSED:
-            return UNAVAILABLE
+            return self._choose((*REFUSALS, *UNREACHED))
         if fate in (Fate.LOST_BEFORE, Fate.LATE):
             self._unheard(asked, late=fate is Fate.LATE)
         answer = self._handled(asked)
@@ -99,8 +127,14 @@ class Wire(ShopAdapter):
             wires.break_off(process, self._patience_s)
         process.pause(wires.dice.uniform(*LATENCY_S) / 4)
         if fate is Fate.GARBLED:
-            return wires.dice.choice(GARBLED)
+            return self._choose((*GARBLED, *CUT_SHORT))
         return BAD_GATEWAY if fate is Fate.BROKEN else answer
+
+    def _choose(self, answers: Sequence[Response | type[Exception]]) -> Response:
+        answer = self.wires.dice.choice(answers)
+        if isinstance(answer, Response):
+            return answer
+        raise answer("broken")
 
     def _unheard(self, asked: Request, *, late: bool) -> NoReturn:
         try:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
@@ -120,26 +121,28 @@ def fresh_database(server: Embedded, name: str) -> Iterator[Database]:
 
 
 def simulate(
-    server: Embedded, *, events: int, seed: int, heal: str = "on", processes: int = 1
+    server: Embedded, *, events: int, seed: int, heal: str = "on", processes: int = 1, script: Script = FULL
 ) -> Iterator[tuple[Episode, Summary]]:
-    """Runs of growing seeds until there were so many events; each with what there is so far."""
-    summary, began, seeds, without = Summary(), monotonic_s(), count(seed), loops_off(heal)
-    for episode in _episodes(server, seeds, without, processes):
+    """Runs of growing seeds until there were so many events; each with what there is so far. What was begun is ended:
+    every seed up to the last one counts."""
+    summary, began = Summary(), monotonic_s()
+    play_one = partial(run_one, server, without=loops_off(heal), script=script)
+    for episode in _episodes(play_one, count(seed), processes, lambda: summary.events >= events):
         summary.add(episode)
         summary.seconds = monotonic_s() - began
         yield episode, summary
-        if summary.events >= events:
-            return
 
 
-def _episodes(server: Embedded, seeds: Iterator[int], without: Sequence[str], processes: int) -> Iterator[Episode]:
+def _episodes(
+    play_one: Callable[[int], Episode], seeds: Iterator[int], processes: int, enough: Callable[[], bool]
+) -> Iterator[Episode]:
     os.environ["PYTHONHASHSEED"] = "0"  # of the processes that are begun now: the order of sets is part of a run
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_quiet) as pool:
         running: set[Future[Episode]] = set()
         try:
-            while True:
-                while len(running) < processes:
-                    running.add(pool.submit(run_one, server, next(seeds), without))
+            while running or not enough():
+                while len(running) < processes and not enough():
+                    running.add(pool.submit(play_one, next(seeds)))
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 yield from (one.result() for one in done)
         finally:

@@ -25,12 +25,12 @@ class Fate(StrEnum):
 
     GOOD = "good"
     THROTTLED = "throttled"
-    REFUSED = "refused"  # 503, nothing was done
+    REFUSED = "refused"  # or not reached; nothing was done
     BROKEN = "broken"  # 502, it was done all the same
     LOST_BEFORE = "lost_before"  # no answer, nothing was done
     LOST_AFTER = "lost_after"  # no answer, it was done
     LATE = "late"  # no answer, it is done a while after the caller gave up
-    GARBLED = "garbled"  # it was done, and the answer can't be read
+    GARBLED = "garbled"  # it was done, and the answer can't be read or breaks off
 
 
 @dataclass(frozen=True, slots=True)

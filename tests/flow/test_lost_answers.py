@@ -141,3 +141,23 @@ def test_an_order_whose_read_says_nothing_new_is_known_to_be_there_all_the_same(
     woo.place_order([("mug", 4)])
     street.settle(10)
     assert (shopify.shown()["mug"], woo.shown()["mug"]) == (6, 6)
+
+
+def test_a_shop_that_refuses_is_tried_again_soon_and_then_more_and_more_rarely(street: Street) -> None:
+    street.world.move("mug", 10, OPENING, "50")
+    shopify = street.open_shopify({"mug": 10})
+    street.settle()
+    handle = shopify.handle
+    shopify.handle = lambda request: Response(403, {}, b"")  # type: ignore[method-assign]
+    street.world.move("mug", 1, "available@A > shrinkage")
+    pauses = []
+    for _ in range(5):
+        push(street.runtime, street.world.merchant_id, street.channel_of(shopify))
+        with street.world.session() as session:
+            due = session.value("select due_at from channel_poll where merchant_id = %(merchant_id)s and kind = 'push'")
+        pauses.append((due - street.world.now).total_seconds())
+        street.world.now = due
+    assert pauses == [2, 5, 15, 60, 60]
+    shopify.handle = handle  # type: ignore[method-assign]
+    street.settle(10)
+    assert shopify.shown() == {"mug": 9}

@@ -4,22 +4,26 @@ without; bugs that are planted are found; a seed is one run."""
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 
+import orjson
 import pytest
 
+from app.commands.proofs import tell
 from app.core.clock import AgreedClock
 from app.core.embedded import Embedded
 from app.simulation.clockwork import Clockwork, Killed, Process
 from app.simulation.episode import FULL, Episode, Script
-from app.simulation.run import loops_off, run_one, theatre
+from app.simulation.run import Summary, loops_off, run_one, simulate, theatre
+from app.simulation.weather import LOOPS
 from tests.simulation.bugs import BUGS, SEEDS, plant
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
-SHORT = Script(rounds=2, storm_s=60, to_the_end=False)
+SHORT = Script(rounds=2, storm_s=60, to_the_end=False, sound_every_s=5)
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -67,6 +71,38 @@ def test_no_loop_that_heals_hides_what_the_others_would_not_mend(stage: Embedded
     seeds = [1, 2, 3]
     episodes = apart.submit(_with_bug, stage, "", seeds).result()
     assert [episode.violations for episode in episodes] == [[] for _ in seeds]
+
+
+@pytest.mark.parametrize(("heal", "seed"), [("on", 5), *((loop, 6 + number) for number, loop in enumerate(LOOPS))])
+def test_with_every_loop_and_with_each_of_them_off_in_turn_nothing_goes_wrong(
+    stage: Embedded, apart: ProcessPoolExecutor, heal: str, seed: int
+) -> None:
+    (episode,) = apart.submit(_with_bug, stage, "", [seed], heal).result()
+    assert episode.violations == []
+
+
+def test_what_all_runs_came_to_is_added_up_and_a_failing_seed_is_named_with_its_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    summary = Summary(seconds=2.0)
+    summary.add(Episode(1, Counter(call=5, person=3, crash=1, doubled=2, lost=4, conflict=6), [1.0, 9.0]))
+    summary.add(Episode(2, Counter(act=2), [3.0], ["a unit is gone", "not equal"]))
+    assert tell(summary, "off", as_json=True) == 1
+    told = capsys.readouterr()
+    assert orjson.loads(told.out) == {
+        "events": 11, "events_per_s": 5.5, "violations": 2, "converge_s": {"p50": 3.0, "p99": 9.0, "max": 9.0},
+        "crashes": 1, "duplicates": 2, "lost": 4, "conflicts": 6, "runs": 2, "calls": 5, "seeds_failed": [2],
+    }  # fmt: skip
+    assert "python -m app simulate --processes 1 --events 1 --seed 2 --heal off" in told.err
+    assert tell(Summary(), "on", as_json=False) == 0
+
+
+def test_every_seed_that_was_begun_counts(stage: Embedded) -> None:
+    brief = Script(rounds=1, storm_s=5, to_the_end=False)
+    played = list(simulate(stage, events=1, seed=5, processes=2, script=brief))
+    assert sorted(episode.seed for episode, _ in played) == [5, 6]
+    assert played[-1][1].seeds == 2
+    assert [episode.seed for episode, _ in simulate(stage, events=1, seed=7, script=brief)] == [7]
 
 
 def test_a_seed_is_one_run_to_the_last_event(stage: Embedded, apart: ProcessPoolExecutor) -> None:
