@@ -23,7 +23,7 @@ from app.demo.home import only_one, prepare_home
 from app.demo.mall import Mall, open_mall
 from app.demo.report import as_json, as_text
 from app.demo.retail import RetailOrder, read_catalogue, read_orders
-from app.demo.shops import SHOPIFY, WOO, dice
+from app.demo.shops import SHOPIFY, SHOPS_FILE, WOO, dice
 from app.demo.stockroom import Stockroom
 from app.wiring import build, embedded_of
 
@@ -136,10 +136,12 @@ def replay(args: argparse.Namespace, settings: Settings) -> int:
     )
     settings = settings.model_copy(update={"sync": sync})
     say: Callable[[str], None] = (lambda text: None) if args.json else (lambda text: print(text, flush=True))
-    with only_one(settings.data.dir.resolve()):
+    folder = settings.data.dir.resolve()
+    with only_one(folder):
         configure(settings.log.format, "ERROR" if settings.log.level == "INFO" else settings.log.level)
         catalogue = read_catalogue(args.replay)
         prepare_home(settings, empty=True, durable=False)
+        (folder / SHOPS_FILE).unlink(missing_ok=True)  # those shops sold from what was emptied just now
         runtime = build(settings, name="replay")
         try:
             began = monotonic_s()

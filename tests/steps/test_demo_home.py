@@ -64,17 +64,17 @@ def home(server: Embedded, tmp_path: Path) -> Iterator[Home]:
 
 @pytest.mark.parametrize("empty", [False, True])
 def test_a_database_without_a_table_becomes_the_demos(home: Home, empty: bool) -> None:
-    prepare_home(home.settings, empty=empty)
+    assert not prepare_home(home.settings, empty=empty)
     assert home.merchants() == []
-    prepare_home(home.settings, empty=empty)
+    assert not prepare_home(home.settings, empty=empty)
 
 
 def test_the_demos_own_database_is_kept_or_emptied_as_asked(home: Home) -> None:
     prepare_home(home.settings, empty=False)
     home.settle_in("demo")
-    prepare_home(home.settings, empty=False)
+    assert prepare_home(home.settings, empty=False)
     assert home.merchants() == ["demo"]
-    prepare_home(home.settings, empty=True)
+    assert prepare_home(home.settings, empty=True)
     assert home.merchants() == []
 
 

@@ -225,6 +225,17 @@ def test_shops_that_were_saved_come_back_with_their_numbers_orders_and_places(
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_only_shops_that_this_version_wrote_down_are_gone_on_with(
+    streets: list[Street], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / shops.SHOPS_FILE
+    assert not shops.can_reopen(file)
+    opened(streets).save(file)
+    assert shops.can_reopen(file)
+    monkeypatch.setattr(shops, "FORM", shops.FORM + 1)
+    assert not shops.can_reopen(file)
+
+
 def test_orders_that_nobody_will_ask_for_leave_and_what_is_shown_stays(streets: list[Street]) -> None:
     street = opened(streets)
     sold(street, 2, 30)
