@@ -112,8 +112,9 @@ class Street:
                 state.drop_order(order)
         for name, front in self.fronts.items():
             with front.lock:
-                del self.shops[name].context.sales[:-BOOK_MAX]
-                del self.shops[name].context.writes[:-BOOK_MAX]
+                context = self.shops[name].context
+                for book in (context.sales, context.parcels, context.writes):
+                    del book[:-BOOK_MAX]
 
 
 def open_street(clock: Clock, seed: int, faults: Faults, ports: Mapping[str, int] | None = None) -> Street:

@@ -129,6 +129,10 @@ def test_a_step_of_staff_repeated_finds_nothing_left_and_never_gives_back_more_t
         for sale in shop.context.sales:
             units[sale.sku] += sale.units
             assert units[sale.sku] >= 0
+        away = Counter[str]()
+        for parcel in shop.context.parcels:
+            away[parcel.sku] += parcel.units
+            assert away[parcel.sku] >= 0
     assert shopify_steps(street.shopify).keys() == woo_steps(street.woo).keys() == set(STEPS)
 
 
