@@ -48,6 +48,10 @@ class Home:
         create_merchant(database, NOW, name=merchant)
         database.close()
 
+    def leave(self) -> None:
+        """The database is gone."""
+        self.server.run_client("psql", "-qX", "-c", f"drop database {self.name} with (force)", role=SUPERUSER)
+
     def merchants(self) -> list[str]:
         database = connect(self.server.url(APP_ROLE, self.name))
         names = [merchant.name for merchant in list_merchants(database, NOW)]
@@ -59,7 +63,7 @@ class Home:
 def home(server: Embedded, tmp_path: Path) -> Iterator[Home]:
     made = Home(server, tmp_path)
     yield made
-    server.run_client("psql", "-qX", "-c", f"drop database {made.name} with (force)", role=SUPERUSER)
+    made.leave()
 
 
 @pytest.mark.parametrize("empty", [False, True])
