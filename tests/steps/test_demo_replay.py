@@ -95,8 +95,8 @@ def test_goods_come_back_to_the_order_that_sold_them_whichever_shop_the_return_f
     mall, report = replayed(
         runtime, tmp_path / "orders.csv",
         line(SHOPIFY, 0, "A", 3), line(WOO, 0, "B", 3), line(WOO, 0, "C", 1), line(SHOPIFY, 0, "D", 2),
-        line(SHOPIFY, 1, "C", 2), line(WOO, 10, "A", -2), line(SHOPIFY, 10, "B", -1), line(SHOPIFY, 10, "C", -7),
-        line(WOO, 65, "D", -2),
+        line(SHOPIFY, 1, "C", 2), line(WOO, 30, "A", -2), line(SHOPIFY, 30, "B", -1), line(SHOPIFY, 30, "C", -7),
+        line(WOO, 72, "E", 1), line(WOO, 72, "E", 1), line(WOO, 74, "D", -2),
     )  # fmt: skip
     expected = {(SHOPIFY, "A"): 2, (WOO, "B"): 1, (SHOPIFY, "C"): 2, (WOO, "C"): 1, (SHOPIFY, "D"): 2}
     assert given_back(mall) == expected
