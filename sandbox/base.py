@@ -1,8 +1,8 @@
 """What every pretend shop has in common: a clock and dice from outside, an order book, and deliveries that fall due.
 
 The state machine is plain Python without threads, sockets or sleeping, so that the same code runs behind HTTP in the
-demo and in virtual time in the simulator. The order book is the truth that audits use: it is written by the shop's own
-sales and never by anything Perpetual sends.
+demo and in virtual time in the simulator. The order book, sales and parcels, is the truth that audits use: it is
+written by the shop's own people and never by anything Perpetual sends.
 """
 
 from __future__ import annotations
@@ -61,6 +61,17 @@ class Sale:
 
 
 @dataclass(frozen=True, slots=True)
+class Parcel:
+    """Goods of an order on their way: `units` > 0 left the house, < 0 came back to it, whatever becomes of them there.
+    Selling moves none, and a unit that comes back need not be for sale again."""
+
+    at: datetime
+    order_key: str
+    sku: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """One change of a shop's shown number by a write of ours."""
 
@@ -86,6 +97,12 @@ class Context:
     writes: list[Shown] = field(default_factory=list)
     post: Callable[[str, Mapping[str, str], bytes], int | None] = nobody_answers
     seen: Counter[str] = field(default_factory=Counter)
+    parcels: list[Parcel] = field(default_factory=list)
+
+    def send(self, order_key: str, sku: str, units: int) -> None:
+        """Write a parcel down, if there is anything in it."""
+        if units:
+            self.parcels.append(Parcel(self.now(), order_key, sku, units))
 
     def delays_s(self) -> tuple[float, ...]:
         """Seconds until each copy of one delivery arrives, by the dice."""

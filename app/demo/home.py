@@ -21,16 +21,16 @@ select to_regclass('public.instance_setting') is not null as ours,
 """
 
 
-def prepare_home(settings: Settings, *, empty: bool, durable: bool = True) -> None:
+def prepare_home(settings: Settings, *, empty: bool, durable: bool = True) -> bool:
     """Start the embedded server if that is what we use, check that the database is the demo's (or nobody's yet), empty
-    it if asked, and bring its schema up to date. Not `durable`: what is committed may be lost when
-    the machine stops, which a replay can bear. Raises Conflict."""
+    it if asked, and bring its schema up to date; True when a merchant was there. Not `durable`: what is committed may
+    be lost when the machine stops, which a replay can bear. Raises Conflict."""
     embedded = embedded_of(settings)
     if embedded is not None:
         embedded.ensure()
     engine = sqlalchemy.create_engine(owner_url(settings), poolclass=sqlalchemy.NullPool)
     with engine.begin() as connection:
-        _check_whose(connection)
+        lived_in = _is_lived_in(connection)
         if empty:
             connection.exec_driver_sql("drop schema public cascade")
             connection.exec_driver_sql("create schema public")
@@ -39,19 +39,20 @@ def prepare_home(settings: Settings, *, empty: bool, durable: bool = True) -> No
         name = connection.exec_driver_sql("select quote_ident(current_database())").scalar_one()
         connection.exec_driver_sql(f"alter database {name} set synchronous_commit = {'on' if durable else 'off'}")
         connection.exec_driver_sql("select put_setting(%(name)s, 'yes')", {"name": MARKER})
+    return lived_in
 
 
-def _check_whose(connection: sqlalchemy.Connection) -> None:
-    """Ours, or nobody's: without tables, or without a merchant."""
+def _is_lived_in(connection: sqlalchemy.Connection) -> bool:
+    """Whether a merchant is there. Raises Conflict unless the database is ours, or nobody's: without tables, or
+    without a merchant."""
     state = connection.exec_driver_sql(_STATE).one()
     if not state.used:
-        return
+        return False
     if state.ours:
+        lived_in: bool = connection.exec_driver_sql("select exists (select from merchant)").scalar_one()
         marked = "select exists (select from instance_setting where name = %(name)s)"
-        if connection.exec_driver_sql(marked, {"name": MARKER}).scalar_one():
-            return
-        if not connection.exec_driver_sql("select exists (select from merchant)").scalar_one():
-            return
+        if not lived_in or connection.exec_driver_sql(marked, {"name": MARKER}).scalar_one():
+            return lived_in
     raise Conflict(
         "not_the_demos_database",
         "this database holds something that is not the demo's, which may empty its database: give it another one",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from app.core.db import Session
 from app.core.runtime import Runtime
-from app.demo.audit import Books, audit, changes_of, oversold
+from app.demo.audit import Books, Stock, audit, changes_of, oversold
 from app.demo.goods import KIT, KIT_OF
 from app.demo.lag import lags_s, percentiles
 from app.demo.report import Report
@@ -22,10 +22,10 @@ def report_of(runtime: Runtime, street: Street, household: Household, seller: Se
     merchant_id = seller.merchant.merchant_id
     books = books_of(street, seller)
     with runtime.begin(merchant_id, runtime.clock()) as session:
-        levels, findings = read_levels(session), verify(session)
+        stock, findings = read_stock(session), verify(session)
         movements, parked = read_counts(session)
     shown = {name: shop.shown() for name, shop in street.shops.items()}
-    verdict = audit(books, levels, shown, [SHOPIFY])
+    verdict = audit(books.expected(), stock, shown, [SHOPIFY])
     unequal = mismatches(runtime, merchant_id, street)
     return Report(
         orders=seller.tally.orders,
@@ -50,19 +50,22 @@ def books_of(street: Street, seller: Seller) -> Books:
     """What the two shops and the suppliers wrote down."""
     opening = {good.sku: sum(good.opening) for good in seller.goods}
     sales = {name: shop.context.sales for name, shop in street.shops.items()}
+    parcels = {name: shop.context.parcels for name, shop in street.shops.items()}
     receipts = [(receipt.at, receipt.sku, receipt.units) for receipt in seller.receipts]
-    return Books(opening, changes_of(sales, receipts), {KIT: KIT_OF})
+    return Books(opening, changes_of(sales, receipts), {KIT: KIT_OF}, changes_of(parcels, receipts))
 
 
-def read_levels(session: Session) -> dict[str, dict[int, int]]:
-    """Available units by SKU and place: all that the audit reads of ours."""
-    levels: defaultdict[str, dict[int, int]] = defaultdict(dict)
+def read_stock(session: Session) -> Stock:
+    """Available units by SKU and place, and what is on hand in whatever state: all that the audit reads of ours."""
+    available: defaultdict[str, dict[int, int]] = defaultdict(dict)
+    on_hand: Counter[str] = Counter()
     for row in session.rows(
-        """select i.sku, l.location_id, l.available from level l join item i using (merchant_id, item_id)
+        """select i.sku, l.location_id, l.available, l.on_hand from level l join item i using (merchant_id, item_id)
            where l.merchant_id = %(merchant_id)s"""
     ):
-        levels[row.sku][row.location_id] = row.available
-    return dict(levels)
+        available[row.sku][row.location_id] = row.available
+        on_hand[row.sku] += row.on_hand
+    return Stock(dict(available), on_hand)
 
 
 def read_counts(session: Session) -> tuple[int, int]:

@@ -26,7 +26,7 @@ from app.demo.outcome import report_of
 from app.demo.report import as_json, as_text
 from app.demo.seller import Seller
 from app.demo.settle import wait_until_quiet
-from app.demo.shops import Street, dice
+from app.demo.shops import SHOPS_FILE, Street, can_reopen, dice
 from app.demo.supervisor import Household, end_orphans, paced
 from app.wiring import build, embedded_of
 from sandbox.faults import NAMED
@@ -34,7 +34,6 @@ from sandbox.faults import NAMED
 WEB_START_S = 60.0
 SAVE_EVERY_S = 1.0
 TELL_EVERY_S = 10.0
-SHOPS_FILE = "shops.pickle"
 LOG_FILE = "demo.log"
 _PACE = """
 select percentile_cont(0.5) within group (order by s) as p50, percentile_cont(0.99) within group (order by s) as p99
@@ -114,11 +113,12 @@ class Demo:
                 raise Unavailable("web_did_not_start", f"see {self.folder / 'demo.log'}")
 
     def _greet(self) -> None:
-        self._say(f"Perpetual's demo is at {self.origin}/ (Ctrl-C stops it)")
-        self._say("A Shopify shop and a WooCommerce shop sell from one stock of 40 items in two places; faults: "
+        self.say(f"Perpetual's demo is at {self.origin}/ (Ctrl-C stops it)")
+        self.say("A Shopify shop and a WooCommerce shop sell from one stock of 40 items in two places; faults: "
                   f"{self.args.faults}.")  # fmt: skip
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """A line for a person."""
         if not self.args.json:
             print(text, flush=True)
 
@@ -142,7 +142,7 @@ class Demo:
 
     def _tell(self, seller: Seller) -> None:
         tally = seller.tally
-        self._say(f"  sold {tally.orders} orders, {tally.units} units; turned away {tally.turned_away} buyers; "
+        self.say(f"  sold {tally.orders} orders, {tally.units} units; turned away {tally.turned_away} buyers; "
                   f"{self._pace(seller.merchant)}")  # fmt: skip
 
     def _pace(self, merchant: Merchant) -> str:
@@ -163,7 +163,7 @@ class Demo:
     def _end(self, street: Street, household: Household, seller: Seller) -> int:
         household.calm()
         if self.for_s is None:
-            self._say(f"Stopped after {seller.tally.orders} orders; the next start goes on from here.")
+            self.say(f"Stopped after {seller.tally.orders} orders; the next start goes on from here.")
             return 0
         street.calm()
         settle_s = wait_until_quiet(self.runtime, seller.merchant.merchant_id, street)
@@ -191,14 +191,17 @@ def play(args: argparse.Namespace, settings: Settings) -> int:
         if args.port and not shops.port_becomes_free(args.port):
             raise Conflict("port_taken", f"port {args.port} is in use: choose another with --port")
         configure(settings.log.format, "ERROR" if settings.log.level == "INFO" else settings.log.level)
-        prepare_home(settings, empty=args.for_s is not None)
+        goes_on = args.for_s is None and can_reopen(folder / SHOPS_FILE)
+        was_there = prepare_home(settings, empty=not goes_on)
         runtime = build(settings, name="demo")
         demo = Demo(args, runtime, folder)
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, lambda *_: demo.stopping.set())
-        if args.for_s is not None:
+        if not goes_on:
             (folder / SHOPS_FILE).unlink(missing_ok=True)
             (folder / LOG_FILE).unlink(missing_ok=True)
+        if was_there and not goes_on and args.for_s is None:
+            demo.say("What sold here last left no shops to go on with (a replay never does): starting empty.")
         try:
             return demo.run()
         finally:

@@ -23,17 +23,25 @@ from app.demo.home import only_one, prepare_home
 from app.demo.mall import Mall, open_mall
 from app.demo.report import as_json, as_text
 from app.demo.retail import RetailOrder, read_catalogue, read_orders
-from app.demo.shops import SHOPIFY, WOO, dice
+from app.demo.shops import SHOPIFY, SHOPS_FILE, WOO, dice
 from app.demo.stockroom import Stockroom
 from app.wiring import build, embedded_of
 
 REST_EVERY = timedelta(hours=3)
 SHIP_AFTER_H = (2.0, 96.0)
 RECEIVE_EVERY = timedelta(days=7)
-SALES_KEPT = 40  # of an item in a shop, for returns to find
-ORDERS_KEPT = timedelta(days=60)
+# For returns to find. They bound the memory and nothing else: in two years of a real shop's 600,000 lines no return
+# reaches further back than 1,000 sales of its item, or 400 days.
+SALES_KEPT = 1_000
+ORDERS_KEPT = timedelta(days=400)
+READ_AGAIN = timedelta(days=60)  # at the end; no shop's last orders are read further back than that
 TELL_EVERY_S = 15.0
-PACE = {"push_batch_max": 250, "process_batch_max": 200}
+PACE = {
+    "push_batch_max": 250,
+    "process_batch_max": 200,
+    "poll_interval_s": 604_800,
+    "audit_interval_s": 604_800,
+}
 
 
 @dataclass
@@ -47,7 +55,7 @@ class Replay:
     lines: int = 0
     short_units: int = 0
     _shipping: list[tuple[datetime, int, str, str]] = field(default_factory=list)
-    _sold: defaultdict[tuple[str, str], deque[str]] = field(
+    _sold: defaultdict[str, deque[tuple[str, str]]] = field(  # by item: shop and order, the latest last
         default_factory=lambda: defaultdict(lambda: deque(maxlen=SALES_KEPT))
     )
     _numbers: Iterator[int] = field(default_factory=count)
@@ -65,6 +73,7 @@ class Replay:
                 self._rest(receive_at)
                 self.stockroom.receive(mall)
                 mall.rest()
+                mall.forget(mall.now - ORDERS_KEPT)
                 receive_at += RECEIVE_EVERY
             self._ship_until(order.at)
             mall.now = max(mall.now, order.at)
@@ -74,13 +83,13 @@ class Replay:
                 tell_at += TELL_EVERY_S
         self._rest(mall.now)
         self._rest(mall.now + timedelta(hours=SHIP_AFTER_H[1]))
+        mall.forget(mall.now - READ_AGAIN)
 
     def _rest(self, at: datetime) -> None:
         """What is sold by then is known everywhere, before the next buyer comes."""
         self._ship_until(at)
         self.mall.now = max(self.mall.now, at)
         self.mall.rest()
-        self.mall.forget(self.mall.now - ORDERS_KEPT)
 
     def _ship_until(self, at: datetime) -> None:
         while self._shipping and self._shipping[0][0] <= at:
@@ -97,7 +106,7 @@ class Replay:
             self._sell(shop, bought)
         for sku, units in order.units.items():
             if units < 0:
-                self._take_back(shop, sku, -units)
+                self._take_back(sku, -units)
 
     def _sell(self, shop: str, wanted: dict[str, int]) -> None:
         """A buyer takes what is shown and leaves the rest."""
@@ -109,37 +118,33 @@ class Replay:
         if key is None:
             return
         for sku in basket:
-            self._sold[shop, sku].append(key)
+            self._sold[sku].append((shop, key))
         due = self.mall.now + timedelta(hours=self.mall.rng.uniform(*SHIP_AFTER_H))
         heapq.heappush(self._shipping, (due, next(self._numbers), shop, key))
 
-    def _take_back(self, shop: str, sku: str, units: int) -> None:
-        """Back on the shelf: from the latest orders of this shop that still have some, the rest without an order."""
-        orders = self._sold[shop, sku]
-        while units and orders:
-            units -= self.mall.refund(shop, orders[-1], sku, units)
+    def _take_back(self, sku: str, units: int) -> None:
+        """Back on the shelf: from the latest orders that still have some, each in its own shop, the rest without an
+        order."""
+        sales = self._sold[sku]
+        while units and sales:
+            shop, order = sales[-1]
+            units -= self.mall.refund(shop, order, sku, units)
             if units:
-                orders.pop()
+                sales.pop()
         if units:
             self.stockroom.take_back(self.mall, sku, units)
 
 
 def replay(args: argparse.Namespace, settings: Settings) -> int:
     """The replay from the command line."""
-    sync = settings.sync.model_copy(
-        update={
-            "push_batch_max": 250,
-            "process_batch_max": 200,
-            "poll_interval_s": 604_800,
-            "audit_interval_s": 604_800,
-        }
-    )
-    settings = settings.model_copy(update={"sync": sync})
+    settings = settings.model_copy(update={"sync": settings.sync.model_copy(update=PACE)})
     say: Callable[[str], None] = (lambda text: None) if args.json else (lambda text: print(text, flush=True))
-    with only_one(settings.data.dir.resolve()):
+    folder = settings.data.dir.resolve()
+    with only_one(folder):
         configure(settings.log.format, "ERROR" if settings.log.level == "INFO" else settings.log.level)
         catalogue = read_catalogue(args.replay)
         prepare_home(settings, empty=True, durable=False)
+        (folder / SHOPS_FILE).unlink(missing_ok=True)  # those shops sold from what was emptied just now
         runtime = build(settings, name="replay")
         try:
             began = monotonic_s()

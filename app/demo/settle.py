@@ -10,11 +10,11 @@ from app.core.clock import monotonic_s
 from app.core.db import Session
 from app.core.errors import Unavailable
 from app.core.runtime import Runtime
+from app.demo.report import SETTLE_MAX_S
 from app.demo.shops import Street, numbers_of
 from app.publishing.due import read_plans
 from connectors.base import StockKey
 
-SETTLE_MAX_S = 60.0
 LOOK_EVERY_S = 0.2
 
 _BUSY = """

@@ -37,6 +37,8 @@ LATENCY_S = {SHOPIFY: 0.06, WOO: 0.08}
 KEPT = timedelta(hours=2)  # of finished orders while serving; no poll reaches further back
 BOOK_MAX = 50_000
 PORT_TRIES, PORT_PAUSE_S = 15, 0.2
+SHOPS_FILE = "shops.pickle"
+FORM = 2  # of that file; another number when what a shop remembers changes
 # A shop with orders every second is on Plus: 1,000 points a second (limits page, 2026-11), ten times a Standard plan's.
 PLUS_POINTS = (20_000, 1_000)
 
@@ -89,7 +91,7 @@ class Street:
 
     def save(self, path: Path) -> None:
         """Write both shops down, whole or not at all."""
-        memory: dict[str, object] = {"places": self.places}
+        memory: dict[str, object] = {"form": FORM, "places": self.places}
         for name, front in self.fronts.items():
             with front.lock:
                 memory[name] = (int(front.base_url.rpartition(":")[2]), remember(self.shops[name]))
@@ -110,8 +112,9 @@ class Street:
                 state.drop_order(order)
         for name, front in self.fronts.items():
             with front.lock:
-                del self.shops[name].context.sales[:-BOOK_MAX]
-                del self.shops[name].context.writes[:-BOOK_MAX]
+                context = self.shops[name].context
+                for book in (context.sales, context.parcels, context.writes):
+                    del book[:-BOOK_MAX]
 
 
 def open_street(clock: Clock, seed: int, faults: Faults, ports: Mapping[str, int] | None = None) -> Street:
@@ -157,6 +160,11 @@ def connect_street(street: Street, runtime: Runtime, merchant: Merchant, origin:
         street.channels[new.name] = connect(
             runtime, merchant.merchant_id, new, webhook_url=_webhook_url(origin, new.name), places=places
         )
+
+
+def can_reopen(path: Path) -> bool:
+    """Whether there are shops that this version wrote down. `path` is our own file."""
+    return path.exists() and pickle.loads(path.read_bytes()).get("form") == FORM  # noqa: S301
 
 
 def reopen_street(path: Path, clock: Clock, seed: int, faults: Faults) -> Street:

@@ -1,7 +1,7 @@
 """What a pretend shop's customers and staff do to orders, and what each does to the numbers and the order book.
 
 A sale takes `available` down when the order is placed; only a cancelled, removed or returned unit that is restocked
-puts it back. Shipping moves nothing that is sellable.
+puts it back. Shipping moves nothing that is sellable; what leaves and comes back is a parcel of the book.
 """
 
 from __future__ import annotations
@@ -107,6 +107,8 @@ class Orders:
         with self._touched(of):
             undone = next(f for f in of.fulfillments if f.id == number(fulfillment))
             undone.status = "CANCELLED"
+            for line_id, units in undone.units.items():
+                self._come_back(of, of.line(line_id), units)
             of.allocations.append(
                 FulfillmentOrder(self.next_id(), self.context.now(), undone.location_id, dict(undone.units))
             )
@@ -206,6 +208,8 @@ class Orders:
         )
         with self._touched(of):
             returned.dispositions.append(disposed)
+            if type_ != "MISSING":
+                self._come_back(of, of.line(line), quantity)
             if type_ == "RESTOCKED":
                 self._take(of, of.line(line), disposed.location_id or self._sent_from(of, of.line(line)), -quantity)
         reverse = gid("ReverseFulfillmentOrder", returned.reverse_id)
@@ -256,6 +260,16 @@ class Orders:
         total = self.inventory.total(line.variant.item_id)
         self.context.sales.append(Sale(self.context.now(), order.key, line.sku, units, total))
 
+    def _send(self, order: Order, line: Line, units: int) -> None:
+        """Units leave the house. Writes the order book."""
+        if line.tracked:
+            line.away += units
+            self.context.send(order.key, line.sku, units)
+
+    def _come_back(self, order: Order, line: Line, units: int) -> None:
+        """Up to so many of those that are away."""
+        self._send(order, line, -min(units, line.away))
+
     def _shift(self, line: Line, source: int, target: int, units: int) -> None:
         if line.variant is not None and line.tracked:
             self.inventory.move(line.variant.item_id, source, units)
@@ -266,13 +280,16 @@ class Orders:
     ) -> list[Fulfillment]:
         left = {order.line(line).id: quantity for line, quantity in units.items()} if units is not None else None
         made = []
+        lines = {line.id: line for line in order.lines}
         for allocation in order.open_allocations():
             sent = self._sent(allocation, left)
             if not sent:
                 continue
             place = number(location) if location else allocation.location_id
             for line_id, quantity in sent.items() if place != allocation.location_id else ():
-                self._shift(order.line(line_id), allocation.location_id, place, quantity)
+                self._shift(lines[line_id], allocation.location_id, place, quantity)
+            for line_id, quantity in sent.items():
+                self._send(order, lines[line_id], quantity)
             made.append(Fulfillment(self.next_id(), place, sent))
             if not any(allocation.remaining.values()):
                 allocation.status = "CLOSED"
@@ -303,8 +320,11 @@ class Orders:
             places = self._unassign(order, line, unsent)
             back = place or (places[0][0] if places else self._sent_from(order, line))
             puts_back = restock_type in ("CANCEL", "RETURN") and restock.happens
+            undecided = max(0, quantity - restock.settled.get(line.id, 0))
             if puts_back:
-                self._take(order, line, back, -max(0, quantity - restock.settled.get(line.id, 0)))
+                self._take(order, line, back, -undecided)
+            if restock_type != "NO_RESTOCK":
+                self._come_back(order, line, max(0, undecided - sum(owed for _, owed in places)))
             told = back if restock_type != "NO_RESTOCK" else None
             lines.append(RefundLine(line.id, quantity, restock_type, told, puts_back))
         refund = Refund(self.next_id(), lines, self.context.now())

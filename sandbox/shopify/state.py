@@ -70,7 +70,8 @@ class Level:
 
 @dataclass
 class Line:
-    """An order line. `owed` per fulfilment order lies there; `removed` by an edit, `refunded` by refunds."""
+    """An order line. `owed` per fulfilment order lies there; `removed` by an edit, `refunded` by refunds; `away` are
+    with the customer."""
 
     id: int
     variant: Variant | None
@@ -80,6 +81,7 @@ class Line:
     price: Decimal
     removed: int = 0
     refunded: int = 0
+    away: int = 0
 
     @property
     def current(self) -> int:

@@ -103,7 +103,7 @@ class Views:
             "ReverseFulfillmentOrder": lambda o: (self.reverse(o, r) for r in o.returns if r.reverse_id == of),
         }
         find = finders.get(kind)
-        return next((view for order in shop.orders.values() for view in find(order)), None) if find else None
+        return next((view for order in reversed(shop.orders.values()) for view in find(order)), None) if find else None
 
     def item(self, variant: Variant) -> View:
         """`InventoryItem`."""

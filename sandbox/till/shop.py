@@ -108,7 +108,9 @@ class PretendTill:
         """The customer takes it along: everything that waits, or `units` per line id."""
         order = self.orders[order_key]
         for line in order.lines:
-            line.handed_over += line.waiting if units is None else min(units.get(line.id, 0), line.waiting)
+            leaving = line.waiting if units is None else min(units.get(line.id, 0), line.waiting)
+            line.handed_over += leaving
+            self._send(order, line, leaving)
         if order.status == "open" and not any(line.waiting for line in order.lines):
             order.status = "completed"
         self._changed(order)
@@ -132,6 +134,7 @@ class PretendTill:
                 self._put_back(order, line, here)
                 line.returned += away
                 self._take(order, line, -away)
+                self._send(order, line, -away)
             else:
                 line.held += here
                 line.written_off += away
@@ -165,6 +168,12 @@ class PretendTill:
         product.stock -= units
         self.context.sales.append(Sale(self.context.now(), order.id, product.sku, units, product.stock))
         self.hooks.emit("stock.changed", {"product": wire.product(product)})
+
+    def _send(self, order: Order, line: Line, units: int) -> None:
+        """Units over the counter (or back), into the order book."""
+        product = self.products.get(line.product_id)
+        if product is not None and product.stock is not None:
+            self.context.send(order.id, product.sku, units)
 
     def _changed(self, order: Order) -> None:
         del self._log[self._place(order)]

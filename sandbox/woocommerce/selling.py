@@ -1,11 +1,13 @@
 """The life of orders and what it does to stock: `_reduced_stock` exactly as WooCommerce keeps it up to 10.9.0.
 
 Every unit that an order takes or puts back is written to `context.sales`; a sale of a variation whose parent keeps the
-number is written under the parent's SKU, because that is the number it moves.
+number is written under the parent's SKU, because that is the number it moves. `completed` is the shop's only word for
+goods that left: `context.parcels` has what leaves with it, and what comes back.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
@@ -16,6 +18,7 @@ from sandbox.woocommerce.state import Line, Order, Product, Refund, RefundLine, 
 REDUCING = frozenset({"processing", "completed", "on-hold"})
 RESTORING = frozenset({"cancelled", "pending"})
 PAID = frozenset({"processing", "completed"})
+HERE = frozenset({"pending", "checkout-draft", "on-hold", "processing", "failed", "cancelled"})  # nothing has left
 
 
 class Selling:
@@ -72,6 +75,10 @@ class Selling:
             return []
         if status == "completed":
             order.completed_at = order.modified_at
+            self._ship(order)
+        elif status in HERE:
+            for line in order.lines:
+                self._come_back(order, line, line.away)
         if status in PAID and order.paid_at is None:
             order.paid_at = order.modified_at
         if status == "refunded" and order.refunded < order.total:
@@ -111,6 +118,24 @@ class Selling:
         self._state.context.sales.append(Sale(self._state.context.now(), str(order.id), owner.sku, units, owner.stock))
         return owner
 
+    def _ship(self, order: Order) -> None:
+        """What was not refunded and is still here leaves."""
+        refunded: Counter[int] = Counter()
+        for refund in order.refunds:
+            refunded.update({line.line_id: line.quantity for line in refund.lines})
+        for line in order.lines:
+            self._send(order, line, max(0, line.quantity - refunded[line.id] - line.away))
+
+    def _come_back(self, order: Order, line: Line, units: int) -> None:
+        """Up to so many of those that are away."""
+        self._send(order, line, -min(units, line.away))
+
+    def _send(self, order: Order, line: Line, units: int) -> None:
+        owner = self._owner(line)
+        if owner is not None:
+            line.away += units
+            self._state.context.send(str(order.id), owner.sku, units)
+
     def _owner(self, line: Line) -> Product | None:
         product = self._state.products.get(line.variation_id or line.product_id)
         return self._state.owner(product) if product is not None else None
@@ -122,6 +147,8 @@ class Selling:
 
     def edit_line(self, order: Order, line: Line, quantity: int) -> None:
         """A person changes a quantity; 0 removes the line. Stock follows while the order has reduced it."""
+        if order.status == "completed":
+            self._send(order, line, max(quantity - line.quantity, -line.away))
         line.quantity = quantity
         touched = []
         owner = self._owner(line)
@@ -155,6 +182,7 @@ class Selling:
                 line.reduced -= quantity
                 line.restocked = (line.restocked or 0) + quantity
                 touched.append(self._take(owner, order, -quantity))
+                self._come_back(order, line, quantity)
         refund = self._add_refund(order, amount, reason, lines=lines)
         self._state.touch_order(order)
         self._announce(touched)

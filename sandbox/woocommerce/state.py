@@ -90,7 +90,8 @@ class Product:
 
 @dataclass(slots=True)
 class Line:
-    """An order line. `reduced` is `_reduced_stock`, `restocked` is `_restock_refunded_items`; None: no such meta."""
+    """An order line. `reduced` is `_reduced_stock`, `restocked` is `_restock_refunded_items`; None: no such meta.
+    `away` are with the customer, of which WooCommerce itself keeps no number."""
 
     id: int
     product_id: int
@@ -105,6 +106,7 @@ class Line:
     reduced: int | None = None
     restocked: int | None = None
     meta_id: int = 0
+    away: int = 0
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from app.accounts.merchants import create_merchant
 from app.core.db import connect
 from app.core.embedded import APP_ROLE, OWNER_ROLE, Embedded
 from app.core.migrate import migrate
+from app.demo.shops import FORM, SHOPS_FILE
 from tests.architecture.source import ROOT
 
 KEYS = {
@@ -133,6 +135,20 @@ def test_a_replayed_file_ends_with_books_ledger_and_both_shops_equal(start: Star
     assert (report["lines"], report["parked"]) == (len(rows), 0)
     assert [month["month"] for month in report["months"]] == ["2010-12", "2011-01"]
     assert sum(float(month["cogs"]) for month in report["months"]) > 0
+
+
+def test_a_demo_after_a_replay_starts_empty_says_so_and_sells(start: Start, home: Path, tmp_path: Path) -> None:
+    (home / SHOPS_FILE).write_bytes(pickle.dumps({"form": FORM}))  # of a demo before the replay
+    file = tmp_path / "orders.csv"
+    file.write_text("order_id,occurred_at,sku,quantity,unit_price\n1,2010-12-01T08:00:00Z,A,1,2.95\n")
+    judge(report_of(start("--replay", str(file), "--json")))
+    process = start("--rate", "20")
+    assert "starting empty" in read_line(process)
+    until(lambda: "sold" in read_line(process))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=ENDED_S)
+    assert process.returncode == 0, out + err
+    assert "Stopped after" in out
 
 
 def retail_rows(rng: Random) -> list[str]:

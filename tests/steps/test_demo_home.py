@@ -48,6 +48,10 @@ class Home:
         create_merchant(database, NOW, name=merchant)
         database.close()
 
+    def leave(self) -> None:
+        """The database is gone."""
+        self.server.run_client("psql", "-qX", "-c", f"drop database {self.name} with (force)", role=SUPERUSER)
+
     def merchants(self) -> list[str]:
         database = connect(self.server.url(APP_ROLE, self.name))
         names = [merchant.name for merchant in list_merchants(database, NOW)]
@@ -59,22 +63,22 @@ class Home:
 def home(server: Embedded, tmp_path: Path) -> Iterator[Home]:
     made = Home(server, tmp_path)
     yield made
-    server.run_client("psql", "-qX", "-c", f"drop database {made.name} with (force)", role=SUPERUSER)
+    made.leave()
 
 
 @pytest.mark.parametrize("empty", [False, True])
 def test_a_database_without_a_table_becomes_the_demos(home: Home, empty: bool) -> None:
-    prepare_home(home.settings, empty=empty)
+    assert not prepare_home(home.settings, empty=empty)
     assert home.merchants() == []
-    prepare_home(home.settings, empty=empty)
+    assert not prepare_home(home.settings, empty=empty)
 
 
 def test_the_demos_own_database_is_kept_or_emptied_as_asked(home: Home) -> None:
     prepare_home(home.settings, empty=False)
     home.settle_in("demo")
-    prepare_home(home.settings, empty=False)
+    assert prepare_home(home.settings, empty=False)
     assert home.merchants() == ["demo"]
-    prepare_home(home.settings, empty=True)
+    assert prepare_home(home.settings, empty=True)
     assert home.merchants() == []
 
 

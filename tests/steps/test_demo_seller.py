@@ -129,6 +129,10 @@ def test_a_step_of_staff_repeated_finds_nothing_left_and_never_gives_back_more_t
         for sale in shop.context.sales:
             units[sale.sku] += sale.units
             assert units[sale.sku] >= 0
+        away = Counter[str]()
+        for parcel in shop.context.parcels:
+            away[parcel.sku] += parcel.units
+            assert away[parcel.sku] >= 0
     assert shopify_steps(street.shopify).keys() == woo_steps(street.woo).keys() == set(STEPS)
 
 
@@ -223,6 +227,17 @@ def test_shops_that_were_saved_come_back_with_their_numbers_orders_and_places(
     taken = set(street.woo.state.orders)
     assert back.woo.place_order([("MUG-WHT", 1)], "processing") not in taken
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_only_shops_that_this_version_wrote_down_are_gone_on_with(
+    streets: list[Street], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / shops.SHOPS_FILE
+    assert not shops.can_reopen(file)
+    opened(streets).save(file)
+    assert shops.can_reopen(file)
+    monkeypatch.setattr(shops, "FORM", shops.FORM + 1)
+    assert not shops.can_reopen(file)
 
 
 def test_orders_that_nobody_will_ask_for_leave_and_what_is_shown_stays(streets: list[Street]) -> None:

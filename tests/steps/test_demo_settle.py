@@ -14,6 +14,7 @@ import pytest
 from app.core.errors import Unavailable
 from app.demo import settle
 from app.demo.months import read_months
+from app.demo.outcome import read_stock
 from app.demo.settle import channel_mismatches, is_quiet, mismatches, wait_until_quiet
 from app.demo.shops import numbers_of
 from sandbox.woocommerce import WooShop
@@ -127,6 +128,21 @@ def test_a_database_that_is_away_for_a_moment_is_waited_for(street: Street, shop
     runtime = replace(street.runtime, database=Flaky(), clock=clock)  # type: ignore[arg-type]
     assert wait_until_quiet(runtime, street.world.merchant_id, both(street, shop)) is not None
     assert begun[:2] == [1, 2]
+
+
+def test_the_audit_reads_what_is_for_sale_by_place_and_what_is_on_hand_in_whatever_state(
+    world: World, other: World
+) -> None:
+    world.move("mug", 10, OPENING, "50")
+    world.move("mug", 4, "opening > available@B", "20")
+    for path in ("available@A > committed@A", "available@A > damaged@A", "available@B > quarantined@B"):
+        world.move("mug", 2, path)
+    world.move("mug", 1, "committed@A > customer")
+    other.move("mug", 7, OPENING, "7")
+    with world.session() as session:
+        stock = read_stock(session)
+    assert stock.available == {"mug": {world.a: 6, world.b: 2}}
+    assert stock.on_hand == {"mug": 13}
 
 
 def test_each_month_has_its_cost_of_sales_and_what_the_stock_is_worth_at_its_end(world: World) -> None:

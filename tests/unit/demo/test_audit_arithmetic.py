@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.demo.audit import Books, Change, audit, changes_of, expand, oversold
+from app.demo.audit import Books, Change, changes_of, expand, oversold
 from app.demo.goods import KIT, KIT_OF, SCARCE, goods
 from app.demo.lag import lags_s, percentiles
 from sandbox.base import Sale, Shown
 from tests.architecture.source import ROOT
+from tests.unit.demo.test_audit import judge
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SKUS = ("mug", "bowl", "plate")
@@ -52,7 +53,7 @@ def test_one_wrong_number_is_found_with_its_size_and_direction_and_nothing_else_
         left[sku] -= units
     levels = {sku: {1: left[sku] + (gap if (where, sku) == ("ledger", "mug") else 0)} for sku in SKUS}
     shown = {shop: {sku: left[sku] + (gap if (where, sku) == (shop, "mug") else 0) for sku in SKUS} for shop in "AB"}
-    found = audit(Books(dict.fromkeys(SKUS, opening), changes_of(sales, []), {}), levels, shown, [])
+    found = judge(Books(dict.fromkeys(SKUS, opening), changes_of(sales, []), {}), levels, shown, [])
     assert (found.lost_units, found.double_units) == (max(0, -gap), max(0, gap))
     assert list(found.where) == ([f"mug: {where} {gap:+d}"] if gap else [])
 
@@ -60,42 +61,42 @@ def test_one_wrong_number_is_found_with_its_size_and_direction_and_nothing_else_
 def test_what_suppliers_bring_and_buyers_take_adds_up_to_what_is_left() -> None:
     sales = {"A": [sale(1, 3), sale(9, 2)], "B": [sale(5, 4), sale(6, -1)]}
     books = Books({"mug": 10}, changes_of(sales, [(at(4), "mug", 7), (at(8), "mug", 1)]), {})
-    assert books.remaining() == {"mug": 10}
+    assert books.expected().for_sale == {"mug": 10}
     assert [change.units for change in books.changes] == [3, -7, 4, -1, -1, 2]
 
 
 def test_faults_of_several_items_and_shops_are_counted_once_for_each_item() -> None:
     books = Books({"mug": 10, "bowl": 10}, [], {})
     levels = {"mug": {1: 12}, "bowl": {1: 10}}
-    found = audit(books, levels, {"A": {"mug": 11, "bowl": 7}, "B": {"mug": 6, "bowl": 9}}, [])
+    found = judge(books, levels, {"A": {"mug": 11, "bowl": 7}, "B": {"mug": 6, "bowl": 9}}, [])
     assert (found.double_units, found.lost_units) == (2, 4 + 3)
     assert set(found.where) == {"mug: ledger +2", "mug: A +1", "mug: B -4", "bowl: A -3", "bowl: B -1"}
 
 
 def test_an_item_that_the_ledger_does_not_know_is_lost_whole() -> None:
-    assert audit(Books({"mug": 4}, [], {}), {}, {"A": {"mug": 4}}, []).lost_units == 4
+    assert judge(Books({"mug": 4}, [], {}), {}, {"A": {"mug": 4}}, []).lost_units == 4
 
 
 def test_a_shop_that_is_asked_for_more_than_there_is_must_show_nothing() -> None:
     books = Books({"mug": 1}, changes_of({"A": [sale(1, 3)]}, []), {})
-    assert audit(books, {"mug": {1: -2}}, {"A": {"mug": 0}, "B": {"mug": 0}}, []).where == []
-    assert audit(books, {"mug": {1: -2}}, {"A": {"mug": 0}, "B": {"mug": 1}}, []).double_units == 1
+    assert judge(books, {"mug": {1: -2}}, {"A": {"mug": 0}, "B": {"mug": 0}}, []).where == []
+    assert judge(books, {"mug": {1: -2}}, {"A": {"mug": 0}, "B": {"mug": 1}}, []).double_units == 1
 
 
 def test_a_kit_is_as_many_as_its_scarcest_component_at_each_place_allows() -> None:
     books = Books({"mug": 9, "bowl": 6}, [], {"set": {"mug": 2, "bowl": 1}})
     levels = {"mug": {1: 5, 2: 4}, "bowl": {1: 1, 2: 5}}
     good = {"A": {"mug": 9, "bowl": 6, "set": 3}}
-    assert audit(books, levels, good, []).where == []
-    many = audit(books, levels, {"A": {**good["A"], "set": 4}}, [])
-    few = audit(books, levels, {"A": {**good["A"], "set": 1}}, [])
+    assert judge(books, levels, good, []).where == []
+    many = judge(books, levels, {"A": {**good["A"], "set": 4}}, [])
+    few = judge(books, levels, {"A": {**good["A"], "set": 1}}, [])
     assert (many.double_units, many.lost_units, few.double_units, few.lost_units) == (1, 0, 0, 2)
 
 
 def test_a_kit_whose_component_is_owed_at_one_place_does_not_owe_kits() -> None:
     books = Books({"mug": 1, "bowl": 9}, [], {"set": {"mug": 1, "bowl": 1}})
     levels = {"mug": {1: -3, 2: 4}, "bowl": {1: 5, 2: 4}}
-    assert audit(books, levels, {"A": {"mug": 4, "bowl": 9, "set": 4}}, ["A"]).where == []
+    assert judge(books, levels, {"A": {"mug": 4, "bowl": 9, "set": 4}}, ["A"]).where == []
 
 
 def test_a_kit_in_the_books_is_so_many_of_each_component_at_that_moment() -> None:

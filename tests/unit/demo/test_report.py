@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.demo import per_second, span_s
-from app.demo.report import WORST_SHOWN, Report, as_json, as_text
+from app.demo.report import SETTLE_MAX_S, WORST_SHOWN, Report, as_json, as_text
 
 LAG = {"p50": 0.5, "p95": 1.0, "p99": 1.5, "max": 2.0}
 GOOD = Report(
@@ -22,6 +22,7 @@ CAUSES: list[dict[str, Any]] = [
     {"mismatches": 1},
     {"verify": "levels"},
     {"settle_s": None},
+    {"settle_s": SETTLE_MAX_S + 0.01},
 ]
 
 
@@ -61,6 +62,15 @@ def test_a_replay_tells_its_months_and_its_lags_in_the_datas_own_time() -> None:
     assert "2011-01" in text
     assert "1234.5000" in text
     assert "9 lines in 12.5 s" in text
+
+
+@pytest.mark.parametrize("replay_s", [None, 1_500.0], ids=["for", "replay"])
+def test_a_run_has_sixty_seconds_of_ours_to_come_to_rest_a_replay_too(replay_s: float | None) -> None:
+    in_time, late = (replace(GOOD, settle_s=seconds, replay_s=replay_s) for seconds in (60.0, 60.5))
+    assert in_time.is_good
+    assert "at rest after 60.0 s:" in as_text(in_time)
+    assert not late.is_good
+    assert "at rest after 60.5 s, later than 60 s" in as_text(late)
 
 
 def test_a_run_that_never_came_to_rest_says_so_in_place_of_a_time() -> None:

@@ -79,6 +79,50 @@ def test_an_order_takes_its_units_off_the_shown_number_when_it_is_placed(shop: P
     assert shop.context.sales == [Sale(shop.context.now(), order, "SHIRT", 2, 3)]
 
 
+def parcels(shop: PretendShopify) -> list[tuple[str, int]]:
+    return [(parcel.sku, parcel.units) for parcel in shop.context.parcels]
+
+
+def test_only_what_is_shipped_leaves_the_house_and_only_what_was_shipped_comes_back(shop: PretendShopify) -> None:
+    shelf = shop.add_location("Shelf")
+    shop.add_variant("SHIRT", {shelf: 9})
+    shop.add_variant("VOUCHER", tracked=False)
+    order = shop.place_order([("SHIRT", 5), ("VOUCHER", 1)])
+    assert order is not None
+    shop.refund(order, {"SHIRT": 1}, "CANCEL")
+    shop.refund(order, {"SHIRT": 1}, "NO_RESTOCK")
+    assert parcels(shop) == []
+    shop.fulfill(order)
+    assert parcels(shop) == [("SHIRT", 3)]
+    shop.refund(order, {"SHIRT": 1}, "NO_RESTOCK")
+    shop.refund(order, {"SHIRT": 1}, "RETURN")
+    assert parcels(shop) == [("SHIRT", 3), ("SHIRT", -1)]
+
+
+def test_a_shipment_that_was_cancelled_never_left(shop: PretendShopify) -> None:
+    shelf = shop.add_location("Shelf")
+    shop.add_variant("SHIRT", {shelf: 9})
+    order = shop.place_order([("SHIRT", 2)])
+    assert order is not None
+    (sent,) = shop.fulfill(order)
+    shop.cancel_fulfillment(order, sent)
+    shop.fulfill(order)
+    assert parcels(shop) == [("SHIRT", 2), ("SHIRT", -2), ("SHIRT", 2)]
+
+
+def test_a_unit_that_a_return_brought_back_is_in_one_parcel_though_a_refund_names_it_too(shop: PretendShopify) -> None:
+    shelf = shop.add_location("Shelf")
+    shop.add_variant("SHIRT", {shelf: 9})
+    order = shop.place_order([("SHIRT", 4)])
+    assert order is not None
+    shop.fulfill(order)
+    returned = shop.open_return(order, {"SHIRT": 3})
+    for type_ in ("RESTOCKED", "NOT_RESTOCKED", "MISSING"):
+        shop.dispose(order, "SHIRT", 1, type_)
+    shop.refund(order, {"SHIRT": 3}, "RETURN", of_return=returned)
+    assert parcels(shop) == [("SHIRT", 4), ("SHIRT", -1), ("SHIRT", -1)]
+
+
 def test_a_shop_that_may_not_sell_below_zero_refuses_the_order_whole(shop: PretendShopify) -> None:
     shelf = shop.add_location("Shelf")
     shop.add_variant("SHIRT", {shelf: 1})

@@ -56,6 +56,7 @@ def test_money_back_puts_goods_on_the_shelf_only_if_somebody_says_so(till: Prete
     (line,) = till.orders[order].lines
     assert (line.held, line.handed_over, line.returned, line.written_off) == (1, 3, 1, 1)
     assert sold(till) == [("A", 4, 6), ("A", -1, 7)]
+    assert [(parcel.sku, parcel.units) for parcel in till.context.parcels] == [("A", 3), ("A", -1)]
     assert till.orders[order].status == "completed"
 
 

@@ -155,3 +155,51 @@ def test_the_order_book_holds_the_shop_s_own_sales_and_nothing_we_wrote(bench: B
     bench.shop.set_status(made, "cancelled")
     assert bench.context.sales == [Sale(START, str(made), "A", 2, 8), Sale(START, str(made), "A", -2, 19)]
     assert bench.context.writes == [Shown(START, "A", 17)]
+
+
+def parcels(bench: Bench) -> list[tuple[str, int]]:
+    return [(parcel.sku, parcel.units) for parcel in bench.context.parcels]
+
+
+def test_goods_leave_when_their_order_is_completed_and_what_was_refunded_before_stays(bench: Bench) -> None:
+    made = order(bench, units=5)
+    (line,) = bench.shop.line_ids(made)
+    bench.shop.refund(made, {line: 1})
+    bench.shop.refund(made, {line: 1}, restock=False)
+    assert parcels(bench) == []
+    bench.shop.set_status(made, "completed")
+    bench.shop.set_status(made, "completed")
+    assert parcels(bench) == [("A", 3)]
+
+
+def test_of_what_is_refunded_after_it_left_only_what_is_restocked_came_back(bench: Bench) -> None:
+    made = order(bench, "completed", units=3)
+    (line,) = bench.shop.line_ids(made)
+    bench.shop.refund(made, {line: 1}, restock=False)
+    bench.shop.refund(made, {line: 9})
+    assert parcels(bench) == [("A", 3), ("A", -3)]
+    assert bench.shop.get_order(made).status == "refunded"
+
+
+@pytest.mark.parametrize("status", ["cancelled", "processing", "on-hold", "failed", "pending"])
+def test_an_order_that_is_no_longer_completed_has_its_goods_here_again(bench: Bench, status: str) -> None:
+    made = order(bench, "completed")
+    bench.shop.set_status(made, status)
+    bench.shop.set_status(made, "completed")
+    assert parcels(bench) == [("A", 2), ("A", -2), ("A", 2)]
+
+
+@pytest.mark.parametrize("status", ["refunded", "packed-by-a-plugin"])
+def test_money_back_and_a_plugins_word_move_no_goods(bench: Bench, status: str) -> None:
+    made = order(bench, "completed")
+    bench.shop.set_status(made, status)
+    bench.shop.set_status(made, "completed")
+    assert parcels(bench) == [("A", 2)]
+
+
+def test_a_line_edited_after_it_left_sends_the_difference(bench: Bench) -> None:
+    made = order(bench, "completed")
+    (line,) = bench.shop.line_ids(made)
+    bench.shop.edit_line(made, line, 5)
+    bench.shop.edit_line(made, line, 1)
+    assert parcels(bench) == [("A", 2), ("A", 3), ("A", -4)]
