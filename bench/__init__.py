@@ -32,9 +32,13 @@ def run(what: str, *, quick: bool, woo: str, variants: int = 100_000) -> dict[st
     return sync.run(quick=quick, woo="cron" if woo == "cron" else "instant")
 
 
+MUST_BE_NOTHING = ("lost", "doubled", "hot_units_lost", "numbers_that_differ")
+
+
 def is_no(result: Mapping[str, Any]) -> bool:
-    """Whether a measurement that is also a proof says no: something acknowledged was lost, or is there twice."""
-    return bool(result.get("lost") or result.get("doubled")) or result.get("verify", "ok") != "ok"
+    """Whether a measurement that is also a proof says no: something acknowledged was lost, is there twice, or a shop
+    does not show what it should."""
+    return any(result.get(name) for name in MUST_BE_NOTHING) or result.get("verify", "ok") != "ok"
 
 
 def _ledger(*, quick: bool) -> dict[str, Any]:

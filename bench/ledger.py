@@ -240,6 +240,7 @@ def _units_off(session: Session, expected: int) -> int:
 def _as_it_grows(trade: Trade, size: Size) -> dict[str, int]:
     """Movements a second by how many movements the ledger holds already."""
     speeds = {}
+    trade.trade(ORDERS_A_BATCH)  # the first batch also makes connections and plans
     for held in size.ledgers:
         while trade.posted < held:
             trade.trade(BATCH_MAX // 2)
