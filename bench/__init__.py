@@ -1,6 +1,6 @@
 """Measurements that anybody can repeat: each prints its figures beside a limit measured in the same run.
 
-`python -m app bench ledger|ingest|sync|import|kills`. Each has a database of its own, made for it and removed
+`python -m app bench ledger|ingest|sync|import|pages|kills`. Each has a database of its own, made for it and removed
 afterwards.
 """
 
@@ -23,6 +23,10 @@ def run(what: str, *, quick: bool, woo: str, variants: int = 100_000) -> dict[st
         from bench import catalogue
 
         return catalogue.run(variants)
+    if what == "pages":
+        from bench import pages
+
+        return pages.run(quick=quick)
     if what == "kills":
         from bench import kills
 

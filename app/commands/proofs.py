@@ -81,7 +81,7 @@ def tell(summary: Summary, heal: str, *, as_json: bool) -> int:
 
 def _add_bench(commands: Any) -> None:
     parser = add_command(commands, "bench", run_bench, "measure against a limit measured in the same run")
-    parser.add_argument("what", choices=("ledger", "ingest", "sync", "import", "kills"))
+    parser.add_argument("what", choices=("ledger", "ingest", "sync", "import", "pages", "kills"))
     parser.add_argument("--json", action="store_true", help="the figures as one JSON object")
     parser.add_argument("--woo", choices=("instant", "cron"), default="instant", help="sync: how WooCommerce delivers")
     parser.add_argument("--variants", type=_count, default=100_000, metavar="N", help="import: how many (100000)")

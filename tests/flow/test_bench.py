@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 import bench
-from bench import ingest, sync
+from bench import ingest, pages, sync
 from bench.scratch import Scratch, scratch
 from tests.architecture.source import ROOT
 
@@ -102,6 +103,27 @@ def test_sync_tells_every_figure_that_the_document_explains_and_ends_equal(monke
     assert (result["verify"], result["woo_delivers"]) == ("ok", "instant")
     assert result["orders"] > 0
     assert result["calls_per_order"] == pytest.approx(sum(result["calls"].values()) / result["orders"], abs=0.001)
+
+
+def test_pages_are_asked_for_whole_and_further_and_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "QUICK", pages.Size(items=250, asked=3))
+    result = bench.run("pages", quick=True, woo="instant")
+    assert set(promised("pages")) - set(named(result)) == set()
+    assert result["items"] == 250
+    assert all(0 < told["p50"] <= told["p95"] for told in result["page_ms"].values())
+
+
+def test_the_walk_through_a_list_follows_its_own_links_to_the_end() -> None:
+    links = {"/items": "?after=b&amp;x=1", "/items?after=b&x=1": "?after=c", "/items?after=c": ""}
+
+    class Browser(requests.Session):
+        def get(self, url: str, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+            answer = requests.Response()
+            further = links[url.removeprefix("http://here")]
+            answer.status_code, answer._content = 200, f'<a href="/items{further}">more</a>'.encode()
+            return answer
+
+    assert pages._walk(Browser(), "http://here", 9) == list(links)
 
 
 def test_a_catalogue_comes_in_whole_and_says_what_the_worker_held() -> None:
