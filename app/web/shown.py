@@ -16,7 +16,7 @@ from flask_babel import Babel, format_currency, format_decimal, get_locale, gett
 
 from app.insight import words
 from app.publishing.why_text import QUIET, STEPS, WAITING
-from app.web import access, asker, merchant
+from app.web import access, asker, embedding, merchant
 
 LANGUAGES = ("en",)
 STATIC = Path(__file__).parent / "static"
@@ -37,6 +37,7 @@ def install(app: Flask) -> None:
         "waiting_words": WAITING,
         "quiet_waiting": QUIET,
         "step_words": STEPS,
+        "carried_on": embedding.carried_on,
         "is_logged_in": access.is_logged_in,
         "asker": asker.asker,
         "may": merchant.may,
