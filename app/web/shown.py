@@ -16,7 +16,7 @@ from flask_babel import Babel, format_currency, format_decimal, get_locale, gett
 
 from app.insight import words
 from app.publishing.why_text import QUIET, STEPS, WAITING
-from app.web import access, asker, embedding, merchant
+from app.web import access, asker, embedding, merchant, said
 
 LANGUAGES = ("en",)
 STATIC = Path(__file__).parent / "static"
@@ -32,6 +32,7 @@ def install(app: Flask) -> None:
         "locale": get_locale,
         "static": static_url,
         "item_url": item_url,
+        "said": said.said,
         "say": say,
         "words": words,
         "waiting_words": WAITING,
