@@ -154,6 +154,7 @@ def test_the_pages_inside_are_those_of_the_shops_merchant_and_of_no_other_21(
     other = installing.shop("two", {"teapot": 3})
     installing.installed(shop)
     installing.installed(other)
+    installing.street.settle(1)
     assert "mug" in installing.open(shop, "/listings").text
     assert "teapot" not in installing.open(shop, "/listings").text
     theirs, _ = installing.found(other)
