@@ -30,7 +30,7 @@ from tests.installing import CLIENT_ID, SECRET, Installing, pretend_app
 from tests.ports import free_port
 from tests.serve import serving
 from tests.street import Street
-from tests.unit.web.site import Site
+from tests.unit.web.site import PASSWORD, Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 PICTURES = os.environ.get("PERPETUAL_TEST_PICTURES")  # a folder: keep what is seen
@@ -215,6 +215,7 @@ def push(admin: Admin, page: Page, inside: FrameLocator) -> None:
     admin.settle()
     click(inside, "Look again", "link")
     expect(inside.locator("main")).to_contain_text("The shop shows what the ledger says")
+    inside.get_by_text("The shop shows what the ledger says").scroll_into_view_if_needed()
     picture(page, "9-done")
     assert admin.shop.shown() == {"mug": 3, "bowl": 5}
 
@@ -239,3 +240,34 @@ def test_from_install_to_the_first_number_in_the_shop_and_back_after_an_uninstal
         admin.shop.place_order([("bowl", 1)])
     admin.settle()
     assert admin.shop.shown() == {"mug": 3, "bowl": 4}
+
+
+def test_a_shop_is_connected_with_the_keys_of_its_own_app_by_clicks(admin: Admin, page: Page) -> None:
+    own = pretend_app(origin=admin.app_origin, client_id="my-own-app", own=True)
+    with admin.front.lock:
+        admin.shop.admin.apps = {own.client_id: own}
+    page.goto(f"{admin.front.base_url}/admin")
+    page.get_by_role("link", name="Install app").click()
+    page.get_by_role("button", name="Install").click()
+    page.goto(f"{admin.app_origin}/connect?merchant={admin.installing.street.world.merchant_id}")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("link", name="Connect a Shopify shop").click()
+    form = page.locator("form", has_text="With an app of your own")
+    form.get_by_label("The shop's address").fill(admin.shop.domain)
+    form.get_by_label("Client ID").fill(own.client_id)
+    form.get_by_label("Client secret").fill("wrong")
+    form.get_by_role("button", name="Connect").click()
+    expect(page.get_by_role("alert")).to_contain_text("it does not accept our app")
+    fine(page)
+    form.get_by_label("Client secret").fill(own.secrets[0])
+    form.get_by_role("button", name="Connect").scroll_into_view_if_needed()
+    picture(page, "own-1-keys")
+    form.get_by_role("button", name="Connect").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Set up Pretend shop")
+    admin.settle()
+    page.get_by_role("link", name="Look again").click()
+    expect(page.locator("main")).to_contain_text("2 products are here.")
+    fine(page)
+    picture(page, "own-2-connected")
+    assert admin.installing.found(admin.shop)[0] == admin.installing.street.world.merchant_id
