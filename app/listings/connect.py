@@ -47,7 +47,8 @@ def connect(
     later: bool = False,
 ) -> int:
     """Connect a shop and import its catalogue; returns the channel's id, the same when the shop is connected again. A
-    large catalogue is imported by the worker, from a file that the channel prepares; any by the worker if `later`.
+    large catalogue is imported by the worker, from a file that the channel prepares; any by the worker if `later`, a
+    small one by pages.
 
     `places`: our location ids by the names of the shop's locations; what is not named is matched by name or created. A
     shop without locations is fed by all of ours. What is mapped already stays so. Raises Conflict, ChannelError.
@@ -66,8 +67,9 @@ def connect(
             id=channel_id, names=list(facts), values=list(facts.values()),
         )  # fmt: skip
     shop = _shop(runtime, merchant_id, channel_id)
-    if later or _is_large(connector, facts):
-        _import_later(runtime, merchant_id, channel_id)
+    is_large = _is_large(connector, facts)
+    if later or is_large:
+        _import_later(runtime, merchant_id, channel_id, paged=not is_large)
     else:
         import_catalogue(runtime, merchant_id, channel_id, connector, shop)
     with runtime.database.across(runtime.clock()) as session:
@@ -148,10 +150,10 @@ def _is_large(connector: Connector, facts: Mapping[str, str]) -> bool:
     return worth is not None and int(facts.get("variant_count", "0")) >= worth
 
 
-def _import_later(runtime: Runtime, merchant_id: int, channel_id: int) -> None:
+def _import_later(runtime: Runtime, merchant_id: int, channel_id: int, *, paged: bool) -> None:
     now = runtime.clock()
     with runtime.begin(merchant_id, now) as session:
-        request_import(session, channel_id, "catalogue", since=now, until=now)
+        request_import(session, channel_id, "catalogue", since=now, until=now, paged=paged)
 
 
 def _create_or_renew(runtime: Runtime, session: Session, new: NewChannel) -> int:

@@ -13,12 +13,12 @@ from connectors.export import ExportOf
 
 # What is open already is widened and begun again; what is over is replaced.
 _REQUEST = """
-insert into channel_import as i (merchant_id, channel_id, what, since, until, requested_at)
-values (%(merchant_id)s, %(channel)s, %(what)s, %(since)s, %(until)s, %(now)s)
+insert into channel_import as i (merchant_id, channel_id, what, since, until, state, requested_at)
+values (%(merchant_id)s, %(channel)s, %(what)s, %(since)s, %(until)s, %(state)s, %(now)s)
 on conflict (merchant_id, channel_id, what) do update
 set since = case when i.completed_at is null then least(i.since, excluded.since) else excluded.since end,
     until = case when i.completed_at is null then greatest(i.until, excluded.until) else excluded.until end,
-    state = 'waiting', export_key = null, file_offset = 0, file_size = null, exports = 0, objects = 0,
+    state = excluded.state, export_key = null, file_offset = 0, file_size = null, exports = 0, objects = 0,
     stored = 0, last_error = null, requested_at = excluded.requested_at, completed_at = null,
     began_at = null, moved_at = null
 """
@@ -90,9 +90,13 @@ class Import:
         return self.stored * (1 - share) / share / per_s
 
 
-def request_import(session: Session, channel_id: int, what: str, *, since: datetime, until: datetime) -> None:
-    """Have the catalogue, or the orders updated in the window, read by the worker."""
-    session.run(_REQUEST, channel=channel_id, what=what, since=since, until=until, now=session.now)
+def request_import(
+    session: Session, channel_id: int, what: str, *, since: datetime, until: datetime, paged: bool = False
+) -> None:
+    """Have the catalogue, or the orders updated in the window, read by the worker: from a file where the channel
+    prepares files, unless `paged`, which is sooner for a few products."""
+    state = "paging" if paged else "waiting"
+    session.run(_REQUEST, channel=channel_id, what=what, since=since, until=until, state=state, now=session.now)
     session.run(_DUE, channel=channel_id, now=session.now)
 
 

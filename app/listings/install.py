@@ -102,10 +102,11 @@ def _install(
             merchant_id, called = _new_merchant(runtime, new)
             new = replace(new, facts={**new.facts, MERCHANT_NAME: called})
         name = known.name if known else _free_name(runtime, merchant_id, new)
-        channel_id = connect(runtime, merchant_id, replace(new, name=name), webhook_url=asked[1])
+        channel_id = connect(runtime, merchant_id, replace(new, name=name), webhook_url=asked[1], later=True)
         read_history(runtime, merchant_id, channel_id)
         with runtime.begin(merchant_id, runtime.clock()) as session:
             close_cases(session, channel_id, [RECONNECT])
+    runtime.ring()
     return Installed(merchant_id, channel_id, name, new.state, complete=True)
 
 

@@ -24,6 +24,7 @@ from app.web import (
     login,
     members,
     pages,
+    said,
     setup,
     shopify,
     shown,
@@ -53,6 +54,7 @@ def create_app(runtime: Runtime) -> Flask:
     app.register_blueprint(shopify.open_blueprint)
     app.register_blueprint(shopify.blueprint)
     embedding.install(app)
+    said.install(app)
     access.guard(app)
     errors.install(app)
     headers.install(app)

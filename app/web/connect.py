@@ -14,13 +14,13 @@ from flask import Blueprint, Response, flash, redirect, render_template, request
 from flask_babel import gettext
 from werkzeug.wrappers import Response as Answer
 
-from app.core.errors import BadRequest, Conflict, Forbidden, PerpetualError, TooLarge, WrongContentType
+from app.core.errors import BadRequest, Conflict, PerpetualError, TooLarge, WrongContentType
 from app.core.log import get_logger
 from app.insight import words
 from app.listings import joining
 from app.listings.by_keys import list_brought
-from app.web.access import is_local
 from app.web.asker import needs
+from app.web.hosts import origin
 from app.web.merchant import carry_on, chosen, now, reading, runtime, writing
 from connectors.errors import ChannelError, Malformed
 from connectors.join import Found
@@ -107,11 +107,14 @@ def _render(id_: int, trouble: Trouble | None = None) -> str:
 
 @blueprint.get(f"/connect/{WOO}/back")
 @needs("channels.change")
-def back() -> Answer:
-    """The browser comes back from the shop, with or without its owner's approval."""
+def back() -> Answer | Page:
+    """The browser comes back from the shop, with or without its owner's approval; 400 with the way to start again."""
     approved = request.args.get("success") == "1"
-    with writing() as session:
-        joining_id = joining.note_return(session, request.args.get("user_id", "")[:STATE_MAX], approved=approved)
+    try:
+        with writing() as session:
+            joining_id = joining.note_return(session, request.args.get("user_id", "")[:STATE_MAX], approved=approved)
+    except BadRequest as error:
+        return _page(Trouble(error.reason, error.detail[:1].upper() + error.detail[1:])), 400
     return redirect(url_for("connect.ask", id_=joining_id), 303)
 
 
@@ -149,16 +152,6 @@ def _trouble(error: ChannelError | PerpetualError, where: str = "", typed: str =
     text = (error.detail.partition(": ")[2] or error.detail) if own else words.failure(error.reason)
     log.info("connecting_refused", reason=error.reason)
     return Trouble(error.reason, text[:1].upper() + text[1:], where, typed)
-
-
-def origin() -> str:
-    """Where browsers and shops reach us: as it is set, else this machine itself for who is on it."""
-    public = runtime().settings.server.public_url
-    if public:
-        return public
-    if is_local(request):
-        return request.url_root.rstrip("/")
-    raise Forbidden("no_public_url", "set server.public_url to the address of this server, then start again")
 
 
 @callbacks.post("/<platform>")

@@ -47,6 +47,12 @@ def install(app: Flask) -> None:
                     values.setdefault(name, request.args[name])
 
 
+def carried_on() -> dict[str, str]:
+    """What a form that is sent by GET has to hold, since its action's query is dropped: all that links carry on."""
+    names = ("merchant", *CARRIED) if visitor() is not None else ("merchant",)
+    return {name: request.args[name] for name in names if name in request.args}
+
+
 def visitor() -> Visitor | None:
     """Who opened this page inside the admin; None for any other request."""
     found: Visitor | None = g.get("visitor")

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from flask import Flask, request
+from flask import Flask, current_app, request
 
-from app.core.errors import BadRequest
+from app.core.errors import BadRequest, Forbidden
 from app.core.runtime import Runtime
+from app.web.access import is_local
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 ANY_NAME = frozenset({"webhooks", "health"})
@@ -32,3 +33,14 @@ def install(app: Flask) -> None:
         raise BadRequest("wrong_host", "this server does not answer to that name")
 
     app.before_request(check)
+
+
+def origin() -> str:
+    """Where browsers and shops reach us, for links and addresses that are given out: as it is set, else this machine
+    itself for who is on it. Raises Forbidden: any other name is only what somebody asked by."""
+    runtime: Runtime = current_app.extensions["runtime"]
+    if runtime.settings.server.public_url:
+        return runtime.settings.server.public_url
+    if is_local(request):
+        return request.url_root.rstrip("/")
+    raise Forbidden("no_public_url", "set server.public_url to the address of this server, then start again")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response
 
@@ -22,7 +22,8 @@ from app.accounts.users import normal_email
 from app.core.errors import Conflict, InvalidInput, PerpetualError
 from app.web.asker import asker, needs
 from app.web.forms import read_form
-from app.web.merchant import carry_on, chosen, reading, runtime, writing
+from app.web.hosts import origin
+from app.web.merchant import carry_on, chosen, reading, writing
 from app.web.pages import ID_MAX
 
 _ID = f"<int(max={ID_MAX}):id_>"
@@ -52,13 +53,12 @@ def _render(**more: Any) -> str:
 @needs("members.change")
 def invite_one() -> str | Page:
     """The link is shown on the page that answers, once."""
-    form = read_form("email", "role")
+    form, base = read_form("email", "role"), origin()
     try:
         with writing() as session:
             token = invite(session, form["email"], form["role"], asker().name)
     except (InvalidInput, Conflict) as error:
         return _render(typed=form, error=error), error.status
-    base = runtime().settings.server.public_url or request.url_root.rstrip("/")
     link = base + url_for("login.join", token=token)
     return _render(link=link, invited_email=normal_email(form["email"]))
 

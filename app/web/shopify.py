@@ -88,12 +88,14 @@ def _ask_consent(shop: str, merchant_id: int | None) -> Response:
 def come_back() -> Response | tuple[str, int]:
     """The owner agreed: exchange the code, connect the shop."""
     _require_app()
+    admin_url = ""
     try:
         shop = domain_of(request.args.get("shop", ""))
         _verify_query(fresh=True)
+        admin_url = _admin_url(shop)  # of a shop that Shopify named; nobody else's is linked to
         merchant_id = _take_state(shop)
     except BadRequest as error:
-        return render_template("shopify_again.html", error=error), 400
+        return render_template("shopify_again.html", error=error, admin_url=admin_url), 400
     found = _install(shop, (GrantKind.CODE, request.args.get("code", "")), merchant_id)
     log.info("shop_connected", channel_id=found.channel_id)
     return redirect(_admin_url(shop) if merchant_id is None else _next_page(found))
@@ -121,6 +123,7 @@ def connect_page() -> str:
 def connect_shop() -> Response | tuple[str, int]:
     """A shop's address: to its consent page."""
     _require_app()
+    _require_addresses()
     try:
         return _ask_consent(_typed_shop(), chosen().merchant_id)
     except InvalidInput as error:
@@ -131,6 +134,7 @@ def connect_shop() -> Response | tuple[str, int]:
 @needs("channels.change")
 def connect_own() -> Response | tuple[str, int]:
     """A shop with the keys of its owner's own app: connected at once."""
+    _require_addresses()
     typed = {name: request.form.get(name, "") for name in ("own_shop", "client_id")}
     try:
         shop = _typed_shop("own_shop")
@@ -176,7 +180,7 @@ def _form(typed: Mapping[str, str], error: PerpetualError | None) -> str:
     g.form_targets = " ".join(_runtime().platforms[PLATFORM].consent_origins())
     return render_template(
         "shopify_connect.html", merchant=chosen(), typed=typed, error=error, has_app=bool(told.client_id),
-        from_store=not told.point_of_sale, hook_url=_hook_url(),
+        from_store=not told.point_of_sale,
     )  # fmt: skip
 
 
@@ -211,6 +215,12 @@ def _require_app() -> None:
     """Raises NotFound where no app is set up."""
     if not _runtime().settings.shopify.client_id:
         raise NotFound("no_app", "no app is set up here: docs/connect-shopify.md says how")
+
+
+def _require_addresses() -> None:
+    """Raises NotFound in the App Store's profile: its rules forbid to ask anybody for a shop's address."""
+    if not _runtime().settings.shopify.point_of_sale:
+        raise NotFound("from_store_only", "a Shopify shop installs the app from the Shopify App Store here")
 
 
 def _token() -> str:

@@ -16,7 +16,7 @@ from flask_babel import Babel, format_currency, format_decimal, get_locale, gett
 
 from app.insight import words
 from app.publishing.why_text import QUIET, STEPS, WAITING
-from app.web import access, asker, merchant
+from app.web import access, asker, embedding, merchant, said
 
 LANGUAGES = ("en",)
 STATIC = Path(__file__).parent / "static"
@@ -32,11 +32,13 @@ def install(app: Flask) -> None:
         "locale": get_locale,
         "static": static_url,
         "item_url": item_url,
+        "said": said.said,
         "say": say,
         "words": words,
         "waiting_words": WAITING,
         "quiet_waiting": QUIET,
         "step_words": STEPS,
+        "carried_on": embedding.carried_on,
         "is_logged_in": access.is_logged_in,
         "asker": asker.asker,
         "may": merchant.may,

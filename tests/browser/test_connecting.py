@@ -1,10 +1,11 @@
-"""A pretend WooCommerce shop is connected in Chromium by clicks alone, from its own pages, over https throughout."""
+"""A pretend WooCommerce shop is connected in Chromium by clicks alone, from its own pages, over https throughout; then
+on to the first number in the shop, and back after it was disconnected."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.core.db import psycopg_url
 from app.core.embedded import APP_ROLE, Embedded
+from app.listings.channels import Channel, list_channels
 from app.worker import Worker
 from connectors.guarded import guarded_session
 from connectors.http import Http
@@ -100,11 +102,16 @@ def there(street: Street, chromium: Browser, tmp_path: Path) -> Iterator[Place]:
         yield found
 
 
+def channels(there: Place) -> Sequence[Channel]:
+    with there.street.world.session() as session:
+        return list_channels(session)
+
+
 def look_for_the_shop(there: Place) -> None:
     """From home to the page that asks."""
     page = there.page
     page.goto(there.say("/"))
-    page.get_by_role("link", name="Connect a shop").click()
+    page.get_by_role("link", name="Connect", exact=True).click()
     page.get_by_label("Address of the shop").fill(f"{there.shop_url}/wp-admin/")
     assert violations(page) == []
     if page.viewport_size and page.viewport_size["width"] > 400:
@@ -121,10 +128,13 @@ def log_in_to_the_shop(page: Page) -> None:
 
 
 def see_that_it_is_connected(there: Place) -> None:
-    page = there.page
-    expect(page.get_by_role("status").first).to_contain_text("The shop is connected")
+    expect(there.page.get_by_role("status").first).to_contain_text("The shop is connected")
     there.take("5-connected")
     there.street.settle(10)
+
+
+def check(there: Place) -> None:
+    page = there.page
     page.goto(there.say("/"))
     page.get_by_role("link", name="Mug & Kettle", exact=True).click()
     page.get_by_role("button", name="Check now").click()
@@ -135,12 +145,13 @@ def see_that_it_is_connected(there: Place) -> None:
     assert {hook.url.split("/webhooks/")[0] for hook in there.shop.hooks()} == {there.url}
 
 
-def test_a_shop_is_connected_from_its_own_page_by_clicks_alone(there: Place) -> None:
+def approve_in_the_shop(there: Place, *, log_in: bool = True) -> None:
     page = there.page
     look_for_the_shop(there)
     there.take("2-ask")
     page.get_by_role("link", name="Go to the shop and approve").click()
-    log_in_to_the_shop(page)
+    if log_in:
+        log_in_to_the_shop(page)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Perpetual would like to connect")
     there.take("3-approve")
     page.get_by_role("link", name="Approve").click()
@@ -148,7 +159,78 @@ def test_a_shop_is_connected_from_its_own_page_by_clicks_alone(there: Place) -> 
     assert violations(page) == []
     there.take("4-finish")
     page.get_by_role("button", name="Finish connecting").click()
+
+
+def disconnect(page: Page) -> None:
+    page.get_by_text("Disconnect the shop").click()
+    page.get_by_label("Yes, disconnect it").check()
+    page.get_by_role("button", name="Disconnect", exact=True).click()
+    expect(page.get_by_role("status").first).to_contain_text("Its keys are forgotten here")
+
+
+def open_set_up(there: Place) -> None:
+    there.page.goto(there.say("/"))
+    there.page.get_by_role("link", name="Go on setting it up").click()
+
+
+def match_and_open(there: Place) -> None:
+    page = there.page
+    open_set_up(there)
+    page.get_by_role("link", name="Match the products").click()
+    page.get_by_role("button", name="Accept all that are certain").click()
+    page.get_by_role("button", name="Accept 1").click()
+    expect(page.get_by_role("status")).to_contain_text("1 products are items now")
+    assert violations(page) == []
+    there.take("7-matching")
+    open_set_up(there)
+    page.get_by_role("link", name="Opening stock").click()
+    page.get_by_role("button", name="Take 14 units from this shop").click()
+    expect(page.get_by_role("status")).to_contain_text("The ledger is open: 2 items, 14 units.")
+
+
+def push(there: Place) -> None:
+    page = there.page
+    page.goto(there.say("/items/mug"))
+    page.locator("#rules summary").first.click()
+    page.get_by_label("Hold back").first.fill("3")
+    page.get_by_role("button", name="Save the rule").click()
+    open_set_up(there)
+    page.get_by_role("link", name="See the first numbers").click()
+    page.get_by_role("button", name="Show me what would be written").click()
+    expect(page.locator(".lead")).to_contain_text("1 numbers would be written, 1 stay as they are")
+    assert violations(page) == []
+    there.take("8-first-push")
+    page.get_by_role("button", name="Approve these 1 numbers").click()
+    there.street.settle(60)
+    page.get_by_role("link", name="Look again").click()
+    expect(page.locator("main")).to_contain_text("The shop shows what the ledger says")
+    page.get_by_text("The shop shows what the ledger says").scroll_into_view_if_needed()
+    there.take("9-done")
+
+
+def test_a_shop_goes_from_its_own_page_to_its_first_number_and_comes_back_after_it_was_disconnected(
+    there: Place,
+) -> None:
+    page = there.page
+    there.shop.add_product("bowl", 4, name="Salad bowl")
+    approve_in_the_shop(there)
     see_that_it_is_connected(there)
+    match_and_open(there)
+    check(there)
+    push(there)
+    assert there.shop.shown() == {"mug": 7, "bowl": 4}
+    page.goto(there.say("/"))
+    page.get_by_role("link", name="Mug & Kettle", exact=True).click()
+    disconnect(page)
+    approve_in_the_shop(there, log_in=False)
+    see_that_it_is_connected(there)
+    check(there)
+    (channel,) = [channel for channel in channels(there) if channel.name == "Mug & Kettle"]
+    assert channel.state == "active"
+    there.shop.place_order([("mug", 1)])
+    there.street.live(600)
+    there.street.settle(60)
+    assert (there.shop.shown(), there.street.world.available("mug")) == ({"mug": 6, "bowl": 4}, 9)
 
 
 def test_a_shop_is_connected_with_keys_by_hand_and_disconnected_again(there: Place) -> None:
@@ -171,10 +253,8 @@ def test_a_shop_is_connected_with_keys_by_hand_and_disconnected_again(there: Pla
     there.take("hand-2-keys")
     page.get_by_role("button", name="Try these keys and connect").click()
     see_that_it_is_connected(there)
-    page.get_by_text("Disconnect the shop").click()
-    page.get_by_label("Yes, disconnect it").check()
-    page.get_by_role("button", name="Disconnect", exact=True).click()
-    expect(page.get_by_role("status").first).to_contain_text("Its keys are forgotten here")
+    check(there)
+    disconnect(page)
     assert there.shop.hooks() == []
 
 

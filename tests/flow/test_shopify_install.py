@@ -154,6 +154,7 @@ def test_the_pages_inside_are_those_of_the_shops_merchant_and_of_no_other_21(
     other = installing.shop("two", {"teapot": 3})
     installing.installed(shop)
     installing.installed(other)
+    installing.street.settle(1)
     assert "mug" in installing.open(shop, "/listings").text
     assert "teapot" not in installing.open(shop, "/listings").text
     theirs, _ = installing.found(other)
@@ -265,7 +266,8 @@ def test_a_state_that_is_missing_reused_expired_or_of_another_browser_starts_aga
     def refused(query: dict[str, str], browser: Installing = installing) -> None:
         answer = browser.get("/shopify/callback", query)
         assert (answer.status_code, "unknown_state" in answer.text) == (400, True)
-        assert "Start again" in answer.text
+        admin = f"https://{shop.domain}/admin/apps/{CLIENT_ID}"
+        assert f'<a class="button" href="{admin}"' in answer.text  # nobody is logged in here
 
     back = begun()
     app = shop.admin.apps[CLIENT_ID]
@@ -348,6 +350,19 @@ def test_a_form_that_another_site_sends_connects_nothing_36(
     for headers in ({}, {"Sec-Fetch-Site": "cross-site"}):
         answer = installing.site.client.post(path, data=form, headers={**BROWSER, **headers}, base_url=ORIGIN)
         assert answer.status_code == 403
+
+
+def test_in_the_app_stores_profile_nobody_is_asked_for_a_shops_address(street: Street) -> None:
+    told = street.settings.shopify.model_copy(update={"point_of_sale": False})
+    street.settings = street.settings.model_copy(update={"shopify": told})
+    installing = Installing(street)
+    log_in(installing)
+    page = installing.site.ask("/shopify/connect", base_url=ORIGIN).text
+    assert ("Shopify App Store" in page, 'name="own_shop"' in page, 'name="shop"' in page) == (True, False, False)
+    for path in ("/shopify/connect", "/shopify/own"):
+        fields = {"shop": "a.myshopify.com", "own_shop": "a.myshopify.com", "client_id": "x", "client_secret": "y"}
+        sent = installing.site.send(path, page="/connect", environ={"base_url": ORIGIN}, **fields)
+        assert (sent.status_code, "from_store_only" in sent.text) == (404, True)
 
 
 def test_the_connect_page_is_not_open_to_strangers(installing: Installing) -> None:

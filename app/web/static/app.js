@@ -8,7 +8,7 @@
   const words = new Intl.RelativeTimeFormat(document.documentElement.lang, { style: "narrow" });
   const UNITS = [["second", 60], ["minute", 60], ["hour", 24], ["day", 7], ["week", 4.35], ["month", 12], ["year", Infinity]];
   const PAUSE_MS = 1000, RETRY_MS = 30000;
-  let loading = false, again = false, last = 0;
+  let loading = false, again = false, last = 0, seen = "";
 
   function ago(instant) {
     let value = (instant - Date.now() - skew) / 1000;
@@ -51,6 +51,7 @@
   }
 
   async function refresh() {
+    if (!body.dataset.live) return;  // a form that was refused stays as it is
     if (loading || document.hidden) { again = true; return; }
     loading = true;
     again = false;
@@ -75,7 +76,32 @@
     toast.textContent = is ? toast.dataset.lost : "";
     toast.hidden = !is;
   }
+  // Inside a shop's admin the stream is fetched: its script signs fetches, and no EventSource.
+  async function follow() {
+    if (!body.dataset.live) return;
+    const over = new AbortController();
+    let pause = PAUSE_MS;
+    addEventListener("pagehide", () => over.abort(), { once: true });
+    try {
+      const answer = await fetch(body.dataset.live, { headers: { Accept: "text/event-stream", "Last-Event-ID": seen }, signal: over.signal });
+      if (!answer.ok) throw new Error(answer.status);
+      lost(false);
+      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (let text = "", part; !(part = await reader.read()).done;) {
+        const events = (text + part.value).split("\n\n");
+        text = events.pop();
+        const news = events.map((event) => /^id: (.*)$/m.exec(event)?.[1]).filter(Boolean).pop();
+        if (news) { seen = news; refresh(); }
+      }
+    } catch {
+      if (over.signal.aborted) return;
+      pause = RETRY_MS;
+      lost(true);
+    }
+    setTimeout(follow, pause);
+  }
   function listen() {
+    if (window.shopify) { follow(); return; }
     const stream = new EventSource(body.dataset.live);
     stream.addEventListener("changed", refresh);
     stream.addEventListener("open", () => lost(false));

@@ -1,6 +1,11 @@
 // Inside a shop's admin: forms are sent by `fetch`, which the admin's script signs, since no cookie says who is asking.
 "use strict";
 (() => {
+  const here = new URL(location.href);  // what a form said is shown once
+  if (here.searchParams.has("said")) {
+    here.searchParams.delete("said");
+    history.replaceState(null, "", here);
+  }
   document.addEventListener("submit", async (event) => {
     const form = event.target, sent = event.submitter;
     if (form.method !== "post" || event.defaultPrevented) return;
@@ -10,6 +15,7 @@
       const answer = await fetch(form.action, { method: "POST", body: new FormData(form, sent), headers: { Accept: "text/html" } });
       if (answer.redirected) { location.assign(answer.url); return; }
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (!fresh.body.dataset.live) delete document.body.dataset.live;
       document.querySelector("main").replaceWith(document.adoptNode(fresh.querySelector("main")));
       document.querySelector("[autofocus]")?.focus();
     } catch {

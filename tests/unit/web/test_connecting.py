@@ -103,6 +103,8 @@ def test_another_merchant_meets_nothing_of_it_21(site: Site, woo: tuple[WooShop,
         assert refused.status_code == 404
     wrong = site.get(f"/connect/woocommerce/back?merchant={other.merchant_id}&success=0&user_id={state}")
     assert (wrong.status_code, "start again" in wrong.text) == (400, True)
+    assert f'<a href="/connect?merchant={other.merchant_id}">Start again</a>' in wrong.text
+    assert 'action="/connect/woocommerce?' in wrong.text  # the form to start again with
     assert post(site, f"{path}/finish").status_code == 303
     assert channels(other) == []
     theirs = begin(site, front, other)

@@ -56,6 +56,18 @@ def test_an_invited_person_sets_a_password_and_is_a_member_in_that_role(people: 
     assert (added.actor, added.action, added.subject) == (BOB, "member.added", BOB)
 
 
+def test_an_invitations_link_is_never_made_of_the_name_that_somebody_asked_by(people: People) -> None:
+    people.user(ANNA)
+    for host in ("evil.example", "stock.lan:8000"):
+        site, base_url = people.site(), f"http://{host}"
+        assert site.log_in(PASSWORD, email=ANNA, base_url=base_url).status_code == 302
+        environ = {"base_url": base_url}
+        sent = site.send("/members/invitations", page="/members", environ=environ, email=BOB, role="clerk")
+        assert (sent.status_code, "no_public_url" in sent.text, "/join/" in sent.text) == (403, True, False)
+    with people.world.session() as session:
+        assert list_invitations(session) == []
+
+
 def test_a_link_works_once_and_not_after_it_was_withdrawn_replaced_or_is_too_old(people: People) -> None:
     people.user(ANNA)
     owner = people.logged_in(ANNA)

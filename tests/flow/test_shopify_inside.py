@@ -1,0 +1,109 @@
+"""What happens inside a shop's admin after the install: the catalogue is read by the worker, and what a form says is
+seen though no cookie reaches the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+from werkzeug.test import TestResponse
+
+from app.simulation.town import ORIGIN
+from sandbox.shopify import PretendShopify
+from tests.installing import CLIENT_ID, Installing, query_of
+from tests.street import Street
+from tests.unit.web.site import BROWSER
+
+MARKUP = "<b>bold</b>"
+
+
+@pytest.fixture
+def installing(street: Street) -> Installing:
+    return Installing(street)
+
+
+@pytest.fixture
+def shop(installing: Installing) -> PretendShopify:
+    shop = installing.shop("one", {"mug": 5, MARKUP: 4})
+    installing.installed(shop)
+    return shop
+
+
+def asked(installing: Installing, word: str) -> int:
+    """In how many calls to the shops the word stands."""
+    calls = [call for adapter in installing.street.adapters.values() for call in adapter.calls]
+    return sum(word.encode() in call.body for call in calls)
+
+
+def send(installing: Installing, shop: PretendShopify, path: str, form: Mapping[str, str]) -> TestResponse:
+    """A form of a page in the frame, as its script fetches it: signed, and without a cookie."""
+    installing.site.client = installing.site.app.test_client(use_cookies=False)
+    token = shop.admin.session_token(CLIENT_ID)
+    address = f"{path}?shop={shop.domain}&embedded=1"
+    headers = {**BROWSER, "Authorization": f"Bearer {token}"}
+    return installing.site.client.post(address, data=dict(form), headers=headers, base_url=ORIGIN)
+
+
+def refused(installing: Installing, shop: PretendShopify) -> str:
+    """Products are accepted that were not shown: where it leads."""
+    _, channel = installing.found(shop)
+    answer = send(installing, shop, f"/channels/{channel}/matching/accept", {"kind": "new", "listings": "7"})
+    assert answer.status_code == 303
+    return answer.headers["Location"]
+
+
+def follow(installing: Installing, shop: PretendShopify, location: str) -> str:
+    path, query = location.partition("?")[0], query_of(location)
+    return installing.open(shop, path, **query).text
+
+
+def test_an_install_reads_no_catalogue_while_its_owner_waits_and_the_worker_pages_it(
+    installing: Installing, shop: PretendShopify
+) -> None:
+    assert asked(installing, "productVariants(") == 0
+    _, channel = installing.found(shop)
+    assert "0 products are here" in installing.open(shop, f"/channels/{channel}/setup").text
+    installing.street.settle(1)
+    assert "2 products are here" in installing.open(shop, f"/channels/{channel}/setup").text
+    assert (asked(installing, "productVariants(") > 0, asked(installing, "bulkOperationRunQuery")) == (True, 0)
+
+
+def test_what_a_refused_form_says_is_seen_in_the_frame_where_no_cookie_is_kept(
+    installing: Installing, shop: PretendShopify
+) -> None:
+    page = follow(installing, shop, refused(installing, shop))
+    assert '<p class="link good" role="status">Nothing was changed: ' in page
+
+
+def test_what_was_said_is_no_longer_shown_after_two_minutes_nor_carried_on_by_links(
+    installing: Installing, shop: PretendShopify
+) -> None:
+    location = refused(installing, shop)
+    assert "said=" not in follow(installing, shop, location)
+    installing.street.world.now += timedelta(minutes=2)
+    assert "Nothing was changed" not in follow(installing, shop, location)
+
+
+def test_what_was_said_in_one_shop_or_by_nobody_of_ours_is_shown_in_no_other(
+    installing: Installing, shop: PretendShopify
+) -> None:
+    other = installing.shop("two")
+    installing.installed(other)
+    said = query_of(refused(installing, shop))["said"]
+    assert "Nothing was changed" in installing.open(shop, "/", said=said).text
+    for given in (said, said[:-8] + "AAAAAAA=", "Nothing was changed", "é", ""):
+        answer = installing.open(other, "/", said=given)
+        assert (answer.status_code, "Nothing was changed" in answer.text) == (200, False)
+    outside = installing.site.get(f"/login?said={said}", base_url=ORIGIN)
+    assert "Nothing was changed" not in outside.text
+
+
+def test_markup_in_what_was_said_stays_text(installing: Installing, shop: PretendShopify) -> None:
+    installing.street.settle(1)
+    listings = installing.open(shop, "/listings", q=MARKUP).text
+    listing = listings.split('action="/listings/')[1].split("/")[0]
+    answer = send(installing, shop, f"/listings/{listing}/unmap", {})
+    page = follow(installing, shop, answer.headers["Location"])
+    assert MARKUP not in page
+    assert "&lt;b&gt;bold&lt;/b&gt;" in page.split('role="status">')[1].split("</p>")[0]
