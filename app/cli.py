@@ -13,6 +13,7 @@ from pathlib import Path
 
 from app.commands import (
     accounts,
+    bookkeeping,
     books,
     cases,
     catalogue,
@@ -32,7 +33,8 @@ from app.core.log import configure
 
 # In the order of the help.
 SUBJECTS = (
-    processes, books, catalogue, listings, reading, channels, cases, setup, accounts, installation, sealing, proofs,
+    processes, books, bookkeeping, catalogue, listings, reading, channels, cases, setup, accounts, installation,
+    sealing, proofs,
 )  # fmt: skip
 
 

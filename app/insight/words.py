@@ -104,7 +104,6 @@ PARKED = {
     "unknown_location": "Map the channel's location to one of yours: the order is then booked by itself.",
     "return_exceeds_issue": "More comes back than was sold: look at the refunds of the order in the shop.",
     "key_conflict": "It says something else than what was booked before: look at the order in the shop.",
-    "period_closed": "Its month is closed: open the month again, or adjust by hand.",
     "topic_body_mismatch": "The delivery is not what it says it is: nothing to do if the order arrives by itself.",
 }
 PARKED_OTHERWISE = "It can't be read as it is: look at it in the shop; a corrected version is booked by itself."
@@ -225,6 +224,9 @@ DEEDS = {
     "rule.changed": "Changed a number's rule",
     "case.decided": "Decided a case",
     "case.dismissed": "Dismissed a case",
+    "month.closed": "Closed a month",
+    "cost.added": "Added a receipt's late cost",
+    "ledger.rebuilt": "Made levels and costs anew from the movements",
 }
 RESOURCES = {"order": "orders", "stock": "stock", "product": "products", "unknown": "deliveries"}
 

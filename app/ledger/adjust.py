@@ -9,21 +9,23 @@ from collections.abc import Sequence
 from datetime import date
 
 from app.core.db import ConstraintViolated, Row, Session
-from app.core.errors import InvalidInput
+from app.core.errors import InvalidInput, Unavailable
 from app.ledger import booking, period
 from app.ledger.cost import Layer
-from app.ledger.models import Adjustment, CostMethod, KeyConflict
-from app.ledger.post import take_ids
+from app.ledger.models import Adjustment, CostMethod, KeyConflict, MissingRows, check_money
+from app.ledger.post import TRIES_MAX, take_ids
 
+KEY_MAX = 200
 _RECEIPTS = """
 select movement_id, item_id, quantity from movement
 where merchant_id = %(merchant_id)s and movement_id = any(%(ids)s)
   and from_state in ('supplier', 'opening', 'assembly') and to_location_id is not null
 """
+# A receipt's layer has its id; with an average there is one layer, whoever made it.
 _LAYERS = """
 select item_id, layer_id, kind, received_at, posting_id, account, received_quantity, quantity, value from cost_layer
 where merchant_id = %(merchant_id)s and item_id = any(%(items)s) and is_open and kind = 'stock'
-  and (%(average)s or posting_id = any(%(ids)s))
+  and (%(average)s or layer_id = any(%(ids)s))
 order by item_id, received_at, layer_id
 """
 _KNOWN = """
@@ -43,19 +45,32 @@ from unnest(%(ids)s::bigint[], %(items)s::bigint[], %(movements)s::bigint[], %(a
 
 def adjust(session: Session, adjustments: Sequence[Adjustment]) -> int:
     """Book late cost; returns how many were new. The same key again does nothing; with another amount KeyConflict.
-    Raises InvalidInput when a movement named is not a receipt."""
+    Raises InvalidInput when a movement named is not a receipt or an amount is none."""
+    for adjustment in adjustments:
+        _check(adjustment)
     fresh = _without_known(session, adjustments)
-    if not fresh:
-        return 0
-    period.make_months(session, [a.occurred_at for a in fresh])
-    try:
-        with session.savepoint():
-            _adjust_new(session, fresh)
-    except ConstraintViolated as error:
-        if error.name != "cost_adjustment_source_key":
-            raise
-        return adjust(session, _without_known(session, fresh))
-    return len(fresh)
+    for _ in range(TRIES_MAX):
+        if not fresh:
+            return 0
+        try:
+            with session.savepoint():
+                _adjust_new(session, fresh)
+            return len(fresh)
+        except MissingRows:
+            period.make_months(session, [a.occurred_at for a in fresh])
+        except ConstraintViolated as error:
+            if error.name != "cost_adjustment_source_key":
+                raise
+            fresh = _without_known(session, fresh)
+    raise Unavailable("posting_contended", "others keep posting the same facts; try again")
+
+
+def _check(adjustment: Adjustment) -> None:
+    if not adjustment.amount.is_finite() or not adjustment.amount:
+        raise InvalidInput("bad_amount", "an amount that is not 0", where="amount")
+    check_money(abs(adjustment.amount))
+    if not 1 <= len(adjustment.source_key) <= KEY_MAX or not adjustment.source_key.isprintable():
+        raise InvalidInput("bad_key", f"1 to {KEY_MAX} characters that can be printed", where="key")
 
 
 def _without_known(session: Session, adjustments: Sequence[Adjustment]) -> list[Adjustment]:

@@ -56,13 +56,15 @@ from movement m join journal j on j.merchant_id = m.merchant_id and j.posting_id
 where m.merchant_id = %(merchant_id)s and m.movement_id = any(%(issues)s)
   and j.credit = 'inventory' and j.corrects_posting_id is null
 """
+# Where most merchants are small, the planner takes all of a merchant's rows for fewer than the ten that it expects of
+# an array, and would read them all to find those. What `abs` keeps it can't know: it expects one.
 _WRITE_ITEMS = """
 update item_cost c
 set quantity = n.quantity, value = n.value, last_quantity = n.last_quantity, last_value = n.last_value
 from (select unnest(%(items)s::bigint[]) as item_id, unnest(%(quantities)s::bigint[]) as quantity,
              unnest(%(values)s::numeric[]) as value, unnest(%(last_quantities)s::bigint[]) as last_quantity,
              unnest(%(last_values)s::numeric[]) as last_value) n
-where c.merchant_id = %(merchant_id)s and c.item_id = n.item_id
+where c.merchant_id = %(merchant_id)s and c.item_id = n.item_id and n.item_id = abs(n.item_id)
 """
 _CHANGE_LAYERS = """
 update cost_layer l
@@ -71,6 +73,7 @@ from (select unnest(%(items)s::bigint[]) as item_id, unnest(%(layers)s::bigint[]
              unnest(%(received_quantities)s::bigint[]) as received, unnest(%(quantities)s::bigint[]) as quantity,
              unnest(%(values)s::numeric[]) as value) n
 where l.merchant_id = %(merchant_id)s and l.item_id = n.item_id and l.layer_id = n.layer_id
+  and n.item_id = abs(n.item_id)
 """
 _INSERT_LAYERS = """
 insert into cost_layer (merchant_id, item_id, layer_id, kind, received_at, posting_id, account, received_quantity,

@@ -1,4 +1,4 @@
-"""Movements that a person or a program makes: counted differences, goods received, goods moved between places.
+"""What a person or a program books: counted differences, goods received, goods moved between places, late cost.
 
 They are refused where stock would become negative: unlike a channel's order, what they speak of has not happened yet or
 was miscounted. Each fact has a key, so that sent twice it is posted once, however much later.
@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from app.accounts import audit
 from app.core.db import Session
 from app.core.errors import InvalidInput
-from app.ledger.models import MONEY_MAX, Movement, Posted, State
+from app.ledger.adjust import adjust
+from app.ledger.models import MONEY_MAX, Adjustment, Movement, Posted, State
 from app.ledger.post import post
 
 FUTURE_MAX = timedelta(minutes=5)  # by which another machine's clock may be ahead
@@ -58,12 +60,26 @@ def transfer_stock(session: Session, fact: Fact, places: tuple[int, int], lines:
     return _post(session, fact, [(line, (State.AVAILABLE, origin, State.AVAILABLE, target)) for line in lines])
 
 
+def add_cost(session: Session, late: Adjustment) -> bool:
+    """Cost of a receipt that came after its goods; False when it was booked before. A credit is negative."""
+    _refuse_future(session, late.occurred_at)
+    is_new = adjust(session, [late]) > 0
+    if is_new:
+        told = {"amount": str(late.amount), "account": str(late.account), "key": late.source_key}
+        audit.note(session, None, "cost.added", f"movement {late.movement_id}", after=told)
+    return is_new
+
+
+def _refuse_future(session: Session, occurred_at: datetime) -> None:
+    if occurred_at > session.now + FUTURE_MAX:
+        raise InvalidInput("in_the_future", "it can't have happened yet", where="occurred_at")
+
+
 _Way = tuple[State, int | None, State, int | None]
 
 
 def _post(session: Session, fact: Fact, lines: Sequence[tuple[Line, _Way]]) -> Posted:
-    if fact.occurred_at > session.now + FUTURE_MAX:
-        raise InvalidInput("in_the_future", "it can't have happened yet", where="occurred_at")
+    _refuse_future(session, fact.occurred_at)
     movements = [
         Movement(
             line.item_id, abs(line.quantity), way[0], way[2], fact.source, f"{fact.key}/{number}", fact.occurred_at,

@@ -1,22 +1,24 @@
 """Accounting months: which day a fact is booked on, and closing a month for good.
 
 A posting holds its month FOR SHARE and closing takes it FOR UPDATE, so that no commit can slip into a month whose
-closing figures were just added up. Months close in order. Closing waits for nothing while it holds a month, so a
-posting may hold one more when it holds other locks already.
+closing figures were just added up. Months close in order, and one that had no row when a later one was closed counts
+as closed with it. Closing waits for nothing while it holds a month, so a posting may hold one more when it holds other
+locks already.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from app.accounts import audit
 from app.core.db import Pipeline, Row, Session
-from app.core.errors import NotFound
+from app.core.errors import InvalidInput, NotFound
 from app.ledger.models import CostMethod, MissingRows, PeriodClosed
 
 _ZONES_REACH = timedelta(hours=14)  # the farthest a local time is from UTC
@@ -28,6 +30,32 @@ order by month for share
 _FIRST_OPEN = """
 select (max(month) + interval '1 month')::date from period
 where merchant_id = %(merchant_id)s and closed_at is not null
+"""
+_LOCK = "select closed_at from period where merchant_id = %(merchant_id)s and month = %(month)s for update"
+# Closing can't wait for a row that it does not see. So whoever makes a month's row holds the merchant and every later
+# month that could be closed over it, and closing a month that has no row yet waits for whoever makes one.
+_NO_MONTH_IS_CLOSED_UNSEEN = "select from merchant where merchant_id = %(merchant_id)s for share"
+_NO_MONTH_IS_MADE = "select from merchant where merchant_id = %(merchant_id)s for no key update"
+_NO_LATER_MONTH_IS_CLOSED = """
+select from period where merchant_id = %(merchant_id)s and month > %(first)s and closed_at is null
+order by month for share
+"""
+_ARE_MISSING = """
+select exists (select from unnest(%(months)s::date[]) m where not exists (
+    select from period p where p.merchant_id = %(merchant_id)s and p.month = m))
+"""
+# Nothing was booked in a month that had no row: it closed worth what the month before it did.
+_INSERT = """
+insert into period (merchant_id, month, closed_at, inventory_value, cogs)
+select %(merchant_id)s, m, case when m < l.closed then %(now)s::timestamptz end,
+       case when m < l.closed then coalesce((
+           select b.inventory_value from period b where b.merchant_id = %(merchant_id)s and b.month < m
+           order by b.month desc limit 1), 0) end,
+       case when m < l.closed then 0 end
+from unnest(%(months)s::date[]) m cross join (
+    select max(month) as closed from period where merchant_id = %(merchant_id)s and closed_at is not null) l
+where not exists (select from period p where p.merchant_id = %(merchant_id)s and p.month = m)
+order by m on conflict do nothing
 """
 
 
@@ -92,31 +120,76 @@ def make_months(session: Session, occurred: Collection[datetime]) -> None:
     opening = session.value(_FIRST_OPEN)
     if opening is not None and min(months) < opening:
         months.add(opening)
-    _make(session, sorted(months))
+    if session.value(_ARE_MISSING, months=sorted(months)):
+        session.run(_NO_MONTH_IS_CLOSED_UNSEEN)
+        session.run(_NO_LATER_MONTH_IS_CLOSED, first=min(months))
+        _make(session, sorted(months))
+
+
+def end_of_day(day: date, time_zone: ZoneInfo) -> datetime:
+    """The last instant of a local day."""
+    following = datetime.combine(day + timedelta(days=1), time.min, time_zone)
+    return following.astimezone(UTC) - timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """An accounting month; its figures once it is closed: the stock's value at its end, its cost of goods sold."""
+
+    month: date
+    closed_at: datetime | None
+    inventory_value: Decimal | None
+    cogs: Decimal | None
+
+
+def list_months(session: Session) -> Sequence[Month]:
+    """Every month that has been booked in or closed, the first to come first."""
+    rows = session.rows(
+        """select month, closed_at, inventory_value, cogs from period where merchant_id = %(merchant_id)s
+           order by month"""
+    )
+    return [Month(*row) for row in rows]
 
 
 def close(session: Session, month: date) -> tuple[Decimal, Decimal]:
-    """Close a month: (inventory value at its end, its cost of goods sold), stored. Raises PeriodClosed when it is
-    closed or an earlier month with postings is open."""
-    earlier = session.value(
-        "select min(month) from period where merchant_id = %(merchant_id)s and month < %(month)s and closed_at is null",
-        month=month,
-    )
-    if earlier is not None:
-        raise PeriodClosed("earlier_month_open", f"close {earlier:%Y-%m} first")
-    _make(session, [month])
-    row = session.row(
-        "select closed_at from period where merchant_id = %(merchant_id)s and month = %(month)s for update", month=month
-    )
-    if row is not None and row.closed_at is not None:
-        raise PeriodClosed("month_closed", f"{month:%Y-%m} is closed")
+    """Close a month for good: (inventory value at its end, its cost of goods sold), stored. Raises InvalidInput when it
+    is not over, PeriodClosed when it is closed or an earlier month with postings is open."""
+    if month >= session.now.astimezone(get_merchant(session).time_zone).date().replace(day=1):
+        raise InvalidInput("month_not_over", "only a month that is over can be closed", where="month")
+    closed_at = _hold_to_close(session, month)
+    _refuse_out_of_order(session, month, closed_at)
     figures = _closing_figures(session, month)
     session.run(
         """update period set closed_at = %(now)s, inventory_value = %(value)s, cogs = %(cogs)s
            where merchant_id = %(merchant_id)s and month = %(month)s""",
         now=session.now, value=figures[0], cogs=figures[1], month=month,
     )  # fmt: skip
+    told = {"inventory_value": str(figures[0]), "cogs": str(figures[1])}
+    audit.note(session, None, "month.closed", f"{month:%Y-%m}", after=told)
     return figures
+
+
+def _hold_to_close(session: Session, month: date) -> datetime | None:
+    """Wait for the postings that hold the month; when it was closed. Where nobody booked in it, there is no row to wait
+    for: then for those that are about to make one, it or an earlier one."""
+    row = session.row(_LOCK, month=month)
+    if row is None:
+        session.run(_NO_MONTH_IS_MADE)
+        _make(session, [month])
+        row = session.row(_LOCK, month=month)
+    closed_at: datetime | None = None if row is None else row.closed_at
+    return closed_at
+
+
+def _refuse_out_of_order(session: Session, month: date, closed_at: datetime | None) -> None:
+    if closed_at is not None:
+        raise PeriodClosed("month_closed", f"{month:%Y-%m} is closed already")
+    earlier = session.value(
+        "select min(month) from period where merchant_id = %(merchant_id)s and month < %(month)s and closed_at is null",
+        month=month,
+    )
+    if earlier is not None:
+        raise PeriodClosed("earlier_month_open", f"close {earlier:%Y-%m} first")
 
 
 def _months_about(occurred: Collection[datetime]) -> set[date]:
@@ -147,13 +220,7 @@ def _hold_first_open(line: Pipeline, held: dict[date, datetime | None]) -> date:
 
 
 def _make(session: Session, months: Sequence[date]) -> None:
-    session.run(
-        """insert into period (merchant_id, month)
-           select %(merchant_id)s, m from unnest(%(months)s::date[]) m
-           where not exists (select from period p where p.merchant_id = %(merchant_id)s and p.month = m)
-           order by m on conflict do nothing""",
-        months=list(months),
-    )
+    session.run(_INSERT, now=session.now, months=list(months))
 
 
 def _closing_figures(session: Session, month: date) -> tuple[Decimal, Decimal]:

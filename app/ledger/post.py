@@ -30,7 +30,7 @@ from app.ledger.models import (
 _Deltas = dict[tuple[int, int], list[int]]
 _COLUMN = {state: column for column, state in enumerate(OWNED)}
 _KEY_CONSTRAINT = "movement_source_key"
-_TRIES_MAX = 3
+TRIES_MAX = 3
 
 _INSERT_MOVEMENTS = """
 insert into movement (merchant_id, movement_id, item_id, quantity, from_state, from_location_id, to_state,
@@ -61,6 +61,7 @@ from (select unnest(%(items)s::bigint[]) as item_id, unnest(%(places)s::bigint[]
              unnest(%(damaged)s::bigint[]) as damaged, unnest(%(quarantined)s::bigint[]) as quarantined,
              unnest(%(in_transit)s::bigint[]) as in_transit) d
 where l.merchant_id = %(merchant_id)s and l.item_id = d.item_id and l.location_id = d.location_id
+  and d.item_id = abs(d.item_id)  -- as in `booking._WRITE_ITEMS`
 """
 _TAKE_IDS = "select array_agg(nextval('posting_seq')) from generate_series(1, %(n)s)"
 _KNOWN = """
@@ -81,7 +82,7 @@ def post(session: Session, movements: Sequence[Movement], *, forbid_negative: bo
     fresh = _without_repeats(session, movements)
     repeated = len(movements) - len(fresh)
     ids: dict[tuple[str, str], int] = {}
-    for _ in range(_TRIES_MAX):
+    for _ in range(TRIES_MAX):
         try:
             return Posted(ids | _post_new(session, fresh, forbid_negative=forbid_negative), repeated)
         except MissingRows:

@@ -1,27 +1,53 @@
 """Everything that is stored beside the movements and the journal, made again from them: levels, sums and layers.
 
 Nothing is posted again: movements and journal stay as they are. Item by item, so memory does not grow with the ledger.
+What was stored wrong is told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import groupby
+from typing import Any
 
+from app.accounts import audit
 from app.core.db import Row, Session
 from app.ledger.booking import insert_layers
 from app.ledger.cost import OUTSIDE, Books, Issue
-from app.ledger.models import Account, CostMethod, State
+from app.ledger.models import OWNED, Account, CostMethod, State
 from app.ledger.period import get_merchant
 from app.ledger.verify import FLOWS
 
 ITEMS_PER_READ = 200
+SHOWN_MAX = 100  # of what had been wrong
 
+# Only levels that are wrong are written, as a change, so that what channels show follows them.
 _LEVELS = f"""
-with {FLOWS}
-insert into level (merchant_id, item_id, location_id, available, committed, damaged, quarantined, in_transit)
-select %(merchant_id)s, item_id, location_id, available, committed, damaged, quarantined, in_transit from sums
+with {FLOWS}, wrong as (
+    select coalesce(s.item_id, l.item_id) as item_id, coalesce(s.location_id, l.location_id) as location_id,
+           l.item_id is null as is_missing,
+           array[l.available, l.committed, l.damaged, l.quarantined, l.in_transit] as stored,
+           array[coalesce(s.available, 0), coalesce(s.committed, 0), coalesce(s.damaged, 0),
+                 coalesce(s.quarantined, 0), coalesce(s.in_transit, 0)]::bigint[] as right_ones
+    from sums s full join (select * from level where merchant_id = %(merchant_id)s) l using (item_id, location_id)
+), changed as (
+    update level l set (available, committed, damaged, quarantined, in_transit)
+        = (select right_ones[1], right_ones[2], right_ones[3], right_ones[4], right_ones[5])
+    from wrong w where l.merchant_id = %(merchant_id)s and l.item_id = w.item_id and l.location_id = w.location_id
+      and w.stored <> w.right_ones
+), added as (
+    insert into level (merchant_id, item_id, location_id, available, committed, damaged, quarantined, in_transit)
+    select %(merchant_id)s, item_id, location_id, right_ones[1], right_ones[2], right_ones[3], right_ones[4],
+           right_ones[5]
+    from wrong where is_missing
+)
+select w.item_id, i.sku, p.name, case when not is_missing then stored end as stored, right_ones
+from wrong w join item i on i.merchant_id = %(merchant_id)s and i.item_id = w.item_id
+join location p on p.merchant_id = %(merchant_id)s and p.location_id = w.location_id
+where is_missing or stored <> right_ones order by w.item_id, w.location_id
 """  # noqa: S608  constants only
 # Movements over the border and late costs in the order in which they were booked, with what came in.
 _HISTORY = """
@@ -36,29 +62,75 @@ from cost_adjustment a join movement r on r.merchant_id = a.merchant_id and r.mo
 where a.merchant_id = %(merchant_id)s and a.item_id = any(%(items)s)
 order by item_id, posting_id
 """
+_TAKE_SUMS = """
+delete from item_cost where merchant_id = %(merchant_id)s and item_id = any(%(items)s)
+returning item_id, quantity, value, last_quantity, last_value
+"""
+_TAKE_LAYERS = """
+delete from cost_layer where merchant_id = %(merchant_id)s and item_id = any(%(items)s)
+returning item_id, layer_id, quantity, value
+"""
+_INSERT_SUMS = """
+insert into item_cost (merchant_id, item_id, quantity, value, last_quantity, last_value)
+select %(merchant_id)s, b.* from unnest(%(items)s::bigint[], %(quantities)s::bigint[], %(values)s::numeric[],
+                                        %(last_quantities)s::bigint[], %(last_values)s::numeric[]) b
+"""
 
 
-def rebuild(session: Session) -> int:
-    """Make levels, item sums and layers anew; returns the number of items. Holds every row of them meanwhile."""
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something stored that was not what history says: of an item (`place` empty: its cost, over all places)."""
+
+    sku: str
+    place: str
+    what: str
+    stored: str
+    right: str
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What was made anew: how many items, how many things had been wrong, and the first of those."""
+
+    items: int = 0
+    wrong: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+    def add(self, found: Sequence[Difference]) -> None:
+        """Count all, keep what can be shown."""
+        self.wrong += len(found)
+        self.differences += found[: SHOWN_MAX - len(self.differences)]
+
+
+def rebuild(session: Session) -> Rebuilt:
+    """Make levels, item sums and layers anew, and tell what differed. Holds every row of them meanwhile."""
     session.run("select from item_cost where merchant_id = %(merchant_id)s order by item_id for update")
     session.run("select from level where merchant_id = %(merchant_id)s order by item_id, location_id for update")
-    session.run("delete from level where merchant_id = %(merchant_id)s")
-    session.run(_LEVELS)
-    session.run("delete from cost_layer where merchant_id = %(merchant_id)s")
-    session.run("delete from item_cost where merchant_id = %(merchant_id)s")
+    rebuilt = Rebuilt()
+    rebuilt.add([difference for row in session.rows(_LEVELS) for difference in _of_level(row)])
     method = get_merchant(session).cost_method
-    items = 0
-    for some in _item_pages(session):
-        _rebuild_items(session, some, method)
-        items += len(some)
-    return items
+    for skus in _item_pages(session):
+        rebuilt.add(_rebuild_items(session, skus, method))
+        rebuilt.items += len(skus)
+    audit.note(session, None, "ledger.rebuilt", "levels and costs", after={"wrong": rebuilt.wrong})
+    return rebuilt
 
 
-def _item_pages(session: Session) -> Iterator[list[int]]:
+def _of_level(row: Row) -> list[Difference]:
+    stored = row.stored or [None] * len(OWNED)
+    return [
+        Difference(row.sku, row.name, str(state), "none" if was is None else str(was), str(right))
+        for state, was, right in zip(OWNED, stored, row.right_ones, strict=True)
+        if was != right
+    ]
+
+
+def _item_pages(session: Session) -> Iterator[dict[int, str]]:
+    """SKUs by item."""
     last = 0
     while True:
         rows = session.rows(
-            """select item_id from item where merchant_id = %(merchant_id)s and item_id > %(last)s
+            """select item_id, sku from item where merchant_id = %(merchant_id)s and item_id > %(last)s
                order by item_id limit %(n)s""",
             last=last,
             n=ITEMS_PER_READ,
@@ -66,23 +138,45 @@ def _item_pages(session: Session) -> Iterator[list[int]]:
         if not rows:
             return
         last = rows[-1].item_id
-        yield [row.item_id for row in rows]
+        yield {row.item_id: row.sku for row in rows}
 
 
-def _rebuild_items(session: Session, items: Sequence[int], method: CostMethod) -> None:
-    history = session.rows(_HISTORY, items=list(items))
+def _rebuild_items(session: Session, skus: dict[int, str], method: CostMethod) -> list[Difference]:
+    items = list(skus)
+    stored = _Costs(session.rows(_TAKE_SUMS, items=items), session.rows(_TAKE_LAYERS, items=items))
+    history = session.rows(_HISTORY, items=items)
     books = [replay(item, rows, method) for item, rows in groupby(history, key=lambda row: int(row.item_id))]
     insert_layers(session, [(b.item_id, layer) for b in books for layer in (*b.stock, *b.shortages)])
-    session.run(
-        """insert into item_cost (merchant_id, item_id, quantity, value, last_quantity, last_value)
-           select %(merchant_id)s, b.* from unnest(%(items)s::bigint[], %(quantities)s::bigint[], %(values)s::numeric[],
-                                                   %(last_quantities)s::bigint[], %(last_values)s::numeric[]) b""",
-        items=[b.item_id for b in books],
-        quantities=[b.quantity for b in books],
-        values=[b.value for b in books],
-        last_quantities=[b.last_quantity for b in books],
-        last_values=[b.last_value for b in books],
-    )
+    sums = [(b.item_id, b.quantity, b.value, b.last_quantity, b.last_value) for b in books]
+    names = ("items", "quantities", "values", "last_quantities", "last_values")
+    session.run(_INSERT_SUMS, **{name: [row[column] for row in sums] for column, name in enumerate(names)})
+    layers = [(b.item_id, x.layer_id, x.quantity, x.value) for b in books for x in (*b.stock, *b.shortages)]
+    return stored.against(_Costs(sums, layers), skus)
+
+
+class _Costs:
+    """Sums and open layers of some items, as stored or as history has them."""
+
+    def __init__(self, sums: Iterable[Sequence[Any]], layers: Iterable[Sequence[Any]]) -> None:
+        self.by_item: defaultdict[int, dict[str, str]] = defaultdict(dict)
+        for item_id, quantity, value, last_quantity, last_value in sums:
+            if quantity or value or last_quantity or last_value:  # a row of zeroes is as good as none
+                self.by_item[item_id] = {
+                    "quantity": str(quantity), "value": str(value), "last cost": f"{last_value} for {last_quantity}",
+                }  # fmt: skip
+        for item_id, layer_id, quantity, value in layers:
+            if quantity:
+                self.by_item[item_id][f"layer {layer_id}"] = f"{value} for {quantity}"
+
+    def against(self, right: _Costs, skus: dict[int, str]) -> list[Difference]:
+        """What differs, by item."""
+        return [
+            Difference(sku, "", what, stored.get(what, "none"), wanted.get(what, "none"))
+            for item_id, sku in skus.items()
+            for stored, wanted in [(self.by_item[item_id], right.by_item[item_id])]
+            for what in dict.fromkeys([*stored, *wanted])
+            if stored.get(what) != wanted.get(what)
+        ]
 
 
 def replay(item_id: int, history: Iterator[Row], method: CostMethod) -> Books:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,10 +23,8 @@ from app.worker import Worker
 from sandbox.inprocess import ShopAdapter
 from sandbox.shopify.cost import Bucket
 from tests.drifting import edit
-from tests.steps.test_ledger_races import together
+from tests.steps.test_ledger_races import together, wait_until_somebody_waits
 from tests.street import Street
-
-WAITS = "select exists (select from pg_locks where not granted and %(pid)s = any(pg_blocking_pids(pid)))"
 
 
 class OneAtATime(ShopAdapter):
@@ -126,7 +123,7 @@ def test_an_order_and_what_was_told_of_another_number_hold_nothing_that_a_write_
     with ThreadPoolExecutor(1) as other, busy.world.session() as recording:
         lock(recording, earlier)
         processed = other.submit(process, busy.runtime, busy.world.merchant_id, channel)
-        wait_until_somebody_waits(busy, recording)
+        wait_until_somebody_waits(busy.world, recording)
         lock(recording, later)
         recording.connection.commit()
         assert processed.result(30).documents == 3
@@ -153,7 +150,7 @@ def test_a_reading_that_ends_while_a_back_fill_does_is_followed_by_one_that_is_c
         def meanwhile(session: Session, channel_id: int, when: datetime) -> None:
             ask_for_orders(session, channel_id, when)
             ended.append(other.submit(ending))
-            wait_until_somebody_waits(busy, session)
+            wait_until_somebody_waits(busy.world, session)
 
         monkeypatch.setattr(backfill, "ask_for_orders", meanwhile)
         backfill.run_import(busy.runtime, merchant_id, channel)
@@ -175,14 +172,3 @@ def lock(session: Session, owner: int) -> None:
     session.rows(
         "select from stock_owner where merchant_id = %(merchant_id)s and owner_id = %(id)s for update", id=owner
     )
-
-
-def wait_until_somebody_waits(street: Street, holder: Session) -> None:
-    """For a lock that this session holds."""
-    pid = holder.value("select pg_backend_pid()")
-    for _ in range(3_000):
-        with street.world.session() as session:
-            if session.value(WAITS, pid=pid):
-                return
-        threading.Event().wait(0.01)
-    raise AssertionError("nobody waits")

@@ -6,6 +6,7 @@ A plain model of a few lines stands beside the ledger: units by state, and what 
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from decimal import Decimal
 from itertools import count
 
@@ -16,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from app.core.db import Database
 from app.ledger.adjust import adjust
+from app.ledger.as_of import Places, quantities_as_of
 from app.ledger.models import Account, Adjustment, ReturnExceedsIssue
 from app.ledger.rebuild import rebuild
 from tests.conftest import NOW
@@ -51,9 +53,12 @@ def machine(database: Database, cost_method: str) -> type[RuleBasedStateMachine]
                     self.model[sku, place, state] += sign * quantity
             return movement_id
 
-        @rule(sku=skus, place=places, quantity=units, value=st.one_of(st.none(), money))
-        def receive(self, sku: str, place: str, quantity: int, value: Decimal | None) -> None:
-            self.receipts.append(self.move(sku, quantity, f"supplier > available@{place}", value))
+        @rule(
+            sku=skus, place=places, quantity=units, value=st.one_of(st.none(), money),
+            into=st.sampled_from(["available", "quarantined"]),
+        )  # fmt: skip
+        def receive(self, sku: str, place: str, quantity: int, value: Decimal | None, into: str) -> None:
+            self.receipts.append(self.move(sku, quantity, f"supplier > {into}@{place}", value))
 
         @rule(sku=skus, place=places, quantity=units, value=money)
         def open_stock(self, sku: str, place: str, quantity: int, value: Decimal) -> None:
@@ -118,17 +123,27 @@ def machine(database: Database, cost_method: str) -> type[RuleBasedStateMachine]
         @rule()
         def rebuild(self) -> None:
             with self.world.session() as session:
-                rebuild(session)
+                assert rebuild(session).wrong == 0
 
         @invariant()
         def the_promises_hold(self) -> None:
             assert self.world.verify() == []
             for (sku, place, state), quantity in self.model.items():
                 assert self.world.level(sku, place)[state] == quantity
+            self.now_is_as_of_now()
             for sku in SKUS:
                 owned, value = self.world.worth(sku)
                 assert owned == sum(q for (s, _, _), q in self.model.items() if s == sku)
                 assert owned or not value
+
+        def now_is_as_of_now(self) -> None:
+            with self.world.session() as session:
+                for row in quantities_as_of(session, NOW, Places(), known_at=NOW, limit=10):
+                    place = "A" if row.location_id == self.world.a else "B"
+                    for state in (*HELD, "in_transit"):
+                        assert getattr(row, state) == self.model[row.sku, place, state]
+                before = quantities_as_of(session, NOW - timedelta(seconds=1), Places(), limit=10)
+                assert not any(row.on_hand or row.in_transit for row in before)
 
         @invariant()
         def books_balance_over_all_accounts(self) -> None:

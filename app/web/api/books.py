@@ -10,14 +10,14 @@ from pydantic import RootModel
 from app.accounts.audit import list_entries
 from app.catalog.items import get_item_by_id
 from app.core.errors import InvalidInput
+from app.ledger.as_of import worth_on
 from app.ledger.period import get_merchant
-from app.ledger.value import worth_on
 from app.ledger.verify import verify
 from app.listings.channels import get_channel
 from app.publishing import why
 from app.publishing.why_tree import Explained
 from app.web.api.call import Call
-from app.web.api.fields import Amount, Asked, AskedId, Day, Out, Paged
+from app.web.api.fields import Amount, Asked, AskedId, Day, Instant, Out, Paged
 from app.web.api.route import Route
 from app.web.api.table import serves
 
@@ -33,10 +33,12 @@ class WhyOut(RootModel[Explained]):
 
 
 class ValueAsked(Asked):
-    """At the end of which day (today); cost of goods sold since which day (the first of its month)."""
+    """At the end of which day (today); cost of goods sold since which day (the first of its month); as it was known at
+    which instant (now)."""
 
     as_of: Day | None = None
     since: Day | None = None
+    known_at: Instant | None = None
 
 
 class ValueOut(Out):
@@ -113,7 +115,7 @@ def value(call: Call) -> ValueOut:
     since = call.query.since or as_of.replace(day=1)
     if since > as_of:
         raise InvalidInput("since_after_as_of", "since is at or before as_of", where="query.since")
-    worth = worth_on(call.session, since=since, as_of=as_of)
+    worth = worth_on(call.session, since=since, as_of=as_of, known_at=call.query.known_at)
     return ValueOut(
         currency=merchant.currency, since=since, as_of=as_of, inventory_value=worth.inventory_value, cogs=worth.cogs
     )

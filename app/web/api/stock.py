@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -11,11 +12,13 @@ from app.catalog.items import list_kits
 from app.core.db import Session
 from app.core.errors import InvalidInput, NotFound
 from app.insight.history import HistoryFilter, list_history
-from app.insight.stock import list_stock, list_stock_at
+from app.insight.stock import Stock, list_stock, list_stock_at
+from app.ledger.as_of import PastStock, Places, quantities_as_of
 from app.ledger.by_hand import Fact, Line, adjust_stock, receive_stock, transfer_stock
 from app.ledger.models import QUANTITY_MAX, Posted
+from app.ledger.period import end_of_day, get_merchant
 from app.web.api.call import Call, Reply
-from app.web.api.fields import LINES_MAX, AskedId, Id, In, Instant, Money, Out, Paged, Quantity, Sku, Text
+from app.web.api.fields import LINES_MAX, AskedId, Day, Id, In, Instant, Money, Out, Paged, Quantity, Sku, Text
 from app.web.api.lines import find_ids
 from app.web.api.route import Route
 from app.web.api.table import serves
@@ -42,6 +45,13 @@ class StockOut(Out):
     quarantined: int
     in_transit: int
     on_hand: int
+
+
+class LevelsAsked(StockAsked):
+    """Now, or at the end of which day by when things happened, and as it was known at which instant."""
+
+    as_of: Day | None = None
+    known_at: Instant | None = None
 
 
 class StocksOut(Out):
@@ -145,17 +155,27 @@ class PostedOut(Out):
     stock: list[StockOut]
 
 
-@serves(Route("GET", "/stock", StocksOut, "Levels: units of each item at each place", "stock:read", query=StockAsked))
+@serves(Route("GET", "/stock", StocksOut, "Levels: units of each item at each place, now or as of a day", "stock:read",
+              query=LevelsAsked))  # fmt: skip
 def list_levels(call: Call) -> StocksOut:
     """A page of levels."""
-    asked: StockAsked = call.query
+    asked: LevelsAsked = call.query
     item, place = call.position() or (0, 0)
-    rows = list_stock(
-        call.session, item_id=asked.item_id, location_id=asked.location_id, after=(item, place), limit=asked.limit + 1
-    )
+    rows = _levels(call.session, asked, (item, place))
     page = rows[: asked.limit]
     following = call.next_cursor(rows, [page[-1].item_id, page[-1].location_id] if page else None)
     return StocksOut(data=[StockOut.model_validate(row) for row in page], next_cursor=following)
+
+
+def _levels(session: Session, asked: LevelsAsked, after: tuple[int, int]) -> Sequence[Stock | PastStock]:
+    """One more than the page has."""
+    limit = asked.limit + 1
+    if asked.as_of is None and asked.known_at is None:
+        return list_stock(session, item_id=asked.item_id, location_id=asked.location_id, after=after, limit=limit)
+    zone = get_merchant(session).time_zone
+    day = asked.as_of or session.now.astimezone(zone).date()
+    places = Places(asked.item_id, asked.location_id, after)
+    return quantities_as_of(session, end_of_day(day, zone), places, known_at=asked.known_at, limit=limit)
 
 
 @serves(Route("GET", "/movements", MovementsOut, "Movements, newest first", "stock:read", query=MovementsAsked))

@@ -102,6 +102,25 @@ def test_movements_are_found_by_the_time_they_happened(program: Program, site: S
     assert len(program.ask(f"/movements?since={since}&until={until}")["data"]) == 1
 
 
+def test_stock_and_value_are_those_of_a_day_as_they_were_known_at_an_instant(program: Program, site: Site) -> None:
+    world = site.street.world
+    world.move("mug", 10, OPENING, "50", occurred_at=world.now - timedelta(days=2))
+    world.move("cup", 1, OPENING, "1")
+    day, known = (world.now - timedelta(days=1)).date(), f"{world.now - timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
+
+    def units(query: str) -> list[tuple[str, int]]:
+        return [(row["sku"], row["on_hand"]) for row in program.ask(f"/stock?{query}")["data"]]
+
+    assert units(f"as_of={day}") == [("mug", 10), ("cup", 0)]
+    assert units(f"as_of={day}&known_at={known}") == units(f"known_at={known}") == [("mug", 0), ("cup", 0)]
+    assert units(f"as_of={world.now.date()}") == units("") == [("mug", 10), ("cup", 1)]
+    assert units(f"as_of={day}&item_id={world.items['mug']}&location_id={world.b}") == []
+    page = program.ask(f"/stock?as_of={day}&limit=1")
+    assert units(f"as_of={day}&limit=1&cursor={page['next_cursor']}") == [("cup", 0)]
+    assert program.ask(f"/ledger/value?as_of={day}")["inventory_value"] == "50.0000"
+    assert program.ask(f"/ledger/value?as_of={day}&known_at={known}")["inventory_value"] == "0"
+
+
 def test_value_and_cost_of_goods_sold_are_those_of_the_day_asked_about(program: Program, trading: Street) -> None:
     with trading.world.session() as session:
         assert session.value("select count(*) from journal where merchant_id = %(merchant_id)s")

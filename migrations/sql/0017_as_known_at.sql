@@ -1,0 +1,1 @@
+create index movement_recorded on movement using brin (recorded_at);
