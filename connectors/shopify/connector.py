@@ -24,7 +24,8 @@ from connectors.base import (
 )
 from connectors.export import Export, ExportOf, ExportPage
 from connectors.http import Http
-from connectors.shopify import bulk, catalogue, orders, stock, webhooks
+from connectors.join import Requirement
+from connectors.shopify import bulk, catalogue, orders, requirements, stock, webhooks
 from connectors.shopify import shop as shop_facts
 
 
@@ -100,6 +101,10 @@ class Shopify:
     def read_facts(self, http: Http, shop: Shop) -> Mapping[str, str]:
         """See `shop.read_facts`."""
         return shop_facts.read_facts(http, shop)
+
+    def check(self, http: Http, shop: Shop) -> Sequence[Requirement]:
+        """See `requirements.check`."""
+        return requirements.check(http, shop)
 
     @property
     def topics(self) -> Sequence[str]:
