@@ -22,7 +22,7 @@ from connectors.base import (
     WriteMode,
     WriteOutcome,
 )
-from connectors.export import Export, ExportOf, ExportPage
+from connectors.export import CataloguePage, Export, ExportOf, ExportPage
 from connectors.http import Http
 from connectors.join import Requirement
 from connectors.shopify import bulk, catalogue, orders, requirements, stock, webhooks
@@ -82,9 +82,9 @@ class Shopify:
         """See `stock.read`."""
         return stock.read(http, shop, keys)
 
-    def read_catalogue(self, http: Http, shop: Shop) -> Iterator[Sequence[CatalogueEntry]]:
+    def read_catalogue(self, http: Http, shop: Shop, after: str = "") -> Iterator[CataloguePage]:
         """See `catalogue.read`."""
-        return catalogue.read(http, shop)
+        return catalogue.read(http, shop, after)
 
     def read_entries(self, http: Http, shop: Shop, keys: Sequence[str]) -> Sequence[CatalogueEntry]:
         """See `catalogue.read_entries`."""
