@@ -14,7 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
-from connectors.export import Export, ExportOf, ExportPage
+from connectors.export import CataloguePage, Export, ExportOf, ExportPage
 from connectors.http import Http
 
 QUANTITY_MAX = 1_000_000_000  # Shopify's own limit for a quantity; nothing sane is above it
@@ -345,8 +345,9 @@ class Connector(Protocol):
     def read_stock(self, http: Http, shop: Shop, keys: Sequence[StockKey]) -> Sequence[StockReading]:
         """At most `read_rows_max` numbers, one reading per key, in any order."""
 
-    def read_catalogue(self, http: Http, shop: Shop) -> Iterator[Sequence[CatalogueEntry]]:
-        """Pages of the whole catalogue."""
+    def read_catalogue(self, http: Http, shop: Shop, after: str = "") -> Iterator[CataloguePage]:
+        """Pages of the whole catalogue, or of what lies behind the page that told `after`, even if the catalogue has
+        changed since."""
 
     def read_entries(self, http: Http, shop: Shop, keys: Sequence[str]) -> Sequence[CatalogueEntry]:
         """What the channel sells under at most `read_orders_max` listing or stock keys, by now: a key of which no entry

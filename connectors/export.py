@@ -1,4 +1,6 @@
-"""Exports: a file that a channel prepares for us where paging through everything would take too long."""
+"""What is read in pieces, each of which says where the next begins: pages of a catalogue, and exports, which are a file
+that a channel prepares for us where paging through everything would take too long.
+"""
 
 from __future__ import annotations
 
@@ -47,3 +49,15 @@ class ExportPage:
     offset: int
     entries: Sequence[CatalogueEntry] = ()
     heads: Sequence[OrderHead] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CataloguePage:
+    """A page of the catalogue. `after`: what `read_catalogue` takes to go on behind it in another process, '' where
+    only the beginning will do. By then `read` of `total` rows of the vendor's own lists were read; 0 of 0 where it does
+    not say how many there are."""
+
+    entries: Sequence[CatalogueEntry]
+    after: str = ""
+    read: int = 0
+    total: int = 0

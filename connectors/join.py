@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 from connectors.base import Shop
 from connectors.http import Http
+
+THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})  # nobody reads on the way
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,13 @@ class Requirement:
     state: str
     reason: str = ""
     detail: str = ""
+
+
+def encrypted(base_url: str) -> Requirement:
+    """Whether nobody on the way can read or change what is said."""
+    address = urlsplit(base_url)
+    safe = address.scheme == "https" or address.hostname in THIS_MACHINE
+    return Requirement("encrypted", "pass") if safe else Requirement("encrypted", "fail", "not_encrypted")
 
 
 @runtime_checkable

@@ -24,7 +24,7 @@ from app.listings.shop_clock import in_its_time, read_skew
 from app.listings.wanted import want_unseen
 from connectors.base import OrderHead, Window
 from connectors.errors import AccessDenied, ChannelError, OutcomeUnknown, Transient
-from connectors.export import Export, ExportOf, ExportPage, ExportState
+from connectors.export import CataloguePage, Export, ExportOf, ExportPage, ExportState
 
 EXPORTS_MAX = 3  # files asked for before pages are read instead
 LOOK_S = 10.0  # between two looks at a file that is being prepared
@@ -35,7 +35,8 @@ FEW = 250  # orders that are read sooner than a file of them would be prepared
 
 _STATE = """
 update channel_import set state = %(state)s, export_key = %(key)s, objects = greatest(objects, %(objects)s),
-    file_size = coalesce(%(size)s, file_size),
+    file_size = case when %(state)s in ('waiting', 'paging') then null else coalesce(%(size)s, file_size) end,
+    position = case when %(state)s in ('waiting', 'paging') then '' else position end,
     stored = case when %(state)s in ('waiting', 'paging') then 0 else stored end,
     began_at = case when %(state)s in ('waiting', 'paging') then null else began_at end, exports = %(exports)s,
     file_offset = %(offset)s, last_error = %(error)s,
@@ -45,6 +46,7 @@ where merchant_id = %(merchant_id)s and channel_id = %(channel)s and what = %(wh
 """
 _GOT = """
 update channel_import set stored = stored + %(count)s, file_offset = coalesce(%(offset)s, file_offset),
+    file_size = coalesce(%(size)s, file_size), position = coalesce(%(position)s, position),
     since = coalesce(%(since)s, since), began_at = coalesce(began_at, %(began)s), moved_at = %(now)s
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and what = %(what)s and requested_at = %(requested_at)s
   and completed_at is null
@@ -55,6 +57,9 @@ delete from channel_poll where merchant_id = %(merchant_id)s and channel_id = %(
   and not exists (select from channel_import i where i.merchant_id = %(merchant_id)s and i.channel_id = %(channel)s
                   and i.completed_at is null)
 """
+
+
+_NO_FARTHER: dict[str, object] = {"offset": None, "size": None, "position": None, "since": None}
 
 
 class _Stopped(Exception):
@@ -95,13 +100,14 @@ class _Work:
                 want_unseen(session, job.channel_id, job.requested_at)
                 propose(session, job.channel_id)
 
-    def got(self, session: Session, count: int, *, offset: int | None = None, since: datetime | None = None) -> None:
-        """Note what was stored, in the transaction that stores it where that can be. Raises Overtaken."""
+    def got(self, session: Session, count: int, **reached: object) -> None:
+        """Note what was stored and how far that is (`offset`, `size`, `position`, `since`), in the transaction that
+        stores it where that can be. Raises Overtaken."""
         job = self.job
         hold_poll(self.runtime, session, self.claim)
         known = session.run(
-            _GOT, channel=job.channel_id, what=job.what, requested_at=job.requested_at, count=count, offset=offset,
-            since=since, began=self.claimed_at, now=session.now,
+            _GOT, channel=job.channel_id, what=job.what, requested_at=job.requested_at, count=count,
+            began=self.claimed_at, now=session.now, **{**_NO_FARTHER, **reached},
         )  # fmt: skip
         if not known:
             raise _Stopped
@@ -241,7 +247,7 @@ def _store(work: _Work, page: ExportPage) -> None:
 
 
 def _page(work: _Work) -> float:
-    """Without a file: the catalogue from its first page, orders a day at a time."""
+    """Without a file: the catalogue from the page that was reached, orders a day at a time."""
     if work.job.what is ExportOf.CATALOGUE:
         return _page_catalogue(work)
     since = work.job.since
@@ -256,20 +262,33 @@ def _page(work: _Work) -> float:
 
 
 def _page_catalogue(work: _Work) -> float:
-    runtime, job = work.runtime, work.job
-    work.note("paging")  # from the first page, so that what counts as stored is of this reading alone
+    job, went_on = work.job, False
+    if not job.position:
+        work.note("paging", offset=0)  # what counts as stored is of this reading alone
     try:
-        for entries in work.source.connector.read_catalogue(runtime.open_http(), work.source.shop):
-            with runtime.begin(work.claim.merchant_id, runtime.clock()) as session:
-                import_entries(session, job.channel_id, entries, began=work.claimed_at)
-                work.got(session, len(entries))
+        for page in work.source.connector.read_catalogue(work.runtime.open_http(), work.source.shop, job.position):
+            _store_page(work, page)
+            went_on = True
+            if page.after and work.over():
+                return 0
     except (Transient, AccessDenied):
         raise
     except ChannelError as error:
-        _give_up(work, error)
+        if job.position and not went_on:  # the place is none any more: once more from the first page
+            work.note("paging", offset=0, error=error.reason)
+        else:
+            _give_up(work, error)
         return 0
     work.note("done")
     return 0
+
+
+def _store_page(work: _Work, page: CataloguePage) -> None:
+    runtime = work.runtime
+    rows = {"offset": page.read, "size": page.total} if page.total else {}
+    with runtime.begin(work.claim.merchant_id, runtime.clock()) as session:
+        import_entries(session, work.job.channel_id, page.entries, began=work.claimed_at)
+        work.got(session, len(page.entries), position=page.after, **rows)
 
 
 def _page_orders(work: _Work, window: Window) -> None:

@@ -28,6 +28,9 @@ order by 1 limit %(limit)s
 """
 # What told of the shop, children before parents. All of it is found by the channel.
 SHOP = (
+    """delete from webhook_delivery d using webhook_event e where e.merchant_id = %(merchant_id)s
+       and e.data ->> 'channel_id' = %(channel)s::text and d.merchant_id = e.merchant_id and d.event_id = e.event_id""",
+    "delete from webhook_event where merchant_id = %(merchant_id)s and data ->> 'channel_id' = %(channel)s::text",
     """delete from push_row r using push_attempt a where a.merchant_id = %(merchant_id)s and a.channel_id = %(channel)s
        and r.merchant_id = a.merchant_id and r.attempt_id = a.attempt_id""",
     "delete from push_attempt where merchant_id = %(merchant_id)s and channel_id = %(channel)s",

@@ -16,8 +16,17 @@ from datetime import datetime, timedelta
 from app.core.db import Row, Session
 from app.insight import words
 from app.insight.home import FAILURES_BAD, LATE, OVERDUE, PERMANENT
-from app.insight.remedies import LINKS, NOTES, OF_FAILURE, WEBHOOKS_CURED_BY_HAND, WEBHOOKS_REPAIRED
-from app.insight.requirements import Broken, Requirement, judge, links_of, told_of
+from app.insight.remedies import (
+    CATALOGUE_AGAIN,
+    INSTALLED,
+    LINKS,
+    NOTES,
+    OF_FAILURE,
+    WEBHOOKS_CURED_BY_HAND,
+    WEBHOOKS_REPAIRED,
+    click_of,
+)
+from app.insight.requirements import Broken, Requirement, Since, judge, links_of, told_of
 from app.listings.lookup import get_channel_id
 from app.publishing.why_text import WAITING
 
@@ -27,6 +36,10 @@ DUE_LOOKED_AT_MAX = 10_000
 PARKED_LOOKED_AT_MAX = 20_000
 _OF_STATE = {
     "untracked": "item_untracked", "gone": "listing_gone", "refused": "number_refused", "not_stocked": "not_stocked",
+}  # fmt: skip
+# Cases that are about a link; those of webhooks are told with what was done about them.
+_OF_CASE = {
+    "scope_missing": "scope_missing", "api_version_retired": "api_version_retired", "reconnect_shop": "token_refused",
 }  # fmt: skip
 _UNSHOWN = frozenset(
     {
@@ -40,6 +53,7 @@ _ORDER = {link: place for place, link in enumerate(LINKS)}
 
 _CHANNELS = """
 select channel_id, name, platform, state, state_at, state_by, activating_since, is_worker_present() as worker,
+       case when facts ->> 'subscribed_by' = 'app' then %(installed)s else platform end as kind,
        exists (select from channel_location l where l.merchant_id = c.merchant_id
                and l.channel_id = c.channel_id) as placed,
        k.checked_at, coalesce(k.requirements, '[]') as requirements
@@ -128,7 +142,8 @@ group by f.channel_id
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A broken link, or a note about one. `link` is a slug of `remedies.LINKS`; `detail` what it is about, `do` the one
-    thing to do, `count` of what `detail` names, `since` when it began."""
+    thing to do, `count` of what `detail` names, `since` when it began, `click` the same by clicking, where that can
+    be."""
 
     link: str
     broken: bool
@@ -137,6 +152,12 @@ class Finding:
     do: str
     count: int = 1
     since: datetime | None = None
+    click: str = ""
+
+    @property
+    def cure(self) -> str:
+        """The one thing to do, for who reads a page."""
+        return self.click or self.do
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +181,8 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """A finding before it has words. `names`: what CHANNEL, SKU, CASE and KEY stand for in the remedy; `do`: instead of
-    the link's own."""
+    """A finding before it has words. `names`: what CHANNEL, SKU, CASE and KEY stand for; `do`, `click`: instead of the
+    link's own."""
 
     link: str
     detail: str = ""
@@ -169,6 +190,7 @@ class _Said:
     since: datetime | None = None
     names: Mapping[str, str] | None = None
     do: str = ""
+    click: str = ""
 
 
 _Rows = Mapping[str, Mapping[int, Sequence[Row]]]
@@ -177,7 +199,7 @@ _Rows = Mapping[str, Mapping[int, Sequence[Row]]]
 def diagnose(session: Session, channel: str | None = None) -> Sequence[Diagnosis]:
     """Every channel, oldest first, or the named one; raises NotFound."""
     channel_id = None if channel is None else get_channel_id(session, channel)
-    channels = session.rows(_CHANNELS, channel=channel_id)
+    channels = session.rows(_CHANNELS, channel=channel_id, installed=INSTALLED)
     rows = _read(session, [row.channel_id for row in channels])
     return [_diagnosis(row, rows, session.now) for row in channels]
 
@@ -219,33 +241,41 @@ def _diagnosis(channel: Row, rows: _Rows, now: datetime) -> Diagnosis:
             *_webhooks(of["cases"], of["refused"]), *_stuck(channel, of["stuck"], of["attempts"], of["polls"]),
         ]  # fmt: skip
     if channel.state != "disconnected":
-        said += [*_mapping(channel, of), *_cases(of["cases"]), *_parked(of["parked"])]
+        said += [*_mapping(channel, of), *_cases(of["cases"], {one.link for one in said}), *_parked(of["parked"])]
         said += [*_checked(channel, of["polls"], {one.link for one in said})]
-    findings = [_finding(channel.name, one) for one in said]
+    findings = [_finding(channel, one) for one in said]
     findings.sort(key=lambda finding: (not finding.broken, _ORDER[finding.link]))
-    broken = [Broken(finding.link, finding.detail, finding.do) for finding in findings if finding.broken]
+    broken = [Broken(one.link, one.detail, one.do, one.click) for one in findings if one.broken]
     told = told_of(channel.requirements)
     return Diagnosis(
         channel.channel_id, channel.name, channel.platform, channel.state, tuple(findings),
-        judge(broken, told, running=running), channel.checked_at,
+        judge(broken, told, platform=channel.platform, running=running), channel.checked_at,
     )  # fmt: skip
 
 
 def _checked(channel: Row, polls: Sequence[Row], known: set[str]) -> Iterator[_Said]:
     """What the last connection check found and nothing else tells."""
-    done = [poll.completed_at for poll in polls if poll.kind == "orders" and poll.completed_at]
-    read = any(at > channel.checked_at for at in done) if channel.checked_at else False
-    for _, link, reason in links_of(told_of(channel.requirements), read_since=read):
+    since = Since(read=_done_since(channel, polls, "orders"), supervised=_done_since(channel, polls, "webhooks"))
+    for link, reason, detail in links_of(told_of(channel.requirements), since):
         if link not in known:
             known.add(link)
-            yield _Said(link, words.FAILURES.get(reason, ""), since=channel.checked_at)
+            yield _Said(
+                link, "; ".join(filter(None, (words.FAILURES.get(reason, ""), detail))), since=channel.checked_at
+            )
 
 
-def _finding(channel: str, said: _Said) -> Finding:
+def _done_since(channel: Row, polls: Sequence[Row], kind: str) -> bool:
+    done = [poll.completed_at for poll in polls if poll.kind == kind and poll.completed_at]
+    return channel.checked_at is not None and any(at > channel.checked_at for at in done)
+
+
+def _finding(channel: Row, said: _Said) -> Finding:
     what, do = LINKS[said.link]
-    names = {"CHANNEL": channel, **(said.names or {})}
+    names = {"CHANNEL": channel.name, **(said.names or {})}
     do = said.do or _NAME.sub(lambda name: shlex.quote(names.get(name[0], name[0])), do)
-    return Finding(said.link, said.link not in NOTES, what, said.detail, do, said.count, said.since)
+    click = said.click or ("" if said.do else click_of(said.link, channel.kind))
+    click = _NAME.sub(lambda name: names.get(name[0], name[0]), click)
+    return Finding(said.link, said.link not in NOTES, what, said.detail, do, said.count, said.since, click)
 
 
 def _standing(channel: Row) -> Iterator[_Said]:
@@ -289,7 +319,8 @@ def _imports(imports: Sequence[Row]) -> Iterator[_Said]:
     for job in imports:
         failed = job.state == "failed"
         yield _Said("import_failed" if failed else "importing", f"{job.what}: {job.last_error or job.state}",
-                    since=job.requested_at)  # fmt: skip
+                    since=job.requested_at,
+                    click=CATALOGUE_AGAIN if failed and job.what == "catalogue" else "")  # fmt: skip
 
 
 def _webhooks(cases: Sequence[Row], refused: Sequence[Row]) -> Iterator[_Said]:
@@ -346,11 +377,14 @@ def _named_key(detail: str | None) -> str:
     return parts[parts.index("location") + 1] if "location" in parts[:-1] else ""
 
 
-def _cases(cases: Sequence[Row]) -> Iterator[_Said]:
+def _cases(cases: Sequence[Row], known: set[str]) -> Iterator[_Said]:
     others = 0
     for case in cases:
         if case.asks:
             yield _Said("drift_waits", case.detail, case.count, case.since, {"CASE": str(case.case_id)})
+        elif case.kind in _OF_CASE:
+            if _OF_CASE[case.kind] not in known:
+                yield _Said(_OF_CASE[case.kind], case.detail, case.count, case.since)
         elif case.kind not in LINKS and case.kind not in ("unmanaged", "write_refused"):
             others += case.count
     if others:

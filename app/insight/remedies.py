@@ -1,13 +1,19 @@
 """What is broken when nothing moves, in words, and the one thing to do about it.
 
 Slugs travel; here are their words in English, ready to be translated. CHANNEL, SKU, CASE and KEY in a remedy stand for
-what the finding is about.
+what the finding is about. A command helps who runs the server; where a click does, pages name that (`click_of`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+WEBHOOKS_REPAIRED = "nothing for now: they were made again, and the case closes with the next delivery"
+WEBHOOKS_CURED_BY_HAND = (
+    "see that the shop reaches `server.public_url` from outside, with its signature untouched; they are made again by "
+    "themselves"
+)
+_MADE_AGAIN = "nothing for now: they are made again within minutes; then check again, `python -m app diagnose --check`"
 # The links between a sale and the number that follows it, the most basic first: what comes after a broken one is often
 # its consequence. (what is broken, the one thing to do)
 LINKS = {
@@ -53,6 +59,10 @@ LINKS = {
         "calls to the shop fail",
         "read the worker's log for its answer; it is tried again by itself",
     ),
+    "api_version_retired": (
+        "the shop answers as another version of its API than this was made for: numbers may be read wrongly",
+        "install the newest Perpetual and start it again, or ask who runs this server to",
+    ),
     "not_encrypted": (
         "the shop is reached without encryption: what is read on the way can be changed on the way",
         "have the shop's host switch on https, then connect the shop again by its https address",
@@ -77,10 +87,10 @@ LINKS = {
         "a place of the channel is none of yours: nothing is counted there",
         "`python -m app location map CHANNEL KEY LOCATION`",
     ),
-    "webhook_gone": ("webhooks are not subscribed any more", ""),
-    "webhook_disabled": ("the shop switched webhooks off", ""),
-    "webhook_elsewhere": ("webhooks deliver to another address", ""),
-    "webhook_silent": ("no webhook tells of orders", ""),
+    "webhook_gone": ("webhooks are not subscribed any more", _MADE_AGAIN),
+    "webhook_disabled": ("the shop switched webhooks off", _MADE_AGAIN),
+    "webhook_elsewhere": ("webhooks deliver to another address", _MADE_AGAIN),
+    "webhook_silent": ("no webhook tells of orders", WEBHOOKS_CURED_BY_HAND),
     "webhooks_refused": (
         "webhooks come with a signature that is not the one we know",
         "store the secret that the shop signs with: `python -m app channel credentials CHANNEL`",
@@ -113,7 +123,10 @@ LINKS = {
         "the shop shows a number that nothing explains: it waits for your answer",
         "`python -m app case decide CASE ledger`, or `channel`, whichever is right",
     ),
-    "orders_parked": ("orders could not be booked", ""),
+    "orders_parked": (
+        "orders could not be booked",
+        "look at them in the shop; a corrected version is booked by itself",
+    ),
     "shadow": ("in shadow: numbers are worked out, never written", "`python -m app channel state CHANNEL active`"),
     "activating": (
         "becoming active: its numbers and orders are read first",
@@ -139,7 +152,7 @@ REQUIREMENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "encrypted": ("It is reached over https", ("not_encrypted",)),
     "key": ("It accepts our key", ("token_refused",)),
     "rights": ("The key may read orders and write stock", ("scope_missing",)),
-    "version": ("Its version is one that this was tried with", ()),
+    "version": ("Its version is one that this was tried with", ("api_version_retired",)),
     "stock_managed": ("It keeps stock", ("stock_not_managed",)),
     "cron": ("Its cron runs by itself", ()),
     "posts_out": ("Its server can call others", ("cannot_post",)),
@@ -158,6 +171,14 @@ REQUIREMENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "explained": ("Every number is explained", ("drift_waits",)),
     "booked": ("Every order is booked", ("orders_parked",)),
 }
+# What only the shop knows, asked by the connection check; all others are known from what is stored. Of every shop:
+ASKED_OF_ALL = frozenset({"answers", "key", "reachable"})
+# and more of these.
+ASKED: Mapping[str, frozenset[str]] = {
+    "shopify": ASKED_OF_ALL | {"encrypted", "rights", "version"},
+    "woocommerce": ASKED_OF_ALL | {"encrypted", "rights", "version", "stock_managed", "cron", "posts_out"},
+}
+ASKED_AT_ALL = ASKED_OF_ALL.union(*ASKED.values())
 # Why it is not known whether something is in order, and what to do about it.
 UNSURE = {
     "version_untried": "this version was not tried yet: look at the first numbers with care",
@@ -166,11 +187,44 @@ UNSURE = {
 }
 # What is as it should be, or at least as somebody wanted it: told, but nothing is broken.
 NOTES = frozenset({"shadow", "activating", "importing", "not_stocked", "cases_open"})
-WEBHOOKS_REPAIRED = "nothing for now: they were made again, and the case closes with the next delivery"
-WEBHOOKS_CURED_BY_HAND = (
-    "see that the shop reaches `server.public_url` from outside, with its signature untouched; they are made again by "
-    "themselves"
-)
+# Where a click cures it, what to click: for any shop,
+CLICKS = {
+    "channel_disconnected": "connect it again on the page Connect a shop",
+    "sku_not_mapped": "say on the page Listings which items they are, or take out what is none",
+    "listing_gone": "take them out on the page Listings",
+    "number_refused": "open the page of SKU: it says why; put that right in the shop",
+    **dict.fromkeys(
+        ("webhook_gone", "webhook_disabled", "webhook_elsewhere"),
+        "nothing for now: they are made again within minutes; then press Check now",
+    ),
+}
+INSTALLED = "installed"  # instead of the platform, for a shop that our app is installed in
+# and by the kind of shop.
+CLICKS_OF: Mapping[str, Mapping[str, str]] = {
+    INSTALLED: {
+        "channel_disconnected": "install the app again from the shop's admin and open it there",
+        "token_refused": "open the app once in the shop's admin, under Apps",
+        "scope_missing": "open the app in the shop's admin, under Apps, and agree to what it asks for; then press "
+        "Check now",
+    },
+    "shopify": {
+        "token_refused": "connect it again on the page Connect a shop, with the keys of its own app",
+        "scope_missing": "grant its app the missing scopes at Shopify, under Apps, Develop apps; then press Check now",
+    },
+    "woocommerce": {
+        "token_refused": "give other keys below",
+        "scope_missing": "make a read and write key of a shop manager in WooCommerce, under Settings, Advanced, REST "
+        "API, and give it below",
+    },
+}
+CATALOGUE_AGAIN = "press Read the catalogue again on the shop's page Set up"
+
+
+def click_of(link: str, kind: str) -> str:
+    """What to click for a shop of this kind (`INSTALLED` or its platform); nothing where only a command helps."""
+    return CLICKS_OF.get(kind, {}).get(link, CLICKS.get(link, ""))
+
+
 # Failures of calls by what is broken; any other is `calls_fail`.
 OF_FAILURE = {
     **dict.fromkeys(

@@ -169,7 +169,7 @@ def import_catalogue(runtime: Runtime, merchant_id: int, channel_id: int, connec
     total, began = Mapped(0, 0), runtime.clock()
     for page in connector.read_catalogue(runtime.open_http(), shop):
         with runtime.begin(merchant_id, runtime.clock()) as session:
-            mapped = import_entries(session, channel_id, page, began=began)
+            mapped = import_entries(session, channel_id, page.entries, began=began)
         total = replace(total, listings=total.listings + mapped.listings, unmapped=total.unmapped + mapped.unmapped)
     with runtime.begin(merchant_id, runtime.clock()) as session:
         propose(session, channel_id)

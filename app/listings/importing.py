@@ -20,7 +20,7 @@ set since = case when i.completed_at is null then least(i.since, excluded.since)
     until = case when i.completed_at is null then greatest(i.until, excluded.until) else excluded.until end,
     state = excluded.state, export_key = null, file_offset = 0, file_size = null, exports = 0, objects = 0,
     stored = 0, last_error = null, requested_at = excluded.requested_at, completed_at = null,
-    began_at = null, moved_at = null
+    began_at = null, moved_at = null, position = ''
 """
 _DUE = """
 insert into channel_poll as p (merchant_id, channel_id, kind, due_at, read_through)
@@ -35,7 +35,7 @@ _LIST = """
 select i.channel_id, i.what, i.since, i.until, i.state, i.export_key, i.file_offset, i.exports, i.objects, i.stored,
        i.last_error, i.requested_at, i.completed_at, c.name as channel, i.began_at, i.moved_at, i.file_size,
        case when i.what = 'catalogue' and c.facts ->> 'variant_count' ~ '^[0-9]{1,9}$'
-            then (c.facts ->> 'variant_count')::bigint end as expected
+            then (c.facts ->> 'variant_count')::bigint end as expected, i.position
 from channel_import i join channel c using (merchant_id, channel_id)
 where i.merchant_id = %(merchant_id)s and (%(channel)s::bigint is null or i.channel_id = %(channel)s)
 order by i.channel_id, i.what
@@ -44,7 +44,8 @@ order by i.channel_id, i.what
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One import as stored. `objects` as the channel counts them (0 until it says), `stored` of them so far."""
+    """One import as stored. `objects` as the channel counts them (0 until it says), `stored` of them so far.
+    `file_offset` of `file_size`: bytes of a file, or rows of the channel's own lists where pages are read."""
 
     channel_id: int
     what: ExportOf
@@ -64,6 +65,7 @@ class Import:
     moved_at: datetime | None = None
     file_size: int | None = None
     expected: int | None = None  # how many the shop had when it was connected
+    position: str = ""  # where the next page begins, as the connector has it
 
     @property
     def share(self) -> float | None:

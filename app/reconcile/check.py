@@ -1,6 +1,7 @@
 """The connection check: each requirement of a channel asked of the shop now, and kept with its time.
 
-It is run when somebody asks for it. What it finds is one more source of `app.insight.diagnose`, which says what to do.
+It is run when somebody asks for it. What it finds is one more source of `app.insight.diagnose`, which says what to do;
+what is put right by the worker it has the worker look at now.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from dataclasses import asdict, replace
 import orjson
 
 from app.core.runtime import Runtime
-from app.listings.channels import Channel, get_channel, shop_of
+from app.listings.channels import Channel, ask_for_poll, get_channel, shop_of
+from app.listings.connect import is_subscribed_by_app
 from app.reconcile.webhooks import find_faults, wanted_address
 from connectors.base import Connector, Shop
 from connectors.errors import AccessDenied, ChannelError
@@ -44,7 +46,16 @@ def check(runtime: Runtime, merchant_id: int, channel_id: int) -> Sequence[Requi
     told = [asdict(replace(one, detail=one.detail[:DETAIL_MAX])) for one in found]
     with runtime.begin(merchant_id, runtime.clock()) as session:
         session.run(_STORE, channel=channel_id, now=session.now, found=orjson.dumps(told).decode())
+        for kind in _worked_at(found):
+            ask_for_poll(session, channel_id, kind)
+    runtime.ring()
     return found
+
+
+def _worked_at(found: Sequence[Requirement]) -> Sequence[str]:
+    """Readings that mend what was found, or close the cases of what is over: they need not wait for their time."""
+    broken = any(one.name == "webhooks" and one.state == FAIL for one in found)
+    return ("shop", "webhooks") if broken else ("shop",)
 
 
 def _plain(connector: Connector, http: Http, shop: Shop) -> Sequence[Requirement]:
@@ -59,6 +70,8 @@ def _plain(connector: Connector, http: Http, shop: Shop) -> Sequence[Requirement
 
 
 def _webhooks(runtime: Runtime, connector: Connector, http: Http, *, channel: Channel, shop: Shop) -> Requirement:
+    if is_subscribed_by_app(channel):
+        return Requirement("webhooks", PASS)  # listed nowhere, and never deleted
     url = wanted_address(runtime, channel)
     if not url:
         return Requirement("webhooks", UNKNOWN)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response as Answer
@@ -21,21 +23,35 @@ from connectors.join import Joins
 BY = "page"
 KEY_MAX = 200
 _ID = "<int(max=9223372036854775807):id_>"
-# What is known of a shop and worth showing: the fact's name and its words.
-FACTS = {
-    "version": "WooCommerce",
-    "wp_version": "WordPress",
-    "timezone": "Time zone",
-    "gmt_offset": "Hours from UTC",
-    "currency": "Currency",
-    "hpos": "High-performance order storage",
-    "wp_cron": "WordPress's own cron",
-    "manage_stock": "Keeps stock",
-    "low_stock_amount": "Low-stock threshold",
-    "no_stock_amount": "Out-of-stock threshold",
-    "hold_stock_minutes": "Minutes that unpaid stock is held",
-    "auth": "How we prove who asks",
+# What is known of a shop and worth showing, by platform: the fact's name and its words.
+FACTS: Mapping[str, Mapping[str, str]] = {
+    "shopify": {
+        "domain": "Shopify's name for it",
+        "plan": "Plan",
+        "currency": "Currency",
+        "time_zone": "Time zone",
+        "location_count": "Places with stock",
+        "variant_count": "Products with their variants, counted up to 10,000",
+        "api_version": "Version of Shopify's API",
+        "scopes": "What we may do",
+        "missing_scopes": "What we may not do yet",
+    },
+    "woocommerce": {
+        "version": "WooCommerce",
+        "wp_version": "WordPress",
+        "timezone": "Time zone",
+        "gmt_offset": "Hours from UTC",
+        "currency": "Currency",
+        "hpos": "High-performance order storage",
+        "wp_cron": "WordPress's own cron",
+        "manage_stock": "Keeps stock",
+        "low_stock_amount": "Low-stock threshold",
+        "no_stock_amount": "Out-of-stock threshold",
+        "hold_stock_minutes": "Minutes that unpaid stock is held",
+        "auth": "How we prove who asks",
+    },
 }
+FACTS_OF_ANY = {"version": "Version", "currency": "Currency", "timezone": "Time zone"}
 
 blueprint = Blueprint("checks", __name__)
 carry_on(blueprint)
@@ -58,7 +74,8 @@ def _render(id_: int, wrong: dict[str, str] | None = None) -> str:
 
 
 def _facts(channel: Channel) -> list[tuple[str, str]]:
-    return [(what, channel.facts[name]) for name, what in FACTS.items() if channel.facts.get(name)]
+    known = FACTS.get(channel.platform, FACTS_OF_ANY)
+    return [(what, channel.facts[name].replace(",", ", ")) for name, what in known.items() if channel.facts.get(name)]
 
 
 def _by_keys(channel: Channel) -> bool:

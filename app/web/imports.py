@@ -58,6 +58,7 @@ def allow_large_files(app: Flask) -> None:
 
 
 @blueprint.get("/import")
+@needs("items.change")
 def index() -> str:
     """The form, and what was imported lately."""
     with reading() as session:
@@ -90,6 +91,7 @@ def shown_name(name: str) -> str:
 
 
 @blueprint.get(_UPLOAD)
+@needs("items.change")
 def show(id_: int) -> str:
     """What importing the file would do, its first rows, and all its faults."""
     with reading() as session:
@@ -113,6 +115,7 @@ def _open(session: Session, id_: int) -> tuple[str, bytes]:
 
 
 @blueprint.get(f"{_UPLOAD}/faults.csv")
+@needs("items.change")
 def faults(id_: int) -> Response:
     """All faults as a table, to be worked through beside the file."""
     with reading() as session:

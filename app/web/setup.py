@@ -160,6 +160,7 @@ def undo_match(id_: int, batch_id: int) -> Answer:
 
 
 @blueprint.get(f"{_CHANNEL}/opening")
+@needs("costs.see")
 def opening(id_: int) -> str:
     """What the ledger would begin with, from this shop."""
     with reading() as session:

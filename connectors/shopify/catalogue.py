@@ -7,6 +7,7 @@ from typing import Any
 
 from connectors.base import CatalogueEntry, ChannelLocation, Shop, StockKey, StockReading
 from connectors.errors import Refused, Throttled
+from connectors.export import CataloguePage
 from connectors.http import Http
 from connectors.shopify import graphql
 from connectors.shopify.keys import kind
@@ -21,9 +22,10 @@ VARIANTS_IN_ALL_MAX = 25_000  # pagination stops there: a larger catalogue needs
 SHORT_PAGES_MAX = 100
 
 
-def read(http: Http, shop: Shop) -> Iterator[Sequence[CatalogueEntry]]:
-    """Pages of all variants, by id. Raises `Refused("catalogue_too_large")` beyond what pagination reaches."""
-    size, after = FIRST_PAGE, None
+def read(http: Http, shop: Shop, begin: str = "") -> Iterator[CataloguePage]:
+    """Pages of all variants, by id, or of those behind a cursor. Raises `Refused("catalogue_too_large")` beyond what
+    pagination reaches."""
+    size, after = FIRST_PAGE, begin or None
     for _ in range(VARIANTS_IN_ALL_MAX):
         try:
             reply = graphql.query(http, shop, "variants_page", {"first": size, "after": after, "levels": LEVELS})
@@ -31,7 +33,8 @@ def read(http: Http, shop: Shop) -> Iterator[Sequence[CatalogueEntry]]:
             size = graphql.smaller(error, size)
             continue
         page = graphql.page_of(reply.data, "productVariants", after)
-        yield [entry(Node(variant, "variant"), _levels(http, shop, variant)) for variant in page.nodes]
+        entries = [entry(Node(variant, "variant"), _levels(http, shop, variant)) for variant in page.nodes]
+        yield CataloguePage(entries, page.cursor or after or "")
         if page.cursor is None:
             return
         after = page.cursor

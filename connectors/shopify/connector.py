@@ -22,9 +22,10 @@ from connectors.base import (
     WriteMode,
     WriteOutcome,
 )
-from connectors.export import Export, ExportOf, ExportPage
+from connectors.export import CataloguePage, Export, ExportOf, ExportPage
 from connectors.http import Http
-from connectors.shopify import bulk, catalogue, orders, stock, webhooks
+from connectors.join import Requirement
+from connectors.shopify import bulk, catalogue, orders, requirements, stock, webhooks
 from connectors.shopify import shop as shop_facts
 
 
@@ -81,9 +82,9 @@ class Shopify:
         """See `stock.read`."""
         return stock.read(http, shop, keys)
 
-    def read_catalogue(self, http: Http, shop: Shop) -> Iterator[Sequence[CatalogueEntry]]:
+    def read_catalogue(self, http: Http, shop: Shop, after: str = "") -> Iterator[CataloguePage]:
         """See `catalogue.read`."""
-        return catalogue.read(http, shop)
+        return catalogue.read(http, shop, after)
 
     def read_entries(self, http: Http, shop: Shop, keys: Sequence[str]) -> Sequence[CatalogueEntry]:
         """See `catalogue.read_entries`."""
@@ -100,6 +101,10 @@ class Shopify:
     def read_facts(self, http: Http, shop: Shop) -> Mapping[str, str]:
         """See `shop.read_facts`."""
         return shop_facts.read_facts(http, shop)
+
+    def check(self, http: Http, shop: Shop) -> Sequence[Requirement]:
+        """See `requirements.check`."""
+        return requirements.check(http, shop)
 
     @property
     def topics(self) -> Sequence[str]:

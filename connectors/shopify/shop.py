@@ -39,7 +39,6 @@ def read_facts(http: Http, shop: Shop) -> dict[str, str]:
     reply = graphql.query(http, shop, "shop_facts", {})
     told, app = Node(reply.data).node("shop"), Node(reply.data).node("currentAppInstallation")
     scopes = {scope.text("handle") for scope in app.nodes("accessScopes")}
-    missing = [scope for scope in SCOPES if not {scope, scope.replace("read_", "write_", 1)} & scopes]
     active = [location for location in read_locations(http, shop) if location.active]
     facts = {
         "shop_key": told.text("id"),
@@ -50,7 +49,7 @@ def read_facts(http: Http, shop: Shop) -> dict[str, str]:
         "plan": told.node("plan").text("publicDisplayName"),
         "development": "yes" if told.node("plan").flag("partnerDevelopment", absent=False) else "no",
         "scopes": ",".join(sorted(scopes)),
-        "missing_scopes": ",".join(missing),
+        "missing_scopes": ",".join(_missing(scopes)),
         "location_count": str(len(active)),
         "api_version": reply.version,
     }
@@ -58,6 +57,16 @@ def read_facts(http: Http, shop: Shop) -> dict[str, str]:
     if reply.version not in ("", graphql.API_VERSION):
         facts["api_version_mismatch"] = f"{reply.version} instead of {graphql.API_VERSION}"
     return facts
+
+
+def read_missing_scopes(http: Http, shop: Shop) -> list[str]:
+    """Those of `SCOPES` that the shop does not grant; it takes none of them to ask."""
+    app = Node(graphql.query(http, shop, "shop_facts", {}).data).node("currentAppInstallation")
+    return _missing({scope.text("handle") for scope in app.nodes("accessScopes")})
+
+
+def _missing(granted: set[str]) -> list[str]:
+    return [scope for scope in SCOPES if not {scope, scope.replace("read_", "write_", 1)} & granted]
 
 
 def _catalogue_size(http: Http, shop: Shop) -> dict[str, str]:

@@ -37,15 +37,19 @@ class Api:
             raise OutcomeUnknown(error.reason, error.detail) from error
 
     def pages(self, name: str, params: Params) -> Iterator[list[Node]]:
-        """A listing to its end. The cursor says behind which entry the next page begins, so entries that leave the
-        listing meanwhile move no other one past us."""
-        after = ""
+        """A listing to its end."""
+        for rows, _ in self.pages_after(name, params):
+            yield rows
+
+    def pages_after(self, name: str, params: Params, after: str = "") -> Iterator[tuple[list[Node], str]]:
+        """A listing from a cursor on, and for each page the one of the next; of the last one its own. It says behind
+        which entry the next page begins, so entries that leave the listing meanwhile move no other one past us."""
         for _ in range(PAGES_MAX):
             answer = self.get(name, {**params, "after": after} if after else params)
             rows = fields.nodes(answer, name, "answer", limit=PAGE)
-            if rows:
-                yield rows
             following = fields.find_text(answer.get("next"), "answer.next")
+            if rows:
+                yield rows, following or after
             if following is None:
                 return
             if following == after:

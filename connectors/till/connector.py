@@ -22,6 +22,7 @@ from connectors.base import (
     WriteMode,
     WriteOutcome,
 )
+from connectors.export import CataloguePage
 from connectors.http import Http
 from connectors.parts import NoExports, is_ours
 from connectors.till import fields, orders, stock, webhooks
@@ -83,9 +84,9 @@ class Till(NoExports):
         """See `stock.read_stock`."""
         return stock.read_stock(Api(http, shop), keys)
 
-    def read_catalogue(self, http: Http, shop: Shop) -> Iterator[Sequence[CatalogueEntry]]:
+    def read_catalogue(self, http: Http, shop: Shop, after: str = "") -> Iterator[CataloguePage]:
         """See `stock.read_catalogue`."""
-        return stock.read_catalogue(Api(http, shop))
+        return stock.read_catalogue(Api(http, shop), after)
 
     def read_entries(self, http: Http, shop: Shop, keys: Sequence[str]) -> Sequence[CatalogueEntry]:
         """See `stock.read_entries`."""

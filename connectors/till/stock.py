@@ -15,6 +15,7 @@ from connectors.base import (
     Written,
 )
 from connectors.errors import Malformed, OutcomeUnknown
+from connectors.export import CataloguePage
 from connectors.till import fields
 from connectors.till.api import PAGE, Api
 from connectors.till.fields import Node
@@ -67,10 +68,10 @@ def _outcome(row: StockWrite, said: Node) -> WriteOutcome:
     return Written(row.key, _quantity(said.get("quantity"), "answer.quantity"))
 
 
-def read_catalogue(api: Api) -> Iterator[Sequence[CatalogueEntry]]:
-    """Everything that it sells."""
-    for rows in api.pages("products", {}):
-        yield [entry(row) for row in rows]
+def read_catalogue(api: Api, after: str) -> Iterator[CataloguePage]:
+    """Everything that it sells, or what is behind a cursor of its own."""
+    for rows, following in api.pages_after("products", {}, after):
+        yield CataloguePage([entry(row) for row in rows], following)
 
 
 def read_entries(api: Api, keys: Sequence[str]) -> Sequence[CatalogueEntry]:

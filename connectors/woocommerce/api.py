@@ -22,6 +22,26 @@ Params = Mapping[str, str | int]
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a listing to read: a page, and how many rows there were when that was found out."""
+
+    page: int
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page's rows that were not seen before; `following` is where to go on, of the last page its own place."""
+
+    rows: list[fields.Node]
+    page: int
+    following: Place
+
+
+FIRST = Place(1)
+
+
+@dataclass(frozen=True, slots=True)
 class Api:
     """One shop and how to speak to it; lives as long as one call of the connector."""
 
@@ -53,47 +73,67 @@ class Api:
         return fields.nodes({"answer": value}, "answer", path, limit=PAGE)
 
     def pages(self, path: str, params: Params) -> Iterator[list[fields.Node]]:
-        """All rows of a listing ordered by id, each once, complete or `Transient("paging_unstable")`.
+        """All rows of a listing, as `pages_from` has them."""
+        for page in self.pages_from(path, params):
+            yield page.rows
+
+    def pages_from(self, path: str, params: Params, start: Place = FIRST) -> Iterator[Listed]:
+        """All rows of a listing ordered by id, each once, complete or `Transient("paging_unstable")`; or those from a
+        place on that another process got to.
 
         Rows that leave the listing while it is read (an order is modified and falls out of a closed window) move later
         ones up a place, across the border of a page. The total of each page tells: when it shrank, the page before is
         read again. Past the end the total reads 0 (observed on both versions), which is no total.
         """
-        page, total, seen, limit = 1, None, set[object](), 20
-        for _ in range(PAGES_MAX):
-            if limit == 0:
-                break
-            rows, now_total = self._page(path, {**params, "page": page})
-            limit = 3 * ceil(now_total / PAGE) + 20 if total is None else limit - 1
+        place, seen, limit = start, set[object](), 0
+        before = (start.page - 1) * PAGE  # rows that count as seen
+        for tried in range(PAGES_MAX):
+            rows, now_total = self._page(path, {**params, "page": place.page})
+            limit = limit or 3 * ceil(now_total / PAGE) + 20
             fresh = [row for row in rows if row.get("id") not in seen]
             seen.update(row.get("id") for row in fresh)
+            following = _following(place, rows, now_total, before + len(seen))
             if fresh:
-                yield fresh
-            if not rows and page > 1:
-                page -= 1
-            elif total is not None and now_total != total:
-                page, total = max(1, page - ceil(abs(total - now_total) / PAGE)), now_total
-            elif page * PAGE < now_total:
-                page, total = page + 1, now_total
-            elif len(seen) >= now_total:
+                yield Listed(fresh, place.page, following or Place(place.page, now_total))
+            if following is None:
                 return
-            else:
-                page, total = 1, now_total
+            if tried == limit:
+                break
+            place, before = following, min(before, (following.page - 1) * PAGE)
         raise Transient("paging_unstable", "the listing kept changing while it was read")
+
+    def count(self, path: str, params: Params) -> int:
+        """How many rows a listing has."""
+        return _total(self.get(path, {**params, "per_page": 1, "_fields": "id"})[1])
 
     def _page(self, path: str, params: Params) -> tuple[list[fields.Node], int]:
         value, answer = self.get(path, {"per_page": PAGE, "orderby": "id", "order": "asc", **params})
-        rows = fields.nodes({"answer": value}, "answer", path, limit=PAGE)
-        total = answer.headers.get("x-wp-total", "")
-        if not total.isdigit():
-            raise Malformed("missing_total", "the answer lacks X-WP-Total, so it can't be known to be complete")
-        return rows, int(total)
+        return fields.nodes({"answer": value}, "answer", path, limit=PAGE), _total(answer)
 
     def _url(self, path: str) -> str:
         return f"{self.shop.base_url}/wp-json{path if path.startswith('/') else f'/wc/v3/{path}'}"
 
     def _extras(self) -> dict[str, Any]:
         return {"headers": HEADERS, "auth": authorization(self.shop, self.one_time)}
+
+
+def _following(place: Place, rows: Sequence[fields.Node], total: int, seen: int) -> Place | None:
+    """Where to read next (pure); None when everything was seen."""
+    if not rows and place.page > 1:
+        return Place(place.page - 1, place.total)
+    if place.total is not None and total != place.total:
+        return Place(max(1, place.page - ceil(abs(place.total - total) / PAGE)), total)
+    if place.page * PAGE < total:
+        return Place(place.page + 1, total)
+    return None if seen >= total else Place(1, total)
+
+
+def _total(answer: Answer) -> int:
+    """Raises `Malformed`."""
+    total = answer.headers.get("x-wp-total", "")
+    if not total.isdigit():
+        raise Malformed("missing_total", "the answer lacks X-WP-Total, so it can't be known to be complete")
+    return int(total)
 
 
 def decoded(answer: Answer) -> object:

@@ -9,32 +9,80 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from connectors.base import CatalogueEntry, StockKey
-from connectors.errors import Malformed, NotFound
+from connectors.errors import Malformed, NotFound, Refused
+from connectors.export import CataloguePage
 from connectors.woocommerce import fields
-from connectors.woocommerce.api import Api, chunks
+from connectors.woocommerce.api import FIRST, PAGE, Api, Params, Place, chunks
 from connectors.woocommerce.fields import Node
 from connectors.woocommerce.orders import listing_key
 from connectors.woocommerce.stock import has_flat_variations, reading
 
+PRODUCTS, VARIATIONS = "products", "variations"  # the listings, in the order in which they are read
+ANY: Params = {"status": "any"}
 NOT_SOLD = frozenset({"grouped", "external"})  # a page that links to others, or to another shop
 BUNDLES = frozenset({"bundle", "composite", "woosb", "yith_bundle", "mix-and-match"})
 
 
-def read_catalogue(api: Api) -> Iterator[Sequence[CatalogueEntry]]:
-    """Pages of entries. Since 10.3 all variations come in one listing, before that per parent."""
-    titles: dict[int, str] = {}
+def read_catalogue(api: Api, after: str) -> Iterator[CataloguePage]:
+    """Pages of entries, from where `after` says. Since 10.3 all variations come in one listing, before that per
+    parent."""
+    listing, place = _opened(after)
     flat = has_flat_variations(api.shop.facts)
-    for rows in api.pages("products", {"status": "any"}):
-        yield [
-            _entry(row, 0, _title(row)) for row in rows if not _has_variations(row) and row.get("type") not in NOT_SOLD
-        ]
-        parents = {fields.key(row.get("id"), "product.id"): _title(row) for row in rows if _has_variations(row)}
-        titles.update(parents)
-        if not flat:
-            yield from _per_parent(api, parents)
+    products = api.count("products", ANY)
+    total = products + (api.count("variations", ANY) if flat else 0)
+    titles: dict[str, str] = {}
+    if listing == PRODUCTS:
+        yield from _products(api, place, total, titles, flat=flat)
+        place = FIRST
     if flat:
-        for rows in api.pages("variations", {"status": "any"}):
-            yield [_variation(row, titles.get(fields.key(row.get("parent_id"), "parent_id"), "")) for row in rows]
+        yield from _variations(api, place, (products, total), titles)
+
+
+def _products(api: Api, place: Place, total: int, titles: dict[str, str], *, flat: bool) -> Iterator[CataloguePage]:
+    """`titles` gains those of the variable ones."""
+    at = place
+    for page in api.pages_from("products", ANY, place):
+        entries = [
+            _entry(row, 0, _title(row))
+            for row in page.rows
+            if not _has_variations(row) and row.get("type") not in NOT_SOLD
+        ]
+        parents = {fields.key(row.get("id"), "product.id"): _title(row) for row in page.rows if _has_variations(row)}
+        titles.update({str(key): title for key, title in parents.items()})
+        if not flat:
+            for found in _per_parent(api, parents):
+                yield CataloguePage(found, _after(PRODUCTS, at))
+        at = page.following
+        yield CataloguePage(entries, _after(PRODUCTS, at), min(page.page * PAGE, total), total)
+
+
+def _variations(
+    api: Api, place: Place, counts: tuple[int, int], titles: dict[str, str]
+) -> Iterator[CataloguePage]:  # fmt: skip
+    """`counts`: of products, and in all."""
+    products, total = counts
+    for page in api.pages_from("variations", ANY, place):
+        parents = {str(fields.key(row.get("parent_id"), "parent_id")) for row in page.rows}
+        titles.update(
+            {str(row.get("id")): _title(row) for row in _by_id(api, "products", sorted(parents - titles.keys()))}
+        )
+        entries = [_variation(row, titles.get(str(row.get("parent_id")), "")) for row in page.rows]
+        yield CataloguePage(entries, _after(VARIATIONS, page.following), min(products + page.page * PAGE, total), total)
+
+
+def _after(listing: str, place: Place) -> str:
+    return f"{listing}:{place.page}:{'' if place.total is None else place.total}"
+
+
+def _opened(after: str) -> tuple[str, Place]:
+    """What `_after` made. Raises `Refused` for what it did not make."""
+    if not after:
+        return PRODUCTS, FIRST
+    listing, _, rest = after.partition(":")
+    page, _, total = rest.partition(":")
+    if listing not in (PRODUCTS, VARIATIONS) or not page.isdecimal() or not (total.isdecimal() or not total):
+        raise Refused("bad_place", "not a place in this catalogue")
+    return listing, Place(max(1, int(page)), int(total) if total else None)
 
 
 def read_entries(api: Api, keys: Sequence[str]) -> list[CatalogueEntry]:

@@ -23,6 +23,7 @@ from connectors.base import (
     WriteMode,
     WriteOutcome,
 )
+from connectors.export import CataloguePage
 from connectors.http import Http
 from connectors.join import Approval, Found, Grant, Requirement
 from connectors.parts import NoExports, is_ours
@@ -95,9 +96,9 @@ class WooCommerce(NoExports):
         """See `stock.read_stock`."""
         return stock.read_stock(self._api(http, shop), keys)
 
-    def read_catalogue(self, http: Http, shop: Shop) -> Iterator[Sequence[CatalogueEntry]]:
+    def read_catalogue(self, http: Http, shop: Shop, after: str = "") -> Iterator[CataloguePage]:
         """See `catalogue.read_catalogue`."""
-        return catalogue.read_catalogue(self._api(http, shop))
+        return catalogue.read_catalogue(self._api(http, shop), after)
 
     def read_entries(self, http: Http, shop: Shop, keys: Sequence[str]) -> Sequence[CatalogueEntry]:
         """See `catalogue.read_entries`."""

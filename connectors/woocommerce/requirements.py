@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from connectors.errors import AccessDenied, ChannelError
-from connectors.join import Requirement
+from connectors.join import Requirement, encrypted
 from connectors.woocommerce.api import Api
 from connectors.woocommerce.shop_facts import read_facts
 
@@ -19,7 +18,6 @@ ENCRYPTED, ANSWERS, KEY, RIGHTS = "encrypted", "answers", "key", "rights"
 VERSION, STOCK, CRON, POSTS = "version", "stock_managed", "cron", "posts_out"
 NAMES = (ENCRYPTED, ANSWERS, KEY, RIGHTS, VERSION, STOCK, CRON, POSTS)
 TRIED = ((10, 2), (10, 9))  # the oldest and the newest version that all of this was tried with
-THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})  # nobody reads on the way
 _OF_KEY = frozenset({"keys_not_accepted", "keys_refused", "wrong_secret", "wrong_signature", "missing_credentials"})
 _OF_RIGHTS = frozenset({"forbidden", "no_permission", "read_only_key"})
 
@@ -31,9 +29,7 @@ def check(api: Api) -> Sequence[Requirement]:
 
 
 def _look(api: Api) -> Iterator[Requirement]:
-    address = urlsplit(api.shop.base_url)
-    encrypted = address.scheme == "https" or address.hostname in THIS_MACHINE
-    yield Requirement(ENCRYPTED, PASS) if encrypted else Requirement(ENCRYPTED, FAIL, "not_encrypted")
+    yield encrypted(api.shop.base_url)
     try:
         facts = read_facts(api)
     except ChannelError as error:

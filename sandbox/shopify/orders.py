@@ -44,6 +44,7 @@ class Orders:
     """The orders' half of `PretendShopify`. Orders are named by their gid, lines by SKU, gid or id."""
 
     context: Context
+    first_number: int
     currency: str
     sells_below_zero: bool
     webhooks: Webhooks
@@ -66,7 +67,7 @@ class Orders:
         if routes is None:
             return None
         now = self.context.now()
-        order = Order(self.next_id(), 1_001 + len(self.orders), now, now, lines, confirmed, test)
+        order = Order(self.next_id(), self.first_number + len(self.orders), now, now, lines, confirmed, test)
         self.orders[order.id] = order
         for place, routed in routes.items():
             remaining = {line.id: line.quantity for line in routed}

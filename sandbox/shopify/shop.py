@@ -52,6 +52,8 @@ class PretendShopify(Orders):
         self.domain = domain
         self.currency = currency
         self.sells_below_zero = sells_below_zero
+        self.name = "Pretend shop"
+        self.first_number = 1_001  # of its orders
         self.access_token = ACCESS_TOKEN
         self.refuses_with: int | None = None
         self.webhooks = Webhooks(context, domain, WEBHOOK_SECRET)
@@ -229,7 +231,7 @@ class PretendShopify(Orders):
     def _shop(self) -> dict[str, Any]:
         return {
             "id": gid("Shop", 1),
-            "name": "Pretend shop",
+            "name": self.name,
             "myshopifyDomain": self.domain,
             "currencyCode": self.currency,
             "ianaTimezone": "America/Toronto",

@@ -336,10 +336,21 @@ class ConnectorContract:
     def test_the_catalogue_names_each_sellable_with_its_number(self, rig: Rig) -> None:
         keys = {rig.add("A", 7): 7, rig.add("B", 0): 0}
         rig.add_untracked("U")
-        entries = [entry for page in rig.connector.read_catalogue(rig.http, rig.shop) for entry in page]
+        entries = [entry for page in rig.connector.read_catalogue(rig.http, rig.shop) for entry in page.entries]
         assert {entry.sku: entry.tracked for entry in entries} == {"A": True, "B": True, "U": False}
         shown = {reading.key: reading.quantity for entry in entries for reading in entry.stock if entry.tracked}
         assert shown == keys
+
+    def test_a_catalogue_goes_on_behind_any_page_that_says_so_and_misses_nothing(self, rig: Rig) -> None:
+        for number in range(130):
+            rig.add(f"S{number:03}", number)
+        pages = list(rig.connector.read_catalogue(rig.http, rig.shop))
+        assert sum(len(page.entries) for page in pages) == 130
+        for number, page in enumerate(pages):
+            if page.after:
+                rest = {e for p in rig.connector.read_catalogue(rig.http, rig.shop, page.after) for e in p.entries}
+                assert rest >= {e for p in pages[number + 1 :] for e in p.entries}
+                assert number + 1 == len(pages) or rest.isdisjoint(page.entries)
 
     def test_a_delivery_is_verified_and_says_the_same_as_a_read(self, rig: Rig) -> None:
         rig.subscribe()

@@ -249,7 +249,7 @@ def test_a_catalogue_of_many_pages_is_complete_with_cost_price_and_every_locatio
     for n in range(130):
         rig.add(f"S{n}", n)
     rig.pretend.add_variant("KIT", {rig.shelf: 0}, bundle=True)
-    entries = {entry.sku: entry for page in rig.connector.read_catalogue(rig.http, rig.shop) for entry in page}
+    entries = {entry.sku: entry for page in rig.connector.read_catalogue(rig.http, rig.shop) for entry in page.entries}
     assert len(entries) == 132
     wide = entries["WIDE"]
     assert (str(wide.price), str(wide.unit_cost), wide.barcode) == ("19.90", "7.25", "4006381333931")
@@ -259,7 +259,7 @@ def test_a_catalogue_of_many_pages_is_complete_with_cost_price_and_every_locatio
 
 def test_two_variants_with_one_sku_stay_two_because_the_item_is_the_key(rig: ShopifyRig) -> None:
     twins = [rig.pretend.add_variant("SAME", {rig.shelf: n}) for n in (1, 2)]
-    entries = [entry for page in rig.connector.read_catalogue(rig.http, rig.shop) for entry in page]
+    entries = [entry for page in rig.connector.read_catalogue(rig.http, rig.shop) for entry in page.entries]
     assert [(entry.sku, entry.stock[0].quantity) for entry in entries] == [("SAME", 1), ("SAME", 2)]
     assert len({entry.stock_key for entry in entries}) == len({entry.listing_key for entry in entries}) == len(twins)
 
@@ -267,7 +267,7 @@ def test_two_variants_with_one_sku_stay_two_because_the_item_is_the_key(rig: Sho
 def test_pages_grow_as_far_as_the_told_cost_allows(rig: ShopifyRig) -> None:
     for n in range(150):
         rig.add(f"S{n}", 1)
-    pages = [len(page) for page in rig.connector.read_catalogue(rig.http, rig.shop)]
+    pages = [len(page.entries) for page in rig.connector.read_catalogue(rig.http, rig.shop)]
     assert sum(pages) == 150
     assert pages[1] > pages[0]
 
@@ -275,7 +275,7 @@ def test_pages_grow_as_far_as_the_told_cost_allows(rig: ShopifyRig) -> None:
 def test_what_is_sold_is_found_by_its_own_key_and_by_its_numbers_and_the_rest_is_left_out(rig: ShopifyRig) -> None:
     rig.add("A", 7)
     rig.add("B", 0)
-    listed = {e.sku: e for page in rig.connector.read_catalogue(rig.http, rig.shop) for e in page}
+    listed = {e.sku: e for page in rig.connector.read_catalogue(rig.http, rig.shop) for e in page.entries}
     wanted, nobody = listed["A"], listed["A"].listing_key + "999"
     for keys in ([wanted.listing_key, nobody], [wanted.stock_key, "?"], [wanted.listing_key, wanted.listing_key]):
         assert list(rig.connector.read_entries(rig.http, rig.shop, keys)) == [wanted]

@@ -73,7 +73,7 @@ def test_an_exported_catalogue_is_the_paged_one(rig: ShopifyRig) -> None:
     rig.pretend.add_variant("KIT", {rig.shelf: 0}, bundle=True)
     for n in range(300):
         rig.add(f"S{n}", n)
-    paged = [entry for page in rig.connector.read_catalogue(rig.http, rig.shop) for entry in page]
+    paged = [entry for page in rig.connector.read_catalogue(rig.http, rig.shop) for entry in page.entries]
     assert entries(pages(rig, finished(rig, ExportOf.CATALOGUE), ExportOf.CATALOGUE)) == paged
 
 

@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 
 from connectors.base import Rejected, StockKey, StockWrite, Unknown, Unsent, Written
-from connectors.errors import ChannelError, OutcomeUnknown, Transient
+from connectors.errors import ChannelError, OutcomeUnknown, Refused, Transient
 from sandbox.base import Request, Response
 from sandbox.faults import CallFault, Faults
 from tests.contract.rig import faults
@@ -62,13 +62,41 @@ def test_variations_are_written_where_their_number_is_kept(either: WooRig) -> No
 
 def test_the_catalogue_shares_a_parent_s_number_among_its_variations(either: WooRig) -> None:
     own, parent = variable(either)
-    listed = [entry for page in either.connector.read_catalogue(either.http, either.shop) for entry in page]
+    listed = [entry for page in either.connector.read_catalogue(either.http, either.shop) for entry in page.entries]
     assert sorted(entry.sku or "" for entry in listed) == ["P-M", "P-S", "V-M", "V-S"]
     entries = {entry.sku: entry for entry in listed}
     assert (entries["V-S"].stock_key, entries["P-S"].stock_key) == (own.stock_key, parent.stock_key)
     assert entries["P-S"].listing_key == f"{parent.stock_key}/{either.pretend.product_id('P-S')}"
     assert entries["P-S"].title == "Product P - P-S"
     assert [reading.quantity for reading in entries["P-S"].stock] == [7]
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("api", "catalogue"):
+        monkeypatch.setattr(f"connectors.woocommerce.{module}.PAGE", 3)
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_a_catalogue_goes_on_anywhere_with_the_same_titles_though_products_left_it_meanwhile(either: WooRig) -> None:
+    for number in range(7):
+        either.add(f"S{number}", number)
+    variable(either)
+    either.pretend.add_variable("W", {f"W-{n}": n for n in range(5)})
+    pages = list(either.connector.read_catalogue(either.http, either.shop))
+    assert len(pages) >= 5
+    assert (pages[-1].read, pages[0].read < pages[-1].read) == (pages[-1].total, True)
+    assert [page.read for page in pages if page.total] == sorted(page.read for page in pages if page.total)
+    either.pretend.delete_product("S0")  # all others move up a place
+    for number, page in enumerate(pages):
+        rest = {e for p in either.connector.read_catalogue(either.http, either.shop, page.after) for e in p.entries}
+        assert rest >= {e for p in pages[number + 1 :] for e in p.entries}
+
+
+def test_a_place_that_is_none_is_refused(rig: WooRig) -> None:
+    for wrong in ("x", "products", "products:x:1", "orders:1:1", "products:1:-1"):
+        with pytest.raises(Refused):
+            list(rig.connector.read_catalogue(rig.http, rig.shop, wrong))
 
 
 def test_entries_are_found_by_variation_by_product_and_by_the_parent_s_number(either: WooRig) -> None:
@@ -83,7 +111,7 @@ def test_entries_are_found_by_variation_by_product_and_by_the_parent_s_number(ei
     assert found(parent.stock_key, own.stock_key) == ["P-M", "P-S", "V-S"]
     assert found(f"{product}/99999", "99999/1", "99999") == []
     entry = either.connector.read_entries(either.http, either.shop, [own.stock_key])[0]
-    assert entry in [e for page in either.connector.read_catalogue(either.http, either.shop) for e in page]
+    assert entry in [e for page in either.connector.read_catalogue(either.http, either.shop) for e in page.entries]
 
 
 def test_what_lies_in_the_trash_is_not_sold_nor_are_its_variations(either: WooRig) -> None:
@@ -99,7 +127,7 @@ def test_a_page_that_only_links_to_other_products_is_no_sellable_and_a_bundle_sa
     for kind in ("grouped", "external", "bundle"):
         rig.add(kind, 1)
         rig.pretend.state.product_of_sku(kind).kind = kind
-    entries = [entry for page in rig.connector.read_catalogue(rig.http, rig.shop) for entry in page]
+    entries = [entry for page in rig.connector.read_catalogue(rig.http, rig.shop) for entry in page.entries]
     assert [(entry.sku, entry.bundle) for entry in entries] == [("bundle", True)]
 
 

@@ -13,12 +13,16 @@ import orjson
 import pytest
 import sqlalchemy
 
+from app.catalog.items import NewItem, create_items
 from app.core.embedded import OWNER_ROLE, Embedded
 from app.core.secrets import SealBroken
 from app.inbox.erase import SHOP
 from app.inbox.receive import Delivery, receive
+from app.listings.catalogue import match_by_sku
+from app.outbox.endpoints import EVENTS, create_endpoint
 from sandbox.base import Delivery as Posted
 from sandbox.shopify import PretendShopify
+from sandbox.shopify.state import gid
 from tests.installing import CLIENT_ID, FORMER, SECRET, Installing
 from tests.street import Street
 
@@ -253,6 +257,43 @@ def test_word_of_an_uninstall_that_comes_after_a_quick_reinstall_is_ignored(
     work(installing)
     assert installing.state(shop) != "disconnected"
     assert "expires_at" in installing.credentials(shop)
+
+
+NAME, TITLE, NUMBER = "Zephyrine Lampworks", "Unheard-of quince lamp", 987_650_001
+
+
+@pytest.fixture
+def named(installing: Installing) -> PretendShopify:
+    """A shop whose name, product and order numbers nobody else has. The product is an item of another name, and events
+    are told to an endpoint."""
+    shop = installing.shop("zephyrine", {})
+    shop.name, shop.first_number = NAME, NUMBER
+    shop.add_variant("lamp", {gid("Location", place): 5 for place in shop.locations}, title=TITLE)
+    installing.installed(shop)
+    merchant_id, _ = installing.found(shop)
+    installing.street.worker.only_merchant = merchant_id
+    runtime = installing.street.runtime
+    with runtime.begin(merchant_id, runtime.clock()) as session:
+        create_items(session, [NewItem("lamp", "A lamp", None)])
+        match_by_sku(session)
+        create_endpoint(runtime, session, url="https://events.test/", description="", events=EVENTS)
+    work(installing)
+    return shop
+
+
+def test_of_a_shop_that_left_neither_its_name_nor_what_it_sold_nor_its_orders_numbers_stay(
+    installing: Installing, named: PretendShopify, haystack: Haystack
+) -> None:
+    named.place_order([("lamp", 1)])
+    work(installing)
+    before = haystack.find(NAME, TITLE, str(NUMBER))
+    assert {"webhook_event.data", "listing.title", "sales_order.number", "channel.name"} <= set(before)
+    named.admin.uninstall(CLIENT_ID)
+    work(installing)
+    named.admin.ask_privacy(CLIENT_ID, "shop/redact")
+    work(installing)
+    found = haystack.find(NAME, TITLE, str(NUMBER), named.domain)
+    assert {place.partition(".")[0] for place in found} <= {"audit_log"}  # see below
 
 
 def test_a_shop_that_left_is_erased_but_for_the_books_and_may_come_back_as_a_new_one(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -19,7 +20,7 @@ from app.catalog.items import (
 )
 from app.core.db import Session
 from app.core.errors import InvalidInput
-from app.insight.items import get_item_row
+from app.insight.items import ItemRow, get_item_row
 from app.insight.items import list_items as list_rows
 from app.web.api.call import Call, Reply
 from app.web.api.fields import Amount, In, Name, Out, Paged, Search, Sku
@@ -28,6 +29,7 @@ from app.web.api.route import PREFIX, Route
 from app.web.api.table import serves
 
 COMPONENTS_MAX = 100
+COSTS = "reports:read"  # whoever may read reports may know what things cost
 Barcode = Annotated[Name, Field(max_length=100)]
 
 
@@ -84,7 +86,8 @@ class ItemOut(Out):
 
 
 class ItemListed(Out):
-    """An item with its units over all places; of a kit, what its scarcest component allows."""
+    """An item with its units over all places; of a kit, what its scarcest component allows. `value` is what they are
+    worth at cost, null for a key without `reports:read`."""
 
     item_id: int
     sku: str
@@ -94,7 +97,7 @@ class ItemListed(Out):
     available: int
     committed: int
     on_hand: int
-    value: Amount
+    value: Amount | None
 
 
 class ItemsOut(Out):
@@ -109,15 +112,21 @@ def list_items(call: Call) -> ItemsOut:
     """A page of items."""
     asked: ItemsAsked = call.query
     if asked.sku is not None:
-        return ItemsOut(data=_exactly(call.session, asked.sku), next_cursor=None)
+        return ItemsOut(data=_listed(call, _exactly(call.session, asked.sku)), next_cursor=None)
     page = list_rows(call.session, search=asked.q, sort=asked.sort, cursor=call.position(), rows_max=asked.limit)
     following = None if page.next_cursor is None else call.cursors.make(page.next_cursor)
-    return ItemsOut(data=[ItemListed.model_validate(row) for row in page.rows], next_cursor=following)
+    return ItemsOut(data=_listed(call, page.rows), next_cursor=following)
 
 
-def _exactly(session: Session, sku: str) -> list[ItemListed]:
-    found = find_items(session, [sku])
-    return [ItemListed.model_validate(get_item_row(session, item_id)) for item_id in found.values()]
+def _exactly(session: Session, sku: str) -> list[ItemRow]:
+    return [get_item_row(session, item_id) for item_id in find_items(session, [sku]).values()]
+
+
+def _listed(call: Call, rows: Sequence[ItemRow]) -> list[ItemListed]:
+    """A till's key that reads items learns no costs."""
+    listed = [ItemListed.model_validate(row) for row in rows]
+    sees_costs = COSTS in call.principal.scopes
+    return listed if sees_costs else [one.model_copy(update={"value": None}) for one in listed]
 
 
 @serves(Route("POST", "/items", ItemOut, "Make an item or a kit", "items:write", body=ItemIn, status=201,

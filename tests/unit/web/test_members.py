@@ -8,7 +8,8 @@ import pytest
 from werkzeug.test import TestResponse
 
 from app.accounts import audit
-from app.accounts.members import INVITATION_LIFE, list_invitations, list_members
+from app.accounts.members import INVITATION_LIFE, INVITATIONS_MAX, list_invitations, list_members
+from app.accounts.members import invite as create_invitation
 from app.accounts.roles import EVERYTHING, PERMISSIONS, ROLES
 from app.insight import words
 from app.web.access import LOGIN_BLUEPRINT, OPEN_BLUEPRINTS
@@ -150,6 +151,28 @@ def test_rows_18_and_47_a_form_with_a_bad_or_extra_field_invites_nobody(
     assert (refused.status_code, text in refused.text) == (422, True)
     with people.world.session() as session:
         assert list_invitations(session) == []
+
+
+def test_row_48_nobody_is_mailed_in_bulk_as_there_are_so_many_open_invitations_and_one_address_in_each(
+    people: People,
+) -> None:
+    people.user(ANNA)
+    owner = people.logged_in(ANNA)
+    with people.world.session() as session:
+        for number in range(INVITATIONS_MAX):
+            create_invitation(session, f"guest{number}@example.com", "viewer", "anna")
+    form, page = "/members/invitations", "/members"
+    refused = owner.send(form, page=page, email="one-too-many@example.com", role="viewer")
+    assert (refused.status_code, "withdraw some of the open invitations first" in refused.text) == (409, True)
+    crowd = [f"guest{number}@example.com" for number in range(500)]
+    for separator in (",", ", ", ";", " ", "\n", "%0A"):
+        refused = owner.send(form, page=page, email=separator.join(crowd), role="viewer")
+        assert (refused.status_code, "/join/" in refused.text) == (422, False)
+    with people.world.session() as session:
+        assert len(list_invitations(session)) == INVITATIONS_MAX
+        row = session.row("select count(*) as made from invitation where merchant_id = %(merchant_id)s")
+        assert row is not None
+        assert row.made == INVITATIONS_MAX
 
 
 def test_who_is_a_member_is_not_invited_again(people: People) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+import resource
+import time
+import zipfile
 from html import unescape
 
 import pytest
@@ -194,8 +197,41 @@ def test_row_42_an_address_that_climbs_out_of_its_place_is_nothing(site: Site, p
     assert site.ask(path).status_code == 404
 
 
-def test_row_41_a_workbook_is_refused_in_words(site: Site) -> None:
-    assert "Excel workbook" in text_of(site.ask(upload(site, b"PK\x03\x04" + b"\0" * 100, "items.xlsx")))
+def workbook(part: str, body: bytes, times: int = 1) -> bytes:
+    """A workbook as far as its container goes, with one part, compressed as Excel does."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as container:
+        container.writestr("[Content_Types].xml", b"<Types/>")
+        with container.open(f"xl/{part}", "w") as stream:
+            for _ in range(times):
+                stream.write(body)
+    return file.getvalue()
+
+
+ENTITY = b"""<?xml version="1.0"?><!DOCTYPE sheet [<!ENTITY file SYSTEM "file:///etc/passwd">]>
+<worksheet><sheetData><row><c t="inlineStr"><is><t>&file;</t></is></c></row></sheetData></worksheet>"""
+WORKBOOKS = {
+    "zeros.xlsx": b"PK\x03\x04" + b"\0" * 100,
+    "bomb.xlsx": workbook("worksheets/sheet1.xml", b"0" * 1_000_000, 400),  # 1 : 1000
+    "bomb.csv": workbook("worksheets/sheet1.xml", b"0" * 1_000_000, 20),  # called what it is not
+    "entity.xlsx": workbook("worksheets/sheet1.xml", ENTITY),
+    "macro.xlsm": workbook("vbaProject.bin", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"Auto_Open"),
+    "old.xls": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 2_000,
+}
+
+
+@pytest.mark.parametrize("name", WORKBOOKS)
+def test_row_41_a_workbook_is_refused_in_words_and_never_opened(site: Site, name: str) -> None:
+    body = WORKBOOKS[name]
+    assert len(body) < 1_000_000
+    path = upload(site, body, name)
+    began, peak = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    told = text_of(site.ask(path))
+    assert "Excel workbook" in told
+    assert "root:" not in told
+    assert post(site, f"{path}/commit").status_code == 303
+    assert time.process_time() - began < 2
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 50_000  # kB
 
 
 def test_an_upload_without_a_file_or_over_the_bound_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,6 +130,15 @@ def test_value_and_cost_of_goods_sold_are_those_of_the_day_asked_about(program: 
     assert today["inventory_value"] == "50.0000"  # reserved is not sold yet
 
 
+def test_a_key_that_reads_items_and_no_reports_learns_no_costs(site: Site, trading: Street) -> None:
+    for scopes, told in ((("items:read", "stock:read", "orders:read", "channels:read"), False), (("all",), True)):
+        program = Program.of(site, scopes=scopes)
+        rows = program.ask("/items")["data"] + program.ask("/items?sku=mug")["data"]
+        assert {row["value"] is not None for row in rows} == {told}
+    for path in ("/movements", "/stock", "/orders", "/listings", "/channels"):
+        assert not {"cost", "unit_cost", "value"} & {name for row in program.ask(path)["data"] for name in row}, path
+
+
 def test_orders_channels_and_listings_are_as_the_shops_have_them(program: Program, trading: Street) -> None:
     orders = program.ask("/orders")["data"]
     assert [(order["channel"], order["booked"]) for order in orders] == [("Shopify 0", True)]
