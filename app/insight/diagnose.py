@@ -112,14 +112,16 @@ from case_file where merchant_id = %(merchant_id)s and state = 'open' and channe
   and not (kind = 'drift' and decision is not null)
 group by channel_id, kind, asks order by channel_id, kind
 """
-# A delivery that came after the last refusal says that this is over.
+# A delivery that came after the last refusal says that this is over; duplicates are told of for a day.
 _REFUSED = """
-select f.channel_id, sum(f.count)::bigint as count, max(f.last_at) as since from delivery_refusal f
+select f.channel_id, f.reason = 'duplicate' as repeated, sum(f.count)::bigint as count, max(f.last_at) as since
+from delivery_refusal f
 where f.merchant_id = %(merchant_id)s and f.channel_id = any(%(channels)s) and f.last_at > %(since)s
-  and not exists (select from inbox i where i.merchant_id = f.merchant_id and i.channel_id = f.channel_id
-                  and i.origin = 'webhook' and i.received_at > f.last_at
-                  and i.received_on >= (%(since)s::timestamptz at time zone 'UTC')::date)
-group by f.channel_id
+  and (f.reason = 'duplicate' or not exists (
+      select from inbox i where i.merchant_id = f.merchant_id and i.channel_id = f.channel_id
+      and i.origin = 'webhook' and i.received_at > f.last_at
+      and i.received_on >= (%(since)s::timestamptz at time zone 'UTC')::date))
+group by f.channel_id, repeated order by f.channel_id, repeated
 """
 
 
@@ -297,7 +299,8 @@ def _webhooks(cases: Sequence[Row], refused: Sequence[Row]) -> Iterator[_Said]:
             do = WEBHOOKS_REPAIRED if case.repairs == 1 else WEBHOOKS_CURED_BY_HAND
             yield _Said(case.kind, f"{case.detail}{tried}", since=case.since, do=do)
     for row in refused:
-        yield _Said("webhooks_refused", f"{row.count} in the last day", row.count, row.since)
+        link = "webhooks_repeated" if row.repeated else "webhooks_refused"
+        yield _Said(link, f"{row.count} in the last day", row.count, row.since)
 
 
 def _stuck(channel: Row, stuck: Sequence[Row], attempts: Sequence[Row], polls: Sequence[Row]) -> Iterator[_Said]:

@@ -127,6 +127,10 @@ LINKS = {
         "the shop does not stock products at a place: nothing is shown there",
         "stock SKU at that place in the shop if it should be sold there; the next comparison sees it",
     ),
+    "webhooks_repeated": (
+        "webhooks came more than once; each was counted once",
+        "nothing; if they are many, the shop gets our answers late: see how busy this server is",
+    ),
     "cases_open": ("cases are open that a person should look at", "`python -m app case list`"),
 }
 # What has to be in order: (in words, the links that break it), as the connection check lists them.
@@ -165,7 +169,7 @@ UNSURE = {
     "shop tells us of sales late",
 }
 # What is as it should be, or at least as somebody wanted it: told, but nothing is broken.
-NOTES = frozenset({"shadow", "activating", "importing", "not_stocked", "cases_open"})
+NOTES = frozenset({"shadow", "activating", "importing", "not_stocked", "webhooks_repeated", "cases_open"})
 WEBHOOKS_REPAIRED = "nothing for now: they were made again, and the case closes with the next delivery"
 WEBHOOKS_CURED_BY_HAND = (
     "see that the shop reaches `server.public_url` from outside, with its signature untouched; they are made again by "

@@ -58,7 +58,7 @@ def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes) -> N
         digest = b""
     good = [hmac.compare_digest(hmac.new(s.encode(), body, hashlib.sha256).digest(), digest) for s in secrets]
     if not any(good):
-        raise InvalidSignature("invalid_signature", "the body does not carry this shop's signature")
+        raise InvalidSignature("invalid_signature", "signed with another secret, or the body was changed on its way")
 
 
 def header(headers: Mapping[str, str], name: str) -> str | None:
