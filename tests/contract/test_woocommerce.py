@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -13,8 +13,9 @@ from connectors.errors import AccessDenied, Transient
 from connectors.http import Http
 from connectors.woocommerce import TOPICS, WooCommerce
 from connectors.woocommerce.auth import OneTime
+from sandbox.base import Context, Request, Response
 from sandbox.inprocess import ShopAdapter, session
-from sandbox.woocommerce import Key, Options
+from sandbox.woocommerce import Key, Options, WooShop
 from tests.contract.rig import Clock, faults
 from tests.contract.suite import ConnectorContract
 from tests.contract.woo_rig import HOOK_URL, SECRET, WooRig, fresh, running
@@ -116,6 +117,33 @@ def test_connecting_finds_the_way_that_the_host_lets_through(host: Any, auth: st
         shop = replace(rig.shop, base_url="https://shop.example", facts=facts)
         key = rig.add("A", 7)
         assert rig.connector.read_stock(http, shop, [key])[0].quantity == 7
+
+
+@dataclass
+class Recased:
+    """The shop behind a proxy or plugin that writes the names of headers its own way."""
+
+    shop: WooShop
+    recase: Callable[[str], str]
+
+    @property
+    def context(self) -> Context:
+        return self.shop.context
+
+    def handle(self, request: Request) -> Response:
+        answer = self.shop.handle(request)
+        return Response(answer.status, {self.recase(name): v for name, v in answer.headers.items()}, answer.body)
+
+
+@pytest.mark.parametrize(
+    "recase", [str.lower, str.upper, str.swapcase], ids=["x-wp-total 34", "X-WP-TOTAL 34", "x-wp-tOTAL 34"]
+)
+def test_a_list_is_complete_whatever_case_its_totals_are_written_in(rig: WooRig, recase: Callable[[str], str]) -> None:
+    for number in range(101):
+        rig.pretend.add_product(f"A{number}", 1)
+    http = Http(session=session(Recased(rig.pretend, recase)))  # type: ignore[arg-type]
+    pages = list(rig.connector.read_catalogue(http, replace(rig.shop, base_url="http://shop.example")))
+    assert len({entry.sku for page in pages for entry in page}) == 101
 
 
 def test_a_wrong_secret_is_not_tried_in_every_way(rig: WooRig) -> None:

@@ -97,6 +97,11 @@ def rows(street: Street) -> list[tuple[str, str | None]]:
         return [tuple(r) for r in session.rows("select state, reason from inbox where merchant_id = %(merchant_id)s")]
 
 
+def details(street: Street) -> list[str]:
+    with street.world.session() as session:
+        return [row.detail for row in session.rows("select detail from inbox where merchant_id = %(merchant_id)s")]
+
+
 def movements(street: Street) -> int:
     with street.world.session() as session:
         count = "select count(*) from movement where merchant_id = %(merchant_id)s and source = 'order'"
@@ -211,6 +216,8 @@ def test_a_topic_that_does_not_fit_its_body_is_parked_sealed_and_shown_6(
     with street.world.session() as session:
         body = session.value("select body from inbox where merchant_id = %(merchant_id)s")
     assert b"line_items" not in bytes(body)
+    home = client.get(f"/?merchant={street.world.merchant_id}", headers={"Accept": "text/html"})
+    assert "topic_body_mismatch" in home.text
 
 
 def test_a_delivery_over_the_bound_is_refused_before_it_is_read_7(
@@ -237,6 +244,7 @@ def test_a_line_with_an_impossible_quantity_is_parked_with_its_field_9(
     assert send(client, street.signed(shops[1], posted, body)) == 200
     street.worker.step()
     assert [state for state, _ in rows(street)] == ["parked"]
+    assert "line_items[0].quantity" in details(street)[0] or quantity == "1e400"
     assert movements(street) == 0
 
 
@@ -307,6 +315,8 @@ def test_signed_bytes_that_can_not_be_read_are_parked_sealed_and_move_nothing(
         street.worker.step()
     assert {state for state, _ in rows(street)} == {"parked"}
     assert all(reason for _, reason in rows(street))
+    if b'"sku"' in body:
+        assert ["line_items[0].sku" in detail for detail in details(street)] == [True, True]
     assert movements(street) == 0
 
 
