@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from connectors.base import StockKey, StockWrite
-from connectors.errors import AccessDenied, Transient
+from connectors.errors import AccessDenied, Refused, Transient
 from connectors.http import Http
 from connectors.woocommerce import TOPICS, WooCommerce
 from connectors.woocommerce.auth import OneTime
@@ -195,6 +195,33 @@ def test_a_topic_subscribed_twice_is_put_right_and_others_webhooks_are_left_alon
         "http://other.example/",
     ]
     assert len(rig.connector.read_webhooks(rig.http, rig.shop)) == len(TOPICS) + 1
+
+
+@pytest.mark.parametrize(("tls", "auth"), [(False, "oauth"), (True, "basic"), (True, "query")])
+def test_a_host_that_blocks_put_and_delete_keeps_no_webhook_from_living_again_moving_or_going(
+    tls: bool, auth: str
+) -> None:
+    for rig in running(host="blocks_methods", tls=tls):
+        shop, key = replace(rig.shop, facts={"auth": auth}), "of-this-shop"
+        rig.connector.write_webhooks(rig.http, shop, url=f"http://127.0.0.1:9/old/{key}", secret=SECRET)
+        rig.pretend.hooks()[0].status = "disabled"
+        rig.pretend.add_hook("order.updated", f"http://127.0.0.1:9/old/{key}", SECRET)
+        again = rig.connector.write_webhooks(rig.http, shop, url=f"http://127.0.0.1:9/new/{key}", secret=SECRET)
+        hooks = rig.pretend.hooks()
+        assert {(hook.status, hook.url) for hook in hooks} == {("active", f"http://127.0.0.1:9/new/{key}")}
+        assert len(hooks) == len(again) == len(TOPICS)
+        assert rig.connector.leave(rig.http, shop, f"http://127.0.0.1:9/new/{key}") == len(TOPICS)
+        assert rig.pretend.hooks() == []
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+def test_such_a_host_answers_what_it_blocks_with_501_and_woocommerce_never_sees_it(method: str) -> None:
+    for rig in running(host="blocks_methods"):
+        rig.subscribe()
+        url = f"{rig.shop.base_url}/wp-json/wc/v3/webhooks/{rig.pretend.hooks()[0].id}"
+        with pytest.raises(Refused) as refused:
+            rig.http.write(method, url)
+        assert refused.value.reason == "method_blocked"
 
 
 def test_our_webhooks_follow_when_our_address_changes_and_nobody_elses_do(rig: WooRig) -> None:
