@@ -160,11 +160,14 @@ def set_components(session: Session, kit_id: int, components: dict[int, int]) ->
     """Write a kit's components; raises InvalidInput (`kit_cycle`) for a kit of itself, NotFound for an unknown item.
     No component may be a kit, so no chain of kits can come back to where it began."""
     nested = session.rows(
-        """select sku from item where merchant_id = %(merchant_id)s and item_id = any(%(ids)s) and kind = 'kit'
-           and item_id <> %(kit)s order by sku""",
+        """select sku, item_id = %(kit)s as itself from item
+           where merchant_id = %(merchant_id)s and item_id = any(%(ids)s) and kind = 'kit' order by itself desc, sku""",
         ids=list(components),
         kit=kit_id,
     )
+    if nested and nested[0].itself:
+        circle = f"{nested[0].sku} > {nested[0].sku}"
+        raise InvalidInput("kit_cycle", f"a kit can't contain itself: {circle}", where="components")
     if nested:
         raise InvalidInput("kit_in_kit", f"{nested[0].sku} is a kit: list its components instead", where="components")
     try:

@@ -25,15 +25,23 @@ def add(commands: Any) -> None:
 def run_serve(arguments: argparse.Namespace, settings: Settings) -> int:
     """Everything on one machine until Ctrl-C."""
     started = prepare(settings)
-    environment = child_environment(settings)
-    children = [Child("web", ["web"]), Child("worker", ["worker"])]
-    supervisor = Supervisor(children, environment, embedded_of(settings))
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: supervisor.stop())
-    print(f"Perpetual is at http://{settings.server.host}:{settings.server.port}/ (Ctrl-C stops it)", flush=True)
-    supervisor.run()
-    stop_embedded(embedded_of(settings), started=started)
+    try:
+        _try(settings)
+        environment = child_environment(settings)
+        children = [Child("web", ["web"]), Child("worker", ["worker"])]
+        supervisor = Supervisor(children, environment, embedded_of(settings))
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda *_: supervisor.stop())
+        print(f"Perpetual is at http://{settings.server.host}:{settings.server.port}/ (Ctrl-C stops it)", flush=True)
+        supervisor.run()
+    finally:
+        stop_embedded(embedded_of(settings), started=started)
     return 0
+
+
+def _try(settings: Settings) -> None:
+    """Stop here for what would stop every child: they would be started again for ever. Raises ConfigError."""
+    build(settings).database.close()
 
 
 def child_environment(settings: Settings) -> dict[str, str]:
@@ -48,6 +56,7 @@ def run_web(arguments: argparse.Namespace, settings: Settings) -> int:
     from granian.log import LogLevels
 
     prepare(settings)
+    _try(settings)
     os.environ.update(child_environment(settings))
     server = settings.server
     Granian(

@@ -1,8 +1,8 @@
 """RECEIVE: deliveries become rows, at most once, and the shop gets its answer.
 
 A batch of deliveries is one transaction per merchant; nothing is answered before it is durable. A refused delivery is
-counted, never stored. WooCommerce gives a subscription up at the 7th refusal, so it is never answered with an error for
-a signature (its answer is 202, and `diagnose` says so).
+counted and logged, never stored; one that came before is counted. WooCommerce gives a subscription up at the 7th
+refusal, so it is never answered with an error for a signature (its answer is 202, and `diagnose` says so).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from app.core.db import Session
+from app.core.log import get_logger
 from app.core.reseal import Kept
 from app.core.runtime import Runtime
 from app.listings.channels import Channel, shop_of
@@ -22,7 +23,11 @@ from connectors.base import Connector, Notice, NoticeKind, Platform, Shop
 from connectors.errors import InvalidSignature, Malformed
 
 DUPLICATE_DAYS = 2  # a vendor repeats a delivery for hours, at most about a day
+DUPLICATE = "duplicate"  # counted beside the reasons of refusals: neither is stored
+LOGGED_MAX = 20  # kinds of refusals that one line of the log names
 _REFUSALS = ("missing_signature", "invalid_signature")
+
+log = get_logger("receive")
 
 Address = tuple[str, str]  # platform, and the shop's address on it
 
@@ -43,6 +48,7 @@ where d.delivery_key is null or not exists (
     and i.delivery_key = d.delivery_key and i.received_on < (%(now)s at time zone 'UTC')::date
     and i.received_on >= (%(now)s at time zone 'UTC')::date - %(days)s)
 on conflict do nothing
+returning channel_id
 """
 
 
@@ -58,10 +64,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the shop is answered; `reason` is the slug of the outcome."""
+    """What the shop is answered; `reason` is the slug of the outcome, `hint` what the log says of a refusal."""
 
     status: int
     reason: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +121,30 @@ def receive(runtime: Runtime, deliveries: Sequence[Delivery]) -> list[Receipt]:
     stored = 0
     for merchant_id, numbers in by_merchant.items():
         with runtime.begin(merchant_id, now) as session:
-            stored += _insert(session, [row for n in numbers if (row := judged[n][1]) is not None])
-            _count_refusals(session, [(k.channel.channel_id, judged[n][0].reason) for n in numbers if (k := found[n])])
+            rows = [row for n in numbers if (row := judged[n][1]) is not None]
+            kept = _insert(session, rows)
+            refused = Counter((k.channel.channel_id, judged[n][0].reason) for n in numbers if (k := found[n]))
+            _count(session, refused, Counter(row.channel_id for row in rows) - kept)
+            stored += kept.total()
+    _log_refusals(deliveries, found, [receipt for receipt, _ in judged])
     if stored:
         runtime.ring()
     return [receipt for receipt, _ in judged]
+
+
+def _log_refusals(deliveries: Sequence[Delivery], found: Sequence[Known | None], receipts: Sequence[Receipt]) -> None:
+    """One line for all of a batch, however many: who, why and what it may be. Neither body nor header is in it."""
+    refused = Counter(
+        (delivery.platform, known.shop.base_url if known else "", receipt.reason, receipt.hint)
+        for delivery, known, receipt in zip(deliveries, found, receipts, strict=True)
+        if receipt.reason in _REFUSALS
+    )
+    if refused:
+        kinds = [
+            {"platform": platform, "shop": shop, "reason": reason, "hint": hint, "count": count}
+            for (platform, shop, reason, hint), count in refused.most_common(LOGGED_MAX)
+        ]
+        log.warning("deliveries_refused", refused=kinds, count=refused.total())
 
 
 def _address(runtime: Runtime, delivery: Delivery) -> Address | None:
@@ -141,7 +167,7 @@ def _judge(runtime: Runtime, known: Known | None, delivery: Delivery) -> tuple[R
     try:
         notice = _verified_notice(connector, shop, delivery)
     except InvalidSignature as error:
-        return Receipt(able.refused_status, error.reason), None
+        return Receipt(able.refused_status, error.reason, error.detail), None
     except Malformed as error:
         if gone:
             return Receipt(able.gone_status, "disconnected"), None
@@ -184,7 +210,7 @@ def _judge_unknown(runtime: Runtime, delivery: Delivery) -> Receipt:
     try:
         connector.verify(secrets, delivery.headers, delivery.body)
     except InvalidSignature as error:
-        return Receipt(connector.abilities.refused_status, error.reason)
+        return Receipt(connector.abilities.refused_status, error.reason, error.detail)
     return Receipt(200, "nothing_held")
 
 
@@ -200,9 +226,10 @@ def _verified_notice(connector: Connector, shop: Shop, delivery: Delivery) -> No
     return connector.notice(shop, delivery.headers, delivery.body)
 
 
-def _insert(session: Session, rows: Sequence[_Row]) -> int:
+def _insert(session: Session, rows: Sequence[_Row]) -> Counter[int]:
+    """How many were new, by channel."""
     if not rows:
-        return 0
+        return Counter()
     columns: dict[str, list[Any]] = {
         "channels": [r.channel_id for r in rows],
         "kinds": [r.kind for r in rows],
@@ -215,12 +242,15 @@ def _insert(session: Session, rows: Sequence[_Row]) -> int:
         "reasons": [r.reason for r in rows],
         "details": [r.detail for r in rows],
     }
-    return session.run(_INSERT, now=session.now, days=DUPLICATE_DAYS, **columns)
+    kept = session.rows(_INSERT, now=session.now, days=DUPLICATE_DAYS, **columns)
+    return Counter(row.channel_id for row in kept)
 
 
-def _count_refusals(session: Session, outcomes: Sequence[tuple[int, str]]) -> None:
-    refused = Counter(outcome for outcome in outcomes if outcome[1] in _REFUSALS)
-    if refused:
+def _count(session: Session, outcomes: Mapping[tuple[int, str], int], duplicates: Mapping[int, int]) -> None:
+    """What was not stored, by channel and reason."""
+    counts = {outcome: count for outcome, count in outcomes.items() if outcome[1] in _REFUSALS}
+    counts |= {(channel_id, DUPLICATE): count for channel_id, count in duplicates.items()}
+    if counts:
         session.run(
             """insert into delivery_refusal (merchant_id, channel_id, reason, refused_on, count, last_at)
                select %(merchant_id)s, r.*, %(now)s
@@ -229,8 +259,8 @@ def _count_refusals(session: Session, outcomes: Sequence[tuple[int, str]]) -> No
                      order by 1, 2) r
                on conflict (merchant_id, channel_id, reason, refused_on)
                do update set count = delivery_refusal.count + excluded.count, last_at = excluded.last_at""",
-            now=session.now, channels=[c for c, _ in refused], reasons=[r for _, r in refused],
-            counts=list(refused.values()),
+            now=session.now, channels=[c for c, _ in counts], reasons=[r for _, r in counts],
+            counts=list(counts.values()),
         )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ left join lateral (
         and l.channel_id = c.channel_id order by l.due_id limit {DUE_COUNTED_MAX}) l) d on true
 left join lateral (
     select sum(f.count)::bigint as refused, max(f.last_at) as refused_at from delivery_refusal f
-    where f.merchant_id = c.merchant_id and f.channel_id = c.channel_id
+    where f.merchant_id = c.merchant_id and f.channel_id = c.channel_id and f.reason <> 'duplicate'
       and f.last_at > %(now)s - interval '1 day') r on true
 where c.merchant_id = %(merchant_id)s order by c.channel_id
 """  # noqa: S608  constants only

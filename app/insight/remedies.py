@@ -140,6 +140,10 @@ LINKS = {
         "the shop does not stock products at a place: nothing is shown there",
         "stock SKU at that place in the shop if it should be sold there; the next comparison sees it",
     ),
+    "webhooks_repeated": (
+        "webhooks came more than once; each was counted once",
+        "nothing; if they are many, the shop gets our answers late: see how busy this server is",
+    ),
     "cases_open": ("cases are open that a person should look at", "`python -m app case list`"),
 }
 # What has to be in order: (in words, the links that break it), as the connection check lists them.
@@ -186,7 +190,7 @@ UNSURE = {
     "shop tells us of sales late",
 }
 # What is as it should be, or at least as somebody wanted it: told, but nothing is broken.
-NOTES = frozenset({"shadow", "activating", "importing", "not_stocked", "cases_open"})
+NOTES = frozenset({"shadow", "activating", "importing", "not_stocked", "webhooks_repeated", "cases_open"})
 # Where a click cures it, what to click: for any shop,
 CLICKS = {
     "channel_disconnected": "connect it again on the page Connect a shop",

@@ -8,12 +8,14 @@ and every error, goes through Flask and is answered as anything else.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from flask import Blueprint, Flask, Response, current_app, request
 
-from app.core.errors import PerpetualError, TooLarge
+from app.core.errors import PerpetualError, TooLarge, Unauthenticated, problem_json
 from app.core.runtime import Runtime
 from app.inbox.receive import Delivery, receive
 from app.web.flusher import Flusher
@@ -26,7 +28,10 @@ BODY_MAX = 10_000_000  # a webhook; larger ones are refused before they are read
 LENGTH_DIGITS_MAX = 12  # of a Content-Length; a number of thousands of digits is none
 _ERROR = "perpetual.delivery_error"  # what came of a delivery that was taken before Flask
 _STATUS = {200: "200 OK", 202: "202 Accepted", 401: "401 Unauthorized", 404: "404 Not Found", 410: "410 Gone"}
-_HEADERS = [("Content-Length", "0"), *HEADERS.items()]
+_WORDS = {
+    "missing_signature": "no signature came with it: it is a header of the shop's, which a proxy must let through",
+    "invalid_signature": "signed with another secret, or the body was changed on its way",
+}
 
 blueprint = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 
@@ -54,7 +59,18 @@ def deliver(platform: str, key: str | None = None) -> Response:
         raise _too_large(length_max)
     flusher: Flusher = current_app.extensions["flusher"]
     receipt = flusher.submit(Delivery(platform, key, headers, body))
-    return Response(status=receipt.status)
+    said, said_as = _answer(receipt.status, receipt.reason)
+    return Response(said, status=receipt.status, headers=said_as)
+
+
+@cache
+def _answer(status: int, reason: str) -> tuple[bytes, list[tuple[str, str]]]:
+    """Body and headers, made once: a 401 says why, of everything else the status says it all."""
+    if status != Unauthenticated.status:
+        return b"", [("Content-Length", "0"), *HEADERS.items()]
+    body = orjson.dumps(problem_json(Unauthenticated(reason, _WORDS.get(reason, ""))))
+    kind = ("Content-Type", "application/problem+json")
+    return body, [("Content-Length", str(len(body))), kind, *HEADERS.items()]
 
 
 def _too_large(length_max: int) -> TooLarge:
@@ -80,8 +96,9 @@ def before_flask(app: Flask, inner: WSGIApplication) -> WSGIApplication:
             receipt = None
         if receipt is None or receipt.status not in _STATUS:
             return inner(environ, start_response)
-        start_response(_STATUS[receipt.status], _HEADERS)
-        return ()
+        said, said_as = _answer(receipt.status, receipt.reason)
+        start_response(_STATUS[receipt.status], said_as)
+        return (said,) if said else ()
 
     return serve
 

@@ -58,7 +58,7 @@ def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes) -> N
         digest = b""
     good = [hmac.compare_digest(hmac.new(s.encode(), body, hashlib.sha256).digest(), digest) for s in secrets]
     if not any(good):
-        raise InvalidSignature("invalid_signature", "the body does not carry this shop's signature")
+        raise InvalidSignature("invalid_signature", "signed with another secret, or the body was changed on its way")
 
 
 def header(headers: Mapping[str, str], name: str) -> str | None:
@@ -143,12 +143,23 @@ def _order_key(body: Node) -> str:
 
 def _inner(body: Node) -> list[Node]:
     names = ("order", "order_edit", "moved_fulfillment_order", "fulfillment_order", "original_fulfillment_order",
-             "reverse_fulfillment_order", "return")  # fmt: skip
-    inner = [body.node(name) for name in names if isinstance(body.values.get(name), dict)]
+             "replacement_fulfillment_order", "remaining_fulfillment_order", "reverse_fulfillment_order",
+             "return")  # fmt: skip
+    holders = (body, *_merges(body))
+    inner = [holder.node(name) for holder in holders for name in names if isinstance(holder.values.get(name), dict)]
     for node in inner:
         if node.path == "order" and type(node.values.get("id")) is int:
             node.values.setdefault("order_id", node.values["id"])
     return inner
+
+
+def _merges(body: Node) -> list[Node]:
+    """What a merge came to: Shopify's list of payload fields calls it an object, its name is a plural."""
+    name = "fulfillment_order_merges"
+    told = body.values.get(name)
+    if isinstance(told, dict):
+        return [body.node(name)]
+    return body.nodes(name) if isinstance(told, list) else []
 
 
 def _refund(delivery: _Delivery) -> Notice:

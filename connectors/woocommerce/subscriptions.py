@@ -1,7 +1,9 @@
 """The webhooks we need at a shop: listed, made, and put right again.
 
 WooCommerce disables a webhook at its 7th failure in a row and keeps the count, never shows a secret, and lets the same
-topic be subscribed twice; so a write sets everything, and what is there twice is removed.
+topic be subscribed twice; so a write sets everything, and what is there twice is removed. Some hosts refuse PUT and
+DELETE, so everything is a POST: to a thing's own address it changes it, with `_method=DELETE` it removes it (10.9.0,
+2026-11-23). An OAuth signature is over POST, the method that is sent, and holds `_method` as any other parameter.
 """
 
 from __future__ import annotations
@@ -47,11 +49,11 @@ def write_webhooks(api: Api, url: str, secret: str) -> Sequence[Subscription]:
         if not is_ours(subscription, url):
             continue
         if subscription.topic in kept:
-            api.send("DELETE", f"webhooks/{subscription.subscription_key}?force=true")
+            _remove(api, subscription)
         elif subscription.topic in TOPICS:
             body = {"status": "active", "secret": secret, "delivery_url": url}
             path = f"webhooks/{subscription.subscription_key}"
-            kept[subscription.topic] = _subscription(_node(api.send("PUT", path, body)))
+            kept[subscription.topic] = _subscription(_node(api.send("POST", path, body)))
     for topic in TOPICS:
         if topic not in kept:
             body = {"name": f"Perpetual {topic}", "topic": topic, "delivery_url": url, "secret": secret}
@@ -63,8 +65,12 @@ def remove_webhooks(api: Api, url: str) -> int:
     """Take back what is ours; how many. Other people's are left alone."""
     ours = [found for found in read_webhooks(api) if is_ours(found, url)]
     for subscription in ours:
-        api.send("DELETE", f"webhooks/{subscription.subscription_key}?force=true")
+        _remove(api, subscription)
     return len(ours)
+
+
+def _remove(api: Api, subscription: Subscription) -> None:
+    api.send("POST", f"webhooks/{subscription.subscription_key}?force=true&_method=DELETE")
 
 
 def _node(value: object) -> Node:

@@ -137,13 +137,15 @@ class Orders:
         no refund says so."""
         of = self.order(order)
         units: dict[str | int, int] = {line.id: of.owed(line) for line in of.lines if of.owed(line)}
-        refund = None
+        refund, owing = None, of.open_allocations()
         with self._touched(of):
             of.cancelled_at = of.closed_at = self.context.now()
             if units and not swallow:
                 refund = self._refund(of, units, "CANCEL" if restock else "NO_RESTOCK", None, _Restock())
             for allocation in of.open_allocations():
                 allocation.status, allocation.remaining = "CLOSED", dict.fromkeys(allocation.remaining, 0)
+        for allocation in owing:
+            self.webhooks.emit("fulfillment_orders/cancelled", {"fulfillment_order": named(allocation)})
         if refund is not None:
             self.webhooks.emit("refunds/create", refund_body(of, refund))
         self._tell(of, "orders/cancelled", "orders/updated")
@@ -167,27 +169,6 @@ class Orders:
         edit = {"id": self.next_id(), "order_id": of.id, "line_items": {"additions": [], "removals": []}}
         self.webhooks.emit("orders/edited", {"order_edit": edit})
         self._tell(of, "orders/updated")
-
-    def move_fulfillment_order(self, order: str, location: str, *, source: str | None = None) -> str:
-        """Assign what is owed (at `source`, or everywhere) to another place. Returns the new fulfilment order's gid."""
-        of, target = self.order(order), number(location)
-        moving = [a for a in of.open_allocations() if source is None or a.location_id == number(source)]
-        moved = FulfillmentOrder(self.next_id(), self.context.now(), target, {})
-        with self._touched(of):
-            for allocation in moving:
-                for line_id, units in allocation.remaining.items():
-                    moved.remaining[line_id] = moved.remaining.get(line_id, 0) + units
-                    self._shift(of.line(line_id), allocation.location_id, target, units)
-                allocation.status, allocation.remaining = "CLOSED", dict.fromkeys(allocation.remaining, 0)
-            of.allocations.append(moved)
-        key = gid("FulfillmentOrder", moved.id)
-        self.webhooks.emit("fulfillment_orders/moved", {
-            "original_fulfillment_order": {"id": gid("FulfillmentOrder", moving[0].id), "status": "closed"},
-            "moved_fulfillment_order": {"id": key, "status": "open"},
-            "destination_location_id": location,
-        })  # fmt: skip
-        self._tell(of, "orders/updated")
-        return key
 
     def open_return(self, order: str, units: Mapping[str | int, int]) -> str:
         """Agree to take units back. Returns the return's gid."""
@@ -379,3 +360,8 @@ def _settled(order: Order, return_id: int) -> dict[int, int]:
         for line in refund.lines if refund.return_id == return_id else ():
             settled[line.line_id] -= line.quantity
     return {line_id: max(0, units) for line_id, units in settled.items()}
+
+
+def named(allocation: FulfillmentOrder) -> dict[str, str]:
+    """A fulfilment order as deliveries name it."""
+    return {"id": gid("FulfillmentOrder", allocation.id), "status": allocation.status.lower()}

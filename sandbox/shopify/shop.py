@@ -17,10 +17,10 @@ from graphql import GraphQLResolveInfo, get_directive_values
 
 from sandbox.base import Context, Delivery, Request, Response
 from sandbox.shopify.admin import Admin
+from sandbox.shopify.allocations import Allocations
 from sandbox.shopify.api import Endpoint, admin_schema
 from sandbox.shopify.bulk import Bulk
 from sandbox.shopify.cost import Bucket
-from sandbox.shopify.orders import Orders
 from sandbox.shopify.state import FIRST_ID, Level, Location, Order, Subscription, Variant, gid, number
 from sandbox.shopify.stock import Inventory
 from sandbox.shopify.views import Views, connection, keyset, location
@@ -38,7 +38,7 @@ _WINDOW = re.compile(r"updated_at:(>=|<=|>|<)'([^']+)'")
 THROTTLED_COST = 110  # of an injected throttle, above what is left: some 1.1 seconds on a Standard plan
 
 
-class PretendShopify(Orders):
+class PretendShopify(Allocations):
     """One shop. `sells_below_zero`: may take orders for what it does not have (then a number goes negative).
 
     `refuses_with`: an HTTP status that every call gets (402 frozen, 423 locked, 401 token revoked …), None to answer.

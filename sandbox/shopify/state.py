@@ -193,8 +193,8 @@ class Order:
         return sum(open_.remaining.get(line.id, 0) for open_ in self.open_allocations())
 
     def open_allocations(self) -> list[FulfillmentOrder]:
-        """Fulfilment orders with work left."""
-        return [allocation for allocation in self.allocations if allocation.status == "OPEN"]
+        """Fulfilment orders with work left, also those that have to wait."""
+        return [allocation for allocation in self.allocations if allocation.status in ("OPEN", "ON_HOLD")]
 
     def shipped(self, line: Line) -> int:
         """Units that live fulfilments sent."""

@@ -15,6 +15,7 @@ WAF = b"<!DOCTYPE html><html><title>Attention Required!</title><h1>Sorry, you ha
 CHALLENGE = b"<!DOCTYPE html><html><title>Just a moment...</title><script>/* a challenge */</script></html>"
 MAINTENANCE = b"<!DOCTYPE html><h1>Briefly unavailable for scheduled maintenance. Check back in a minute.</h1>"
 NOT_FOUND = b"<!DOCTYPE html><html><title>404 Not Found</title><h1>Not Found</h1></html>"
+NOT_IMPLEMENTED = b"<!DOCTYPE html><html><title>501 Not Implemented</title><h1>Method Not Implemented</h1></html>"
 LOGIN = b'<!DOCTYPE html><form id="loginform" action="/wp-login.php"><input id="user_login"></form>'
 
 
@@ -32,6 +33,8 @@ def before_php(state: State, request: Request) -> Response | None:
         return Response(404, HTML, NOT_FOUND) if request.path != "/" else Response(200, HTML, b"<h1>Hello</h1>")
     if not of_api:
         return None
+    if host == "blocks_methods" and request.method not in ("GET", "HEAD", "POST"):
+        return Response(501, HTML, NOT_IMPLEMENTED)
     answers = {
         "firewall": Response(403, HTML, WAF),
         "challenge": Response(200, HTML, CHALLENGE),

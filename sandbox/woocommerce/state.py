@@ -51,7 +51,7 @@ class Options:
     tls: bool = False
     host: Literal[
         "", "strips_authorization", "hides_tls", "firewall", "challenge", "login_redirect", "login_wall", "maintenance",
-        "plain_site", "plain_permalinks",
+        "plain_site", "plain_permalinks", "blocks_methods",
     ] = ""  # fmt: skip
     oauth_window_s: int | None = 900
     moved_to: str = ""

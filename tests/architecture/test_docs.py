@@ -6,7 +6,7 @@ import importlib
 import re
 import shlex
 
-from tests.architecture.source import ROOT, Source, text_files
+from tests.architecture.source import ROOT, Source, functions, python_files, text_files
 
 FOLDERS = ("app", "connectors", "sandbox", "migrations", "tests", "bench", "docs", ".ci")
 MADE_LATER = {"config.toml", "secrets.toml", "owner.toml"}
@@ -17,6 +17,10 @@ ROOT_FILE = re.compile(r"[\w-]+\.(?:md|toml|txt|py)|Makefile|Procfile|LICENSE")
 COMMAND = re.compile(r"(?:python3?|\$\(PY\)) -m app\b([^`\n\"|>&;)]*)")
 MAKE = re.compile(r"(?:^|[`\s&;])make ([a-z-]+)")
 PLACEHOLDER = re.compile(r"<[^>]*>|[A-Z]{3,}")
+
+
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+TRAPS = {"Shopify": 27, "WooCommerce": 21}
 
 
 def documents() -> list[Source]:
@@ -60,6 +64,25 @@ def plain(arguments: str) -> list[str]:
 
 def test_every_path_that_a_document_names_exists() -> None:
     assert {doc.path: missing_paths(doc) for doc in documents() if missing_paths(doc)} == {}
+
+
+def test_every_test_that_a_document_names_exists() -> None:
+    there = {(file.path, function.name) for file in python_files("tests") for function in functions(file.tree)}
+    named = {(doc.path, *test) for doc in documents() for test in NAMED_TEST.findall(doc.text)}
+    assert named
+    assert sorted((doc, test) for doc, path, test in named if (path, test) not in there) == []
+
+
+def test_every_trap_of_a_channel_has_a_test_or_says_that_it_touches_no_call() -> None:
+    told: dict[str, list[str]] = {}
+    for part in (ROOT / "docs" / "traps.md").read_text("utf-8").split("\n## ")[1:]:
+        rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in re.findall(r"^\| \d.*$", part, re.M)]
+        assert [row[0] for row in rows] == [str(number) for number in range(1, len(rows) + 1)]
+        told[part.partition("\n")[0]] = [
+            row[1] for row in rows if not NAMED_TEST.search(row[3]) and "touches no call" not in row[2]
+        ]
+        assert len(rows) == TRAPS[part.partition("\n")[0]]
+    assert told == {name: [] for name in TRAPS}
 
 
 def test_every_link_of_a_document_leads_somewhere() -> None:

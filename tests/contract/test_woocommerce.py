@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from connectors.base import StockKey, StockWrite
-from connectors.errors import AccessDenied, Transient
+from connectors.errors import AccessDenied, Refused, Transient
 from connectors.http import Http
 from connectors.woocommerce import TOPICS, WooCommerce
 from connectors.woocommerce.auth import OneTime
+from sandbox.base import Context, Request, Response
 from sandbox.inprocess import ShopAdapter, session
-from sandbox.woocommerce import Key, Options
+from sandbox.woocommerce import Key, Options, WooShop
 from tests.contract.rig import Clock, faults
 from tests.contract.suite import ConnectorContract
 from tests.contract.woo_rig import HOOK_URL, SECRET, WooRig, fresh, running
@@ -118,6 +119,33 @@ def test_connecting_finds_the_way_that_the_host_lets_through(host: Any, auth: st
         assert rig.connector.read_stock(http, shop, [key])[0].quantity == 7
 
 
+@dataclass
+class Recased:
+    """The shop behind a proxy or plugin that writes the names of headers its own way."""
+
+    shop: WooShop
+    recase: Callable[[str], str]
+
+    @property
+    def context(self) -> Context:
+        return self.shop.context
+
+    def handle(self, request: Request) -> Response:
+        answer = self.shop.handle(request)
+        return Response(answer.status, {self.recase(name): v for name, v in answer.headers.items()}, answer.body)
+
+
+@pytest.mark.parametrize(
+    "recase", [str.lower, str.upper, str.swapcase], ids=["x-wp-total 34", "X-WP-TOTAL 34", "x-wp-tOTAL 34"]
+)
+def test_a_list_is_complete_whatever_case_its_totals_are_written_in(rig: WooRig, recase: Callable[[str], str]) -> None:
+    for number in range(101):
+        rig.pretend.add_product(f"A{number}", 1)
+    http = Http(session=session(Recased(rig.pretend, recase)))  # type: ignore[arg-type]
+    pages = list(rig.connector.read_catalogue(http, replace(rig.shop, base_url="http://shop.example")))
+    assert len({entry.sku for page in pages for entry in page}) == 101
+
+
 def test_a_wrong_secret_is_not_tried_in_every_way(rig: WooRig) -> None:
     adapter = ShopAdapter(rig.pretend)
     rig.http.session.mount("https://", adapter)
@@ -167,6 +195,33 @@ def test_a_topic_subscribed_twice_is_put_right_and_others_webhooks_are_left_alon
         "http://other.example/",
     ]
     assert len(rig.connector.read_webhooks(rig.http, rig.shop)) == len(TOPICS) + 1
+
+
+@pytest.mark.parametrize(("tls", "auth"), [(False, "oauth"), (True, "basic"), (True, "query")])
+def test_a_host_that_blocks_put_and_delete_keeps_no_webhook_from_living_again_moving_or_going(
+    tls: bool, auth: str
+) -> None:
+    for rig in running(host="blocks_methods", tls=tls):
+        shop, key = replace(rig.shop, facts={"auth": auth}), "of-this-shop"
+        rig.connector.write_webhooks(rig.http, shop, url=f"http://127.0.0.1:9/old/{key}", secret=SECRET)
+        rig.pretend.hooks()[0].status = "disabled"
+        rig.pretend.add_hook("order.updated", f"http://127.0.0.1:9/old/{key}", SECRET)
+        again = rig.connector.write_webhooks(rig.http, shop, url=f"http://127.0.0.1:9/new/{key}", secret=SECRET)
+        hooks = rig.pretend.hooks()
+        assert {(hook.status, hook.url) for hook in hooks} == {("active", f"http://127.0.0.1:9/new/{key}")}
+        assert len(hooks) == len(again) == len(TOPICS)
+        assert rig.connector.leave(rig.http, shop, f"http://127.0.0.1:9/new/{key}") == len(TOPICS)
+        assert rig.pretend.hooks() == []
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+def test_such_a_host_answers_what_it_blocks_with_501_and_woocommerce_never_sees_it(method: str) -> None:
+    for rig in running(host="blocks_methods"):
+        rig.subscribe()
+        url = f"{rig.shop.base_url}/wp-json/wc/v3/webhooks/{rig.pretend.hooks()[0].id}"
+        with pytest.raises(Refused) as refused:
+            rig.http.write(method, url)
+        assert refused.value.reason == "method_blocked"
 
 
 def test_our_webhooks_follow_when_our_address_changes_and_nobody_elses_do(rig: WooRig) -> None:

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import event
+from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from app.core.db import Database, connect
 from app.core.embedded import APP_ROLE, Embedded
 from app.core.errors import ConfigError
 from app.core.secrets import Sealer
+from app.inbox.receive import receive
+from app.insight.diagnose import diagnose
+from app.insight.home import list_channel_views
+from app.simulation.town import WOO_SECRET
 from app.web import create_app
 from app.wiring import check_sealer
 from sandbox.base import Delivery
 from sandbox.shopify import PretendShopify
+from sandbox.shopify.shop import WEBHOOK_SECRET
 from sandbox.woocommerce import WooShop
 from tests.conftest import NOW
+from tests.deliveries import as_delivery, refusals
 from tests.street import Street
 
 
@@ -52,6 +64,13 @@ def post(client: FlaskClient, posted: Delivery) -> TestResponse:
     return client.post("/" + posted.url.split("/", 3)[3], data=posted.body, headers=dict(posted.headers))
 
 
+def signed_with(secret: str, posted: Delivery) -> Delivery:
+    """The delivery as whoever has that secret would sign it."""
+    name = next(name for name in posted.headers if name.endswith(("Signature", "Hmac-Sha256")))
+    signature = base64.b64encode(hmac.new(secret.encode(), posted.body, hashlib.sha256).digest()).decode()
+    return replace(posted, headers={**posted.headers, name: signature})
+
+
 def send(client: FlaskClient, posted: Delivery, **change: object) -> int:
     headers = {**posted.headers, **change.pop("headers", {})}  # type: ignore[dict-item]
     for name in change.pop("without", ()):  # type: ignore[attr-defined]
@@ -60,9 +79,27 @@ def send(client: FlaskClient, posted: Delivery, **change: object) -> int:
     return client.post(path, data=change.get("body", posted.body), headers=headers).status_code
 
 
+def reason_of(answer: TestResponse) -> str:
+    assert answer.content_type == "application/problem+json"
+    assert answer.json is not None
+    return str(answer.json["reason"])
+
+
+def refused_kinds(logged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What the log says of refused deliveries: one line, with each kind."""
+    (line,) = [entry for entry in logged if entry["event"] == "deliveries_refused"]
+    assert line["log_level"] == "warning"
+    return list(line["refused"])
+
+
 def rows(street: Street) -> list[tuple[str, str | None]]:
     with street.world.session() as session:
         return [tuple(r) for r in session.rows("select state, reason from inbox where merchant_id = %(merchant_id)s")]
+
+
+def details(street: Street) -> list[str]:
+    with street.world.session() as session:
+        return [row.detail for row in session.rows("select detail from inbox where merchant_id = %(merchant_id)s")]
 
 
 def movements(street: Street) -> int:
@@ -75,9 +112,12 @@ def test_a_delivery_without_signature_is_refused_by_each_platforms_rules_1(
     street: Street, shops: tuple[PretendShopify, WooShop], client: FlaskClient
 ) -> None:
     shopify, woo = (caught(street, shop) for shop in shops)
-    assert send(client, shopify, without=["X-Shopify-Hmac-Sha256"]) == 401
+    bare = {name: value for name, value in shopify.headers.items() if name != "X-Shopify-Hmac-Sha256"}
+    answer = post(client, replace(shopify, headers=bare))
+    assert (answer.status_code, reason_of(answer)) == (401, "missing_signature")
     assert send(client, woo, without=["X-WC-Webhook-Signature"]) == 202
     assert rows(street) == []
+    assert refusals(street.world) == {(street.channel_of(shop), "missing_signature"): 1 for shop in shops}
 
 
 def test_a_woocommerce_ping_is_answered_200_and_stored_nowhere_1(
@@ -91,19 +131,45 @@ def test_a_woocommerce_ping_is_answered_200_and_stored_nowhere_1(
 def test_a_signature_of_another_shops_secret_is_refused_2(
     street: Street, shops: tuple[PretendShopify, WooShop], client: FlaskClient
 ) -> None:
-    posted = caught(street, shops[0])
-    assert send(client, posted, headers={"X-Shopify-Hmac-Sha256": "AAAA"}) == 401
+    shopify, woo = (caught(street, shop) for shop in shops)
+    answer = post(client, signed_with(WOO_SECRET, shopify))
+    assert (answer.status_code, reason_of(answer)) == (401, "invalid_signature")
+    assert post(client, signed_with(WEBHOOK_SECRET, woo)).status_code == 202
     assert rows(street) == []
+    assert refusals(street.world) == {(street.channel_of(shop), "invalid_signature"): 1 for shop in shops}
+    own = [signed_with(WEBHOOK_SECRET, shopify), signed_with(WOO_SECRET, woo)]
+    assert [post(client, posted).status_code for posted in own] == [200, 200]
+    assert len(rows(street)) == 2
 
 
-def test_a_body_that_was_encoded_again_on_its_way_is_refused_3(
+def test_a_body_that_was_encoded_again_on_its_way_is_refused_and_the_log_says_what_it_may_be_3(
     street: Street, shops: tuple[PretendShopify, WooShop], client: FlaskClient
 ) -> None:
-    posted = caught(street, shops[0])
-    assert send(client, posted, body=orjson.dumps(orjson.loads(posted.body), option=orjson.OPT_INDENT_2)) == 401
+    for shop, platform, status in ((shops[0], "shopify", 401), (shops[1], "woocommerce", 202)):
+        posted = caught(street, shop)
+        again = orjson.dumps(orjson.loads(posted.body), option=orjson.OPT_INDENT_2)
+        with capture_logs() as logged:
+            assert send(client, posted, body=again) == status
+        (kind,) = refused_kinds(logged)
+        assert (kind["platform"], kind["reason"], kind["count"]) == (platform, "invalid_signature", 1)
+        assert "the body was changed on its way" in kind["hint"]
+        assert kind["shop"].startswith("https://")
+        told = repr(logged)
+        assert not [word for word in ("line_items", WOO_SECRET, WEBHOOK_SECRET, posted.url) if word in told]
 
 
-def test_a_delivery_replayed_a_day_later_is_a_duplicate_without_movement_4(
+def test_refused_deliveries_of_one_batch_are_one_line_of_the_log_with_a_count_3(
+    street: Street, shops: tuple[PretendShopify, WooShop]
+) -> None:
+    shopify, woo = (as_delivery(caught(street, shop)) for shop in shops)
+    changed = replace(shopify, body=shopify.body + b" ")
+    with capture_logs() as logged:
+        receive(street.runtime, [changed, replace(woo, body=b"{}"), changed, shopify])
+    kinds = {kind["platform"]: kind["count"] for kind in refused_kinds(logged)}
+    assert kinds == {"shopify": 2, "woocommerce": 1}
+
+
+def test_a_delivery_replayed_a_day_later_is_counted_as_a_duplicate_and_moves_nothing_4(
     street: Street, shops: tuple[PretendShopify, WooShop], client: FlaskClient
 ) -> None:
     posted = caught(street, shops[0])
@@ -114,6 +180,21 @@ def test_a_delivery_replayed_a_day_later_is_a_duplicate_without_movement_4(
     assert send(client, posted) == 200
     street.settle(3)
     assert (movements(street), street.world.available("mug")) == (1, 9)
+    assert refusals(street.world) == {(street.channel_of(shops[0]), "duplicate"): 1}
+    with street.world.session() as session:
+        assert {link.reason for view in list_channel_views(session) for link in view.health} == {"nothing_wrong"}
+        said = {one.channel: {finding.link: finding for finding in one.findings} for one in diagnose(session)}
+    note = said["Shopify 0"]["webhooks_repeated"]
+    assert (note.count, note.broken) == (1, False)
+
+
+def test_a_delivery_that_comes_twice_in_one_batch_is_stored_once_and_counted_as_a_duplicate_4(
+    street: Street, shops: tuple[PretendShopify, WooShop]
+) -> None:
+    delivery = as_delivery(caught(street, shops[0]))
+    assert [receipt.status for receipt in receive(street.runtime, [delivery] * 3)] == [200] * 3
+    assert len(rows(street)) == 1
+    assert refusals(street.world) == {(street.channel_of(shops[0]), "duplicate"): 2}
 
 
 def test_a_delivery_for_a_disconnected_shop_keeps_no_data_5(
@@ -135,6 +216,8 @@ def test_a_topic_that_does_not_fit_its_body_is_parked_sealed_and_shown_6(
     with street.world.session() as session:
         body = session.value("select body from inbox where merchant_id = %(merchant_id)s")
     assert b"line_items" not in bytes(body)
+    home = client.get(f"/?merchant={street.world.merchant_id}", headers={"Accept": "text/html"})
+    assert "topic_body_mismatch" in home.text
 
 
 def test_a_delivery_over_the_bound_is_refused_before_it_is_read_7(
@@ -161,6 +244,7 @@ def test_a_line_with_an_impossible_quantity_is_parked_with_its_field_9(
     assert send(client, street.signed(shops[1], posted, body)) == 200
     street.worker.step()
     assert [state for state, _ in rows(street)] == ["parked"]
+    assert "line_items[0].quantity" in details(street)[0] or quantity == "1e400"
     assert movements(street) == 0
 
 
@@ -231,6 +315,8 @@ def test_signed_bytes_that_can_not_be_read_are_parked_sealed_and_move_nothing(
         street.worker.step()
     assert {state for state, _ in rows(street)} == {"parked"}
     assert all(reason for _, reason in rows(street))
+    if b'"sku"' in body:
+        assert ["line_items[0].sku" in detail for detail in details(street)] == [True, True]
     assert movements(street) == 0
 
 

@@ -137,3 +137,19 @@ def test_an_item_edited_by_hand_in_the_shop_is_found_shown_and_written_again(str
     street.settle(90)
     assert (shopify.shown()["mug"], woo.shown()["mug"]) == (10, 10)
     assert (street.cases(), street.cases("corrected")) == ([], ["drift", "drift"])
+
+
+def test_a_sale_has_only_the_number_of_what_was_sold_written_elsewhere(street: Street) -> None:
+    for sku in ("mug", "cup"):
+        street.world.move(sku, 10, OPENING, "50")
+    shopify, woo = street.open_shopify({"mug": 10, "cup": 10}), street.open_woo({"mug": 10, "cup": 10})
+    street.settle()
+    calls = street.adapters[street.channel_of(shopify)].calls
+    before = len(calls)
+    woo.place_order([("mug", 1)])
+    street.settle()
+    assert shopify.shown() == {"mug": 9, "cup": 10}
+    written = [call.body for call in calls[before:] if b"mutation" in call.body]
+    assert written
+    mug, cup = (gid("InventoryItem", shopify.variant(sku).item_id).encode() for sku in ("mug", "cup"))
+    assert [(mug in body, cup in body) for body in written] == [(True, False)] * len(written)

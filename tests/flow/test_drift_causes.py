@@ -258,3 +258,22 @@ def test_an_observation_of_a_number_that_our_writes_made_it_pass_through_opens_n
     assert [asked(number) for number in (18, 16, 17)] == [False, False, True]
     audit(street)  # confirmed: what it went through before says nothing any more
     assert asked(18)
+
+
+def test_two_fast_changes_that_both_tell_the_last_number_are_one_look_and_never_movements_of_their_own(
+    street: Street,
+) -> None:
+    shop, other = open_shops(street, "shopify", "channel_wins")
+    told: list[Delivery] = []
+    street.heard = lambda posted: told.append(posted) is not None
+    edit(shop, -3)
+    edit(shop, -4)
+    street.deliver()
+    street.heard = lambda posted: True
+    first, last = (one for one in told if one.headers["X-Shopify-Topic"] == "inventory_levels/update")
+    for posted in (street.signed(shop, first, last.body), last):
+        assert street.hand_over(shop, posted) == 200
+    street.settle(90)
+    (case,) = cases(street)
+    assert (case.state, case.difference) == ("corrected", -7)
+    assert numbers(street, shop, other) == (13, 13, 13)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
+from sandbox.shopify import PretendShopify
 from sandbox.shopify.state import gid
 from tests.street import Street
 
@@ -66,3 +69,40 @@ def test_a_moved_fulfilment_order_moves_the_commitment_to_the_other_place(street
     street.settle(8)
     assert (world.level("mug", "A")["committed"], world.level("mug", "B")["committed"]) == (0, 2)
     assert street.shown_at(shopify, "mug") == {"A": 5, "B": 3}
+
+
+@pytest.mark.parametrize("event", ["split", "merged", "placed_on_hold", "hold_released", "cancelled"])
+def test_every_event_of_a_fulfilment_order_has_its_order_read_again_though_all_others_are_lost(
+    street: Street, event: str
+) -> None:
+    world = street.world
+    world.move("mug", 5, "opening > available@A", "25")
+    world.move("mug", 5, "opening > available@B", "25")
+    shopify = street.open_shopify({"mug": 0}, places={"A": world.a, "B": world.b})
+    street.settle(8)
+    order = shopify.place_order([("mug", 2)])
+    assert order is not None
+    street.settle(8)
+    assert (world.level("mug", "A")["committed"], world.level("mug", "B")["committed"]) == (2, 0)
+    street.heard = lambda posted: posted.headers["X-Shopify-Topic"] == f"fulfillment_orders/{event}"
+    target = next(gid("Location", place.id) for place in shopify.locations.values() if place.name == "B")
+    shopify.move_fulfillment_order(order, target)
+    happen(shopify, order, event)
+    street.settle(5)
+    owed = 0 if event == "cancelled" else 2
+    assert (world.level("mug", "A")["committed"], world.level("mug", "B")["committed"]) == (0, owed)
+    assert world.verify() == []
+
+
+def happen(shopify: PretendShopify, order: str, event: str) -> None:
+    """Staff do to the order's fulfilment order what brings the event."""
+    if event == "cancelled":
+        shopify.cancel(order)
+    elif event in ("split", "merged"):
+        shopify.split_fulfillment_order(order, "mug", 1)
+        if event == "merged":
+            shopify.merge_fulfillment_orders(order)
+    else:
+        shopify.hold(order)
+        if event == "hold_released":
+            shopify.release(order)

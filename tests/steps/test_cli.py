@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from app.accounts.merchants import list_merchants
 from app.cli import build_parser
+from app.core.config import load_settings
 from app.core.embedded import Embedded
+from app.listings.channels import NewChannel, create_channel
+from app.wiring import build
 from tests.shell import app
 
 CSV = b"sku,name,location,on_hand,unit_cost\nmug,A mug,Main,5,2.50\ncup,A cup,Main,3,1\n"
+OTHER_KEY = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +96,34 @@ def test_a_faulty_configuration_stops_the_start_with_path_and_key(data: Path, tm
     assert "server.prot" in result.stderr
     assert str(file) in result.stderr
     assert app(data, "config", "check").returncode == 0
+
+
+@pytest.mark.parametrize(("command", "keys"), [("serve", "another"), ("web", "missing"), ("worker", "another")])
+def test_a_database_that_another_key_sealed_stops_the_start_with_exit_2_and_prints_no_key_and_no_token_61(
+    data: Path, command: str, keys: str
+) -> None:
+    file = data / "secrets.toml"
+    kept = file.read_text()
+    runtime = build(load_settings(config=None, data_dir=data, environ={}))
+    (merchant,) = list_merchants(runtime.database, runtime.clock())
+    token, name = "shpat_0123456789abcdef0123", f"{keys}-{command}"
+    new = NewChannel("shopify", name, f"{name}.myshopify.com", f"https://{name}.test", {"access_token": token}, {})
+    with runtime.begin(merchant.merchant_id, runtime.clock()) as session:
+        create_channel(runtime, session, new)
+    runtime.database.close()
+    file.unlink()
+    if keys == "another":
+        file.write_text(re.sub(r'(?m)^(k1 = ").*"$', rf'\g<1>{OTHER_KEY}"', kept))
+        file.chmod(0o600)
+    try:
+        result = app(data, command)
+        said = result.stdout + result.stderr
+        assert result.returncode == 2
+        assert "security.encryption_keys" in said
+        secrets = [token, OTHER_KEY, *re.findall(r'"([^"]{20,})"', kept + file.read_text())]
+        assert [secret for secret in secrets if secret in said] == []
+    finally:
+        file.write_text(kept)
 
 
 def test_every_command_has_a_help_text() -> None:

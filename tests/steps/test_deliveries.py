@@ -41,8 +41,12 @@ def test_a_delivery_is_stored_before_its_shop_hears_anything(street: Street, sho
     assert seen == [("200 OK", 1)]
 
 
+FULL = "could not extend file: No space left on device"
+
+
+@pytest.mark.parametrize("full_disk", [psycopg.OperationalError(FULL), psycopg.errors.DiskFull(FULL)])
 def test_a_commit_that_fails_is_a_503_and_the_same_delivery_again_is_stored_once(
-    server: Embedded, street: Street, shop: PretendShopify
+    server: Embedded, street: Street, shop: PretendShopify, full_disk: psycopg.Error
 ) -> None:
     posted = orders_of(street, shop, 1)[0]
     database = connect(server.url(APP_ROLE))
@@ -51,17 +55,60 @@ def test_a_commit_that_fails_is_a_503_and_the_same_delivery_again_is_stored_once
     def full(connection: Any) -> None:
         wrote = connection.exec_driver_sql("select pg_current_xact_id_if_assigned() is not null").scalar_one()
         if broken and wrote:
-            raise OperationalError("commit", {}, psycopg.OperationalError("no space left on device"))
+            raise OperationalError("commit", {}, full_disk)
 
     event.listen(database.engine, "commit", full)
     app = create_app(replace(street.runtime, database=database))
     answer = post(app, posted)
     assert (answer.status_code, int(answer.headers["Retry-After"]) > 0) == (503, True)
     assert stored(street.world) == []
+    assert app.test_client().get("/healthz").status_code == 503
     broken.clear()
+    assert app.test_client().get("/healthz").status_code == 200
     assert [post(app, posted).status_code for _ in range(2)] == [200, 200]
     assert len(stored(street.world)) == 1
     database.close()
+
+
+@pytest.mark.parametrize("statement", ["insert into inbox", "pg_logical_emit_message"])
+def test_a_disk_that_is_full_while_a_statement_writes_is_a_503_with_retry_after_and_leaves_nothing_62(
+    server: Embedded, street: Street, shop: PretendShopify, statement: str
+) -> None:
+    posted = orders_of(street, shop, 1)[0]
+    database = connect(server.url(APP_ROLE))
+
+    def full(connection: Any, cursor: Any, sql: str, *rest: Any) -> None:
+        if statement in sql:
+            raise OperationalError(sql, {}, psycopg.errors.DiskFull(FULL))
+
+    event.listen(database.engine, "before_cursor_execute", full)
+    app = create_app(replace(street.runtime, database=database))
+    answers = [post(app, posted), app.test_client().get("/healthz")]
+    failed = answers["emit" in statement]
+    assert (failed.status_code, failed.json["reason"]) == (503, "database_unavailable")
+    assert int(failed.headers["Retry-After"]) > 0
+    assert len(stored(street.world)) == ("emit" in statement)
+    database.close()
+
+
+def test_a_database_that_is_switched_to_reading_turns_health_red_though_it_answers_62(
+    server: Embedded, street: Street, shop: PretendShopify
+) -> None:
+    posted = orders_of(street, shop, 1)[0]
+    role = f"alter role {APP_ROLE}"
+    server.run_client("psql", "-qc", f"{role} set default_transaction_read_only = on", role=SUPERUSER)
+    try:
+        database = connect(server.url(APP_ROLE))
+        app = create_app(replace(street.runtime, database=database))
+        health = app.test_client().get("/healthz")
+        assert (health.status_code, health.json["reason"]) == (503, "database_read_only")
+        assert int(health.headers["Retry-After"]) > 0
+        assert post(app, posted).status_code == 503
+        database.close()
+    finally:
+        server.run_client("psql", "-qc", f"{role} reset default_transaction_read_only", role=SUPERUSER)
+    assert stored(street.world) == []
+    assert create_app(street.runtime).test_client().get("/healthz").status_code == 200
 
 
 def test_deliveries_that_wait_together_are_one_transaction_and_all_are_stored(

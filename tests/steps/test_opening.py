@@ -219,6 +219,8 @@ def test_a_kit_of_itself_and_a_kit_of_kits_are_refused_so_that_no_circle_can_be_
     with pytest.raises(InvalidInput) as itself, world.session() as session:
         set_components(session, inner, {inner: 1})
     assert itself.value.reason == "kit_cycle"
+    assert "inner > inner" in itself.value.detail
+    assert itself.value.where == "components"
     with pytest.raises(InvalidInput) as nested, world.session() as session:
         create_kit(session, NewItem("outer", "Outer"), {inner: 1})
     assert nested.value.reason == "kit_in_kit"

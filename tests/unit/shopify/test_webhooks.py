@@ -86,6 +86,16 @@ def test_only_a_plain_myshopify_domain_is_an_address(domain: str, address: str |
             "order", "gid://shopify/FulfillmentOrder/8",
         ),
         ("fulfillment_orders/split", {"fulfillment_order": {"id": 8, "order_id": 7}}, "order", "gid://shopify/Order/7"),
+        *(
+            ("fulfillment_orders/merged", {"fulfillment_order_merges": merges, "merge_intents": []}, "order",
+             "gid://shopify/FulfillmentOrder/8")
+            for one in [{"fulfillment_order": {"id": "gid://shopify/FulfillmentOrder/8"}}] for merges in (one, [one])
+        ),
+        *(
+            (f"fulfillment_orders/{event}", {"fulfillment_order": {"id": "gid://shopify/FulfillmentOrder/8"}}, "order",
+             "gid://shopify/FulfillmentOrder/8")
+            for event in ("cancelled", "placed_on_hold", "hold_released", "order_routing_complete")
+        ),
         (
             "returns/update",
             {"admin_graphql_api_id": "gid://shopify/Return/9", "order": {"id": 7}},

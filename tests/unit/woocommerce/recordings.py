@@ -25,7 +25,7 @@ def names(pattern: str = "*") -> list[str]:
 
 def deliveries() -> list[str]:
     """Everything a webhook brought."""
-    return [name for name in names() if "body_raw" in load(name)]
+    return [name for name in names("*hook_*") if "body_raw" in load(name)]
 
 
 def body(name: str) -> Any:

@@ -11,11 +11,11 @@ import pytest
 from connectors.errors import Malformed
 from connectors.join import Approval
 from connectors.woocommerce.joining import approval_url, plain_address, read_grant, read_keys
+from tests.unit.woocommerce.recordings import load
 
-KEY, SECRET = "ck_" + "a1" * 20, "cs_" + "b2" * 20
-GRANT = {
-    "key_id": 3, "user_id": "state", "consumer_key": KEY, "consumer_secret": SECRET, "key_permissions": "read_write",
-}  # fmt: skip
+RECORDED: bytes = load("10.2.4/wc_auth_callback")["body_raw"].encode()
+GRANT: dict[str, Any] = orjson.loads(RECORDED)
+KEY, SECRET = GRANT["consumer_key"], GRANT["consumer_secret"]
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_the_shops_own_page_is_asked_with_its_five_parameters() -> None:
 
 
 def test_a_grant_says_for_which_state_the_keys_are() -> None:
-    grant = read_grant(orjson.dumps(GRANT))
-    assert (grant.state, grant.credentials) == ("state", {"consumer_key": KEY, "consumer_secret": SECRET})
+    grant = read_grant(RECORDED)
+    assert (grant.state, grant.credentials) == ("tenant-42", {"consumer_key": KEY, "consumer_secret": SECRET})
     assert SECRET not in repr(grant)
 
 
