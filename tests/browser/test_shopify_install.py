@@ -179,6 +179,7 @@ def check(page: Page, inside: FrameLocator) -> None:
     click(inside, "Check the connection", "link")
     click(inside, "Check now")
     expect(inside.get_by_text("The shop was last asked")).to_be_visible()
+    expect(inside.get_by_role("status")).to_have_text("Nothing is broken.")
     fine(page)
     picture(page, "7-check")
 
