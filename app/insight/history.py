@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from app.core.db import Session
+from app.core.db import Row, Session
+from app.ledger.models import Purchase
 
 # Without an item the pages are found along the primary key.
 _LIST = """
 select m.movement_id, m.item_id, i.sku, m.quantity, m.from_state::text, m.from_location_id, m.to_state::text,
        m.to_location_id, m.source, m.source_key, m.reason, m.reverses_movement_id, m.occurred_at, m.posted_on,
-       m.recorded_at
+       m.recorded_at, p.amount, p.currency, p.rate, p.rate_on
 from (select * from movement where merchant_id = %(merchant_id)s
         and (%(before)s::bigint is null or movement_id < %(before)s)
         and (%(id)s::bigint is null or movement_id = %(id)s)
@@ -23,13 +24,16 @@ from (select * from movement where merchant_id = %(merchant_id)s
         and (%(until)s::timestamptz is null or occurred_at < %(until)s)
       order by movement_id desc limit %(limit)s) m
 join item i on i.merchant_id = m.merchant_id and i.item_id = m.item_id
+left join movement_purchase p on p.merchant_id = m.merchant_id and p.movement_id = m.movement_id
 order by m.movement_id desc
 """
+
+_OWN = 15  # columns of the movement itself
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A movement as it is stored, with its item's SKU."""
+    """A movement as it is stored, with its item's SKU; `purchase`: what was paid in another currency."""
 
     movement_id: int
     item_id: int
@@ -46,6 +50,7 @@ class Told:
     occurred_at: datetime
     posted_on: date
     recorded_at: datetime
+    purchase: Purchase | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +71,9 @@ def list_history(session: Session, wanted: HistoryFilter, *, before: int | None,
         _LIST, before=before, limit=limit, id=wanted.movement_id, item=wanted.item_id, place=wanted.location_id,
         source=wanted.source, since=wanted.since, until=wanted.until,
     )  # fmt: skip
-    return [Told(*row) for row in rows]
+    return [_told(row) for row in rows]
+
+
+def _told(row: Row) -> Told:
+    values = [*row[:_OWN], None if row.currency is None else Purchase(*row[_OWN:])]
+    return Told(*values)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from app.accounts import audit
 from app.core.db import Session
 from app.core.errors import InvalidInput
 from app.ledger.adjust import adjust
-from app.ledger.models import MONEY_MAX, Adjustment, Movement, Posted, State
+from app.ledger.models import MONEY_MAX, Adjustment, Movement, Posted, Purchase, State
+from app.ledger.period import get_merchant
 from app.ledger.post import post
 
 FUTURE_MAX = timedelta(minutes=5)  # by which another machine's clock may be ahead
@@ -40,6 +41,15 @@ class Line:
     unit_cost: Decimal | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Another currency that goods were paid in, and how much of the merchant's own one of it was on which day."""
+
+    currency: str
+    rate: Decimal
+    rate_on: date
+
+
 def adjust_stock(session: Session, fact: Fact, location_id: int, lines: Sequence[Line]) -> Posted:
     """Units found (positive) or lost (negative) at a place."""
     found = (State.SHRINKAGE, None, State.AVAILABLE, location_id)
@@ -47,9 +57,15 @@ def adjust_stock(session: Session, fact: Fact, location_id: int, lines: Sequence
     return _post(session, fact, [(line, found if line.quantity > 0 else lost) for line in lines])
 
 
-def receive_stock(session: Session, fact: Fact, location_id: int, lines: Sequence[Line]) -> Posted:
-    """Goods that came from a supplier, at cost; a cost that is not known yet is adjusted when the bill comes."""
-    return _post(session, fact, [(line, (State.SUPPLIER, None, State.AVAILABLE, location_id)) for line in lines])
+def receive_stock(
+    session: Session, fact: Fact, location_id: int, lines: Sequence[Line], paid_in: Foreign | None = None
+) -> Posted:
+    """Goods that came from a supplier, at cost; a cost that is not known yet is adjusted when the bill comes.
+    `paid_in`: the currency of the lines' costs, if it is not the merchant's."""
+    if paid_in is not None and paid_in.currency == get_merchant(session).currency:
+        raise InvalidInput("own_currency", "costs in the merchant's own currency have no rate", where="rate")
+    way = (State.SUPPLIER, None, State.AVAILABLE, location_id)
+    return _post(session, fact, [(line, way) for line in lines], paid_in)
 
 
 def transfer_stock(session: Session, fact: Fact, places: tuple[int, int], lines: Sequence[Line]) -> Posted:
@@ -78,24 +94,29 @@ def _refuse_future(session: Session, occurred_at: datetime) -> None:
 _Way = tuple[State, int | None, State, int | None]
 
 
-def _post(session: Session, fact: Fact, lines: Sequence[tuple[Line, _Way]]) -> Posted:
+def _post(session: Session, fact: Fact, lines: Sequence[tuple[Line, _Way]], paid_in: Foreign | None = None) -> Posted:
     _refuse_future(session, fact.occurred_at)
-    movements = [
-        Movement(
+    movements = []
+    for number, (line, way) in enumerate(lines):
+        amount = _amount(line, number, paid_in)
+        paid = None
+        if amount is not None and paid_in is not None:
+            paid = Purchase(amount, paid_in.currency, paid_in.rate, paid_in.rate_on)
+        movements.append(Movement(
             line.item_id, abs(line.quantity), way[0], way[2], fact.source, f"{fact.key}/{number}", fact.occurred_at,
-            from_location_id=way[1], to_location_id=way[3], value=_value(line, number), reason=fact.reason,
-        )
-        for number, (line, way) in enumerate(lines)
-    ]  # fmt: skip
+            from_location_id=way[1], to_location_id=way[3], value=amount if paid is None else paid.value,
+            reason=fact.reason, purchase=paid,
+        ))  # fmt: skip
     return post(session, movements, forbid_negative=True)
 
 
-def _value(line: Line, number: int) -> Decimal | None:
+def _amount(line: Line, number: int, paid_in: Foreign | None) -> Decimal | None:
+    """What all units of a line cost, in the currency that was paid. Raises InvalidInput for more than can be kept."""
     if line.unit_cost is None:
         return None
-    value = line.unit_cost * line.quantity
-    if value > MONEY_MAX:
+    amount = line.unit_cost * line.quantity
+    if max(amount, amount * (paid_in.rate if paid_in else 1)) > MONEY_MAX:
         raise InvalidInput(
             "too_large", "the units together are worth more than can be kept", f"lines.{number}.unit_cost"
         )
-    return value
+    return amount

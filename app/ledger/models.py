@@ -6,9 +6,10 @@ another. Nothing else changes stock.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
+from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 
 from app.core.errors import Conflict, InvalidInput
@@ -17,7 +18,10 @@ from app.core.record import record
 QUANTITY_MAX = 1_000_000_000_000
 MONEY_PLACES = Decimal("0.0001")
 MONEY_MAX = Decimal("99999999999999")
+RATE_PLACES = Decimal("0.00000001")
+RATE_MAX = Decimal("999999999")
 BATCH_MAX = 5_000  # movements in one posting
+_CURRENCY = re.compile("[A-Z]{3}")
 
 
 class State(StrEnum):
@@ -61,6 +65,22 @@ class CostMethod(StrEnum):
 
 
 @record
+class Purchase:
+    """What was paid for received goods in another currency: `amount` for all units; `rate`, of the day `rate_on`, says
+    how much of the merchant's currency one of `currency` was."""
+
+    amount: Decimal
+    currency: str
+    rate: Decimal
+    rate_on: date
+
+    @property
+    def value(self) -> Decimal:
+        """In the merchant's currency, rounded half-even once."""
+        return (self.amount * self.rate).quantize(MONEY_PLACES, ROUND_HALF_EVEN)
+
+
+@record
 class Movement:
     """A movement to post.
 
@@ -69,7 +89,8 @@ class Movement:
     is a success that does nothing. `value` is the total cost that comes in with the goods (receipt, opening), in the
     merchant's currency; None means unknown: booked at 0 and marked provisional. `reverses_movement_id` names the issue
     that a return undoes; it comes back at that cost; `reverses_key` names one earlier in the same batch by its
-    source_key. `assembly` joins the components and the product of one assembly.
+    source_key. `assembly` joins the components and the product of one assembly. `purchase` is kept as it was paid and
+    says the value of a receipt: give the one that follows from it.
     """
 
     item_id: int
@@ -86,6 +107,7 @@ class Movement:
     reverses_movement_id: int | None = None
     reverses_key: str | None = None
     assembly: str | None = None
+    purchase: Purchase | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +179,20 @@ def check_movement(movement: Movement, now: datetime) -> None:
         check_money(movement.value)
     if movement.occurred_at.tzinfo is None:
         raise InvalidInput("bad_instant", "an instant needs its offset from UTC", where="occurred_at")
+    if movement.purchase is not None:
+        _check_purchase(movement, movement.purchase, now.date())
+
+
+def _check_purchase(movement: Movement, paid: Purchase, today: date) -> None:
+    check_money(paid.amount)
+    if not _CURRENCY.fullmatch(paid.currency):
+        raise InvalidInput("bad_currency", "three capital letters, such as EUR", where="currency")
+    if not (paid.rate.is_finite() and 0 < paid.rate <= RATE_MAX and paid.rate == paid.rate.quantize(RATE_PLACES)):
+        raise InvalidInput("bad_rate", "above 0, with at most eight decimal places", where="rate")
+    if paid.rate_on > today + timedelta(days=1):  # somewhere it is tomorrow already
+        raise InvalidInput("in_the_future", "that day's rate is not known yet", where="rate_on")
+    if movement.from_state is not State.SUPPLIER or movement.value != paid.value:
+        raise InvalidInput("bad_purchase", "it is not what a supplier's goods are booked at", where="purchase")
 
 
 def check_money(value: Decimal) -> None:

@@ -43,6 +43,11 @@ select %(merchant_id)s, unnest(%(ids)s::bigint[]), unnest(%(items)s::bigint[]) a
        unnest(%(occurred)s::timestamptz[]), unnest(%(posted)s::date[]), %(now)s::timestamptz
 order by item_id
 """
+_INSERT_PURCHASES = """
+insert into movement_purchase (merchant_id, movement_id, amount, currency, rate, rate_on)
+select %(merchant_id)s, unnest(%(ids)s::bigint[]), unnest(%(amounts)s::numeric[]), unnest(%(currencies)s::text[]),
+       unnest(%(rates)s::numeric[]), unnest(%(days)s::date[])
+"""
 _INSERT_LEVELS = """
 insert into level (merchant_id, item_id, location_id)
 select %(merchant_id)s, k.item_id, k.location_id
@@ -145,12 +150,23 @@ def _post_new(session: Session, movements: Sequence[Movement], *, forbid_negativ
         numbered = list(zip(ids, _name_issues(movements, ids), strict=True))
         reverses = [m.reverses_movement_id for _, m in numbered]
         line.run(_INSERT_MOVEMENTS, now=session.now, ids=ids, posted=posted_on, reverses=reverses, **columns)
+        _keep_purchases(line, movements, ids)
         books = booking.open_books(asked, merchant.cost_method)
         booking.book(books, numbered)
         booking.write(line, session.now, books, dict(zip(ids, posted_on, strict=True)))
         if forbid_negative:
             _refuse_negative(line, [key for key, delta in deltas.items() if delta[0] < 0], deltas)
     return dict(zip(keys, ids, strict=True))
+
+
+def _keep_purchases(line: Pipeline, movements: Sequence[Movement], ids: Sequence[int]) -> None:
+    paid = [(movement_id, m.purchase) for m, movement_id in zip(movements, ids, strict=True) if m.purchase is not None]
+    if paid:
+        line.run(
+            _INSERT_PURCHASES, ids=[movement_id for movement_id, _ in paid], amounts=[p.amount for _, p in paid],
+            currencies=[p.currency for _, p in paid], rates=[p.rate for _, p in paid],
+            days=[p.rate_on for _, p in paid],
+        )  # fmt: skip
 
 
 def take_ids(session: Session, number: int) -> list[int]:

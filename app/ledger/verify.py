@@ -51,11 +51,19 @@ CHECKS = {
               (coalesce(l.available, 0), coalesce(l.committed, 0), coalesce(l.damaged, 0), coalesce(l.quarantined, 0),
                coalesce(l.in_transit, 0))""",  # noqa: S608  constants only, here and below
     "history_can_be_changed": """
-        select 0 as item_id, t.name as place from unnest(array['movement', 'journal', 'cost_adjustment']) t(name)
+        select 0 as item_id, t.name as place
+        from unnest(array['movement', 'journal', 'cost_adjustment', 'movement_purchase']) t(name)
         where not exists (select from pg_trigger g where g.tgrelid = t.name::regclass and g.tgname = 'append_only'
                           and g.tgenabled = 'O')
            or has_table_privilege(current_user, t.name, 'UPDATE')
            or has_table_privilege(current_user, t.name, 'DELETE')""",
+    "purchase_is_not_what_was_booked": """
+        select m.item_id, p.amount || ' ' || p.currency || ' at ' || p.rate as place
+        from movement_purchase p join movement m using (merchant_id, movement_id)
+        where merchant_id = %(merchant_id)s and abs(p.amount * p.rate - (
+            select coalesce(sum(j.amount), 0) from journal j
+            where j.merchant_id = p.merchant_id and j.posting_id = p.movement_id
+              and j.credit = 'goods_received_not_invoiced')) > 0.00005""",
     "key_is_not_unique": """
         select min(item_id) as item_id, source || ' ' || source_key as place from movement
         where merchant_id = %(merchant_id)s group by source, source_key having count(*) > 1""",

@@ -143,7 +143,7 @@ def test_a_list_is_complete_whatever_case_its_totals_are_written_in(rig: WooRig,
         rig.pretend.add_product(f"A{number}", 1)
     http = Http(session=session(Recased(rig.pretend, recase)))  # type: ignore[arg-type]
     pages = list(rig.connector.read_catalogue(http, replace(rig.shop, base_url="http://shop.example")))
-    assert len({entry.sku for page in pages for entry in page}) == 101
+    assert len({entry.sku for page in pages for entry in page.entries}) == 101
 
 
 def test_a_wrong_secret_is_not_tried_in_every_way(rig: WooRig) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 
 import pytest
 import sqlalchemy
@@ -11,12 +12,14 @@ import sqlalchemy
 from app.core.db import Session
 from app.core.embedded import OWNER_ROLE, Embedded
 from app.ledger import seal
+from app.ledger.models import Purchase
 from app.ledger.seal import SEALED_AFTER, find_head, seal_history
 from app.worker import housekeeping
 from tests.street import Street
 from tests.world import World
 
-HISTORY = ("movement", "journal", "cost_adjustment", "history_seal")
+HISTORY = ("movement", "journal", "cost_adjustment", "movement_purchase", "history_seal")
+EUROS = Purchase(Decimal(10), "EUR", Decimal("1.3"), date(2026, 11, 20))
 
 
 @pytest.fixture
@@ -88,6 +91,8 @@ def test_what_is_booked_on_old_postings_later_is_added_and_breaks_no_seal(world:
         "update movement set occurred_at = occurred_at - interval '1 day' where merchant_id = %(m)s "
         "and movement_id = {first}",
         "update journal set amount = amount + 0.0001 where merchant_id = %(m)s and posting_id = {first}",
+        "update movement_purchase set rate_on = rate_on - 1 where merchant_id = %(m)s and movement_id = "
+        "(select min(movement_id) from movement_purchase where merchant_id = %(m)s)",
         "delete from movement where merchant_id = %(m)s and movement_id = {first}",
         "delete from journal where merchant_id = %(m)s and posting_id = {first} and line = "
         "(select max(line) from journal where merchant_id = %(m)s and posting_id = {first})",
@@ -102,6 +107,7 @@ def test_row_58_a_row_that_the_owner_changed_takes_out_or_puts_in_is_found_and_t
     world: World, other: World, owner: Callable[[str, World], int], deed: str
 ) -> None:
     for one in (world, other):
+        one.move("mug", 1, "supplier > available@A", "13", purchase=EUROS)
         trade(one)
         assert sealed(one) == 1
         trade(one, "cup")

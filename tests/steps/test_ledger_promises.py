@@ -89,6 +89,7 @@ def test_a_level_that_a_rebuild_corrects_is_shown_to_channels_again(street: Stre
 @pytest.mark.parametrize("sql", [
     "update movement set quantity = 1", "delete from movement", "truncate movement",
     "update journal set amount = 0", "delete from journal", "truncate cost_adjustment",
+    "update movement_purchase set rate = 1", "delete from movement_purchase",
 ])  # fmt: skip
 def test_a_movement_is_never_changed_or_deleted(world: World, sql: str) -> None:
     trade(world)

@@ -26,7 +26,7 @@ ROWS_OF = {
     "user_account",
     "user_session",
 }  # no merchant's: tests/architecture/test_tenancy.py
-HISTORY = {"movement", "journal", "cost_adjustment", "history_seal"}
+HISTORY = {"movement", "journal", "cost_adjustment", "movement_purchase", "history_seal"}
 LOGS = {"audit_log", "audit_head"}  # written by a function alone: whoever tries is refused before any row is looked at
 
 _TABLES = """

@@ -16,6 +16,8 @@ from app.core.runtime import Runtime
 from app.web.api.cursor import Cursors
 from app.web.api.route import Route
 
+COSTS = "reports:read"
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -45,6 +47,10 @@ class Call:
     def by(self) -> str:
         """Who did it, for whoever reads later."""
         return f"API key {self.principal.name}"
+
+    def sees_costs(self) -> bool:
+        """Whoever may read reports may know what things cost."""
+        return COSTS in self.principal.scopes
 
     def position(self) -> Any:
         """Where the page before ended, None on the first."""

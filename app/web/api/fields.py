@@ -20,6 +20,7 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 _MONEY = re.compile(r"[0-9]{1,12}(\.[0-9]{1,4})?")
+_RATE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,8})?")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
 
 
@@ -48,6 +49,12 @@ class Empty(Asked):
 def _money(value: Any) -> Decimal:
     if not isinstance(value, str) or not _MONEY.fullmatch(value):
         raise ValueError('an amount as text, from 0 up, with at most four decimal places, such as "12.50"')
+    return Decimal(value)
+
+
+def _rate(value: Any) -> Decimal:
+    if not isinstance(value, str) or not _RATE.fullmatch(value) or not Decimal(value):
+        raise ValueError('a rate as text, above 0, with at most eight decimal places, such as "1.0824"')
     return Decimal(value)
 
 
@@ -100,6 +107,11 @@ Money = Annotated[
     Decimal,
     BeforeValidator(_money),
     WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,4})?$", "examples": ["12.50"]}),
+]
+Rate = Annotated[
+    Decimal,
+    BeforeValidator(_rate),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,8})?$", "examples": ["1.0824"]}),
 ]
 Instant = Annotated[datetime, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]

@@ -29,7 +29,6 @@ from app.web.api.route import PREFIX, Route
 from app.web.api.table import serves
 
 COMPONENTS_MAX = 100
-COSTS = "reports:read"  # whoever may read reports may know what things cost
 Barcode = Annotated[Name, Field(max_length=100)]
 
 
@@ -125,8 +124,7 @@ def _exactly(session: Session, sku: str) -> list[ItemRow]:
 def _listed(call: Call, rows: Sequence[ItemRow]) -> list[ItemListed]:
     """A till's key that reads items learns no costs."""
     listed = [ItemListed.model_validate(row) for row in rows]
-    sees_costs = COSTS in call.principal.scopes
-    return listed if sees_costs else [one.model_copy(update={"value": None}) for one in listed]
+    return listed if call.sees_costs() else [one.model_copy(update={"value": None}) for one in listed]
 
 
 @serves(Route("POST", "/items", ItemOut, "Make an item or a kit", "items:write", body=ItemIn, status=201,

@@ -11,14 +11,29 @@ from pydantic import Field, StringConstraints
 from app.catalog.items import list_kits
 from app.core.db import Session
 from app.core.errors import InvalidInput, NotFound
-from app.insight.history import HistoryFilter, list_history
+from app.insight.history import HistoryFilter, Told, list_history
 from app.insight.stock import Stock, list_stock, list_stock_at
 from app.ledger.as_of import PastStock, Places, quantities_as_of
-from app.ledger.by_hand import Fact, Line, adjust_stock, receive_stock, transfer_stock
+from app.ledger.by_hand import Fact, Foreign, Line, adjust_stock, receive_stock, transfer_stock
 from app.ledger.models import QUANTITY_MAX, Posted
 from app.ledger.period import end_of_day, get_merchant
 from app.web.api.call import Call, Reply
-from app.web.api.fields import LINES_MAX, AskedId, Day, Id, In, Instant, Money, Out, Paged, Quantity, Sku, Text
+from app.web.api.fields import (
+    LINES_MAX,
+    Amount,
+    AskedId,
+    Day,
+    Id,
+    In,
+    Instant,
+    Money,
+    Out,
+    Paged,
+    Quantity,
+    Rate,
+    Sku,
+    Text,
+)
 from app.web.api.lines import find_ids
 from app.web.api.route import Route
 from app.web.api.table import serves
@@ -69,8 +84,18 @@ class MovementsAsked(StockAsked):
     until: Instant | None = None
 
 
+class PurchaseOut(Out):
+    """What was paid for received goods in another currency, and how much of the merchant's own one of it was."""
+
+    amount: Amount
+    currency: str
+    rate: Amount
+    rate_on: date
+
+
 class MovementOut(Out):
-    """Units that went from one state to another; nothing else changes stock."""
+    """Units that went from one state to another; nothing else changes stock. `purchase` is null for a key without
+    `reports:read`."""
 
     movement_id: int
     item_id: int
@@ -87,6 +112,7 @@ class MovementOut(Out):
     occurred_at: datetime
     posted_on: date
     recorded_at: datetime
+    purchase: PurchaseOut | None = None
 
 
 class MovementsOut(Out):
@@ -126,10 +152,13 @@ class ReceiptLine(In):
 
 
 class ReceiptIn(_Done):
-    """Goods from a supplier. `currency` is checked against the merchant's where it is given."""
+    """Goods from a supplier. Costs are in `currency`, the merchant's if none is said; in another one they need `rate`,
+    how much of the merchant's one of it was, and the day of that rate."""
 
     location_id: Id
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
+    rate: Rate | None = None
+    rate_on: Day | None = None
     lines: Annotated[list[ReceiptLine], Field(min_length=1, max_length=LINES_MAX)]
 
 
@@ -188,7 +217,7 @@ def list_movements(call: Call) -> MovementsOut:
     rows = list_history(call.session, wanted, before=call.position(), limit=asked.limit + 1)
     page = rows[: asked.limit]
     following = call.next_cursor(rows, page[-1].movement_id if page else None)
-    return MovementsOut(data=[MovementOut.model_validate(row) for row in page], next_cursor=following)
+    return MovementsOut(data=[_shown(call, row) for row in page], next_cursor=following)
 
 
 @serves(Route("GET", "/movements/{movement_id}", MovementOut, "One movement", "stock:read"))
@@ -197,7 +226,13 @@ def get_movement(call: Call) -> MovementOut:
     rows = list_history(call.session, HistoryFilter(movement_id=call.path["movement_id"]), before=None, limit=1)
     if not rows:
         raise NotFound("unknown_movement", "no such movement")
-    return MovementOut.model_validate(rows[0])
+    return _shown(call, rows[0])
+
+
+def _shown(call: Call, row: Told) -> MovementOut:
+    """A till's key that reads stock learns no costs."""
+    shown = MovementOut.model_validate(row)
+    return shown if call.sees_costs() else shown.model_copy(update={"purchase": None})
 
 
 @serves(Route("POST", "/adjustments", PostedOut, "Post differences that were found", "stock:write", body=AdjustmentIn,
@@ -219,10 +254,10 @@ def adjust(call: Call) -> Reply:
 def receive(call: Call) -> Reply:
     """Goods from a supplier, at cost."""
     told: ReceiptIn = call.body
-    _check_currency(call.session, told.currency)
+    paid_in = _paid_in(call.session, told)
     ids = _stocked(call.session, [line.sku for line in told.lines])
     lines = [Line(ids[line.sku], line.quantity, line.unit_cost) for line in told.lines]
-    posted = receive_stock(call.session, _fact(call), told.location_id, lines)
+    posted = receive_stock(call.session, _fact(call), told.location_id, lines, paid_in)
     return _reply(call, posted, lines, [told.location_id])
 
 
@@ -252,10 +287,19 @@ def _stocked(session: Session, skus: list[str]) -> dict[str, int]:
     return ids
 
 
-def _check_currency(session: Session, currency: str | None) -> None:
-    own = session.value("select currency from merchant where merchant_id = %(merchant_id)s")
-    if currency not in (None, own):
-        raise InvalidInput("other_currency", f"costs are kept in {own}", where="currency")
+def _paid_in(session: Session, told: ReceiptIn) -> Foreign | None:
+    """The other currency that costs are in; None where they are in the merchant's."""
+    own = get_merchant(session).currency
+    if told.rate is None and told.rate_on is None and told.currency in (None, own):
+        return None
+    if told.currency is None:
+        raise InvalidInput("missing", "which currency the rate is of", where="currency")
+    if told.rate is None or told.rate_on is None:
+        missing = "rate" if told.rate is None else "rate_on"
+        raise InvalidInput(
+            "other_currency", f"costs are kept in {own}: say the rate and its day as well", where=missing
+        )
+    return Foreign(told.currency, told.rate, told.rate_on)
 
 
 def _reply(call: Call, posted: Posted, lines: list[Line], places: Any) -> Reply:

@@ -278,7 +278,19 @@ def test_costs_in_another_currency_are_refused_row_53(program: Program, site: Si
     world = site.street.world
     world.item("mug")
     body = {"location_id": world.a, "lines": [{"sku": "mug", "quantity": 1, "unit_cost": "1"}]}
-    assert refused(program, "POST", "/receipts", {**body, "currency": "EUR"}) == (422, "other_currency", "currency")
+    other = {**body, "currency": "EUR"}
+    assert refused(program, "POST", "/receipts", other) == (422, "other_currency", "rate")
+    assert refused(program, "POST", "/receipts", {**other, "rate": "1.08"}) == (422, "other_currency", "rate_on")
+    assert refused(program, "POST", "/receipts", {**body, "rate": "1.08"}) == (422, "missing", "currency")
+    told = {**other, "rate": "1.08", "rate_on": "2026-11-20"}
+    assert refused(program, "POST", "/receipts", {**told, "currency": "USD"}) == (422, "own_currency", "rate")
+    for rate in ("0", "0.000", "-1", "1.123456789", "1e3", "NaN", 1.08):
+        assert refused(program, "POST", "/receipts", {**told, "rate": rate})[2] == "rate"
+    for day in ("2026-02-30", "2099-01-01", "yesterday"):
+        assert refused(program, "POST", "/receipts", {**told, "rate_on": day})[2] == "rate_on"
+    worth = {**told, "rate": "999999999", "lines": [{"sku": "mug", "quantity": 10**6, "unit_cost": "1"}]}
+    assert refused(program, "POST", "/receipts", worth) == (422, "too_large", "lines.0.unit_cost")
+    assert movements(world) == 0
     assert refused(program, "POST", "/receipts", {**body, "currency": "dollars"})[2] == "currency"
     huge = {"location_id": world.a, "lines": [{"sku": "mug", "quantity": 10**12, "unit_cost": "999999999999"}]}
     assert refused(program, "POST", "/receipts", huge) == (422, "too_large", "lines.0.unit_cost")

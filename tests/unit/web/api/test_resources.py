@@ -66,6 +66,23 @@ def test_pages_lead_on_by_their_cursor_and_miss_and_repeat_nothing(program: Prog
         assert len(seen) == len(set(seen)) == 7, path
 
 
+def test_goods_paid_in_another_currency_are_booked_at_their_rate_and_what_was_paid_is_kept(
+    program: Program, site: Site
+) -> None:
+    world = site.street.world
+    world.item("mug")
+    lines = [{"sku": "mug", "quantity": 3, "unit_cost": "33.3333"}, {"sku": "mug", "quantity": 1}]
+    body = {"location_id": world.a, "currency": "EUR", "rate": "1.08247", "rate_on": "2026-11-20", "lines": lines}
+    received = program.do("POST", "/receipts", body)
+    paid, free = (program.ask(f"/movements/{one}")["purchase"] for one in received["movement_ids"])
+    assert paid == {"amount": "99.9999", "currency": "EUR", "rate": "1.08247000", "rate_on": "2026-11-20"}
+    assert free is None
+    assert program.ask("/ledger/value")["inventory_value"] == "108.2469"
+    assert program.ask("/ledger/verification") == {"sound": True, "findings": []}
+    till = Program.of(site, scopes=("stock:read",))
+    assert till.ask(f"/movements/{received['movement_ids'][0]}")["purchase"] is None
+
+
 def test_stock_goes_up_with_receipts_over_to_another_place_and_follows_counted_differences(
     program: Program, site: Site
 ) -> None:
