@@ -35,8 +35,8 @@ WAITING = {
 QUIET = frozenset({"write_in_flight", "to_be_looked_at", "never_seen", "channel_paused", "channel_shadow"})
 STEPS = {
     "available": "available in the ledger",
-    "buffer": "less the buffer",
-    "chance": "less the buffer for sales not yet known here",
+    "buffer": "left after the buffer",
+    "chance": "left after the buffer for sales not yet known here",
     "at least": "shown at least",
     "at most": "shown at most",
 }
