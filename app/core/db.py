@@ -41,6 +41,7 @@ _ALONG_THE_KEY = """
 select set_config('enable_hashjoin', %(others)s, true), set_config('enable_mergejoin', %(others)s, true),
        set_config('enable_seqscan', %(others)s, true), set_config('plan_cache_mode', %(plans)s, true)
 """
+_NESTED_LOOPS = "select set_config('enable_nestloop', %(how)s, true)"
 
 Row = Any  # a SQLAlchemy row: a named tuple of the statement's columns
 
@@ -119,6 +120,14 @@ class Session:
         """A nested part that may fail without the rest."""
         with self.connection.begin_nested():
             yield
+
+    @contextmanager
+    def over_all(self) -> Iterator[None]:
+        """A nested part whose statements go over everything of a channel or merchant. Of what was just imported nobody
+        has counted the rows yet, and whoever takes them for a few joins them one by one: the square of their number."""
+        self.run(_NESTED_LOOPS, how="off")
+        yield
+        self.run(_NESTED_LOOPS, how="on")
 
     @contextmanager
     def pipeline(self) -> Iterator[Pipeline]:

@@ -150,8 +150,8 @@ returning l.listing_id, l.stock_key, l.item_id
 """
 _BATCH_ROWS = """
 insert into match_batch_row (merchant_id, batch_id, listing_id, item_id, item_made)
-select %(merchant_id)s, %(batch)s, r.listing_id, r.item_id, r.item_id = any(%(made)s::bigint[])
-from unnest(%(listings)s::bigint[], %(items)s::bigint[]) r(listing_id, item_id)
+select %(merchant_id)s, %(batch)s, r.listing_id, r.item_id, r.made
+from unnest(%(listings)s::bigint[], %(items)s::bigint[], %(made)s::boolean[]) r(listing_id, item_id, made)
 """
 _UNMAP = """
 update listing l set item_id = null from match_batch_row r
@@ -211,10 +211,11 @@ class MatchBatch:
 
 
 def propose(session: Session, channel_id: int) -> Matching:
-    """Work out anew what the channel's unmapped listings are; three statements for any number of them."""
+    """Work out anew what the channel's unmapped listings are; a constant number of statements for any of them."""
     session.run(_CLEAR, channel=channel_id)
-    session.run(_PROPOSE, channel=channel_id, now=session.now)
-    session.run(_TWICE, channel=channel_id, now=session.now)
+    with session.over_all():
+        session.run(_PROPOSE, channel=channel_id, now=session.now)
+        session.run(_TWICE, channel=channel_id, now=session.now)
     return read_matching(session, channel_id)
 
 
@@ -224,9 +225,7 @@ def propose_again(session: Session) -> None:
         """select channel_id from channel where merchant_id = %(merchant_id)s and approved_at is null
            and state <> 'disconnected' order by channel_id"""
     ):
-        session.run(_CLEAR, channel=row.channel_id)
-        session.run(_PROPOSE, channel=row.channel_id, now=session.now)
-        session.run(_TWICE, channel=row.channel_id, now=session.now)
+        propose(session, row.channel_id)
 
 
 def read_matching(session: Session, channel_id: int) -> Matching:
@@ -248,14 +247,16 @@ def accept(session: Session, channel_id: int, kinds: Sequence[str], *, listings:
     found, _ = propose(session, channel_id).of(kinds)
     if found != listings:
         raise Conflict("matching_changed", f"{found} products now, {listings} when it was shown: look again")
-    made = [row.item_id for row in session.rows(_MAKE, channel=channel_id, kinds=list(kinds), now=session.now)]
-    mapped = session.rows(_ACCEPT, channel=channel_id, kinds=list(kinds))
+    with session.over_all():
+        made = [row.item_id for row in session.rows(_MAKE, channel=channel_id, kinds=list(kinds), now=session.now)]
+        mapped = session.rows(_ACCEPT, channel=channel_id, kinds=list(kinds))
     follow(session, channel_id, [row.stock_key for row in mapped])
     reopen(session, channel_id)
     batch_id = _note_batch(session, channel_id, kinds, by, counts=(len(made), len(mapped)))
+    new = set(made)
     session.run(
-        _BATCH_ROWS, batch=batch_id, made=made, listings=[row.listing_id for row in mapped],
-        items=[row.item_id for row in mapped],
+        _BATCH_ROWS, batch=batch_id, listings=[row.listing_id for row in mapped],
+        items=[row.item_id for row in mapped], made=[row.item_id in new for row in mapped],
     )  # fmt: skip
     match_by_sku(session)  # other shops' listings of exactly these SKUs
     propose_again(session)

@@ -26,7 +26,7 @@ EXAMPLES_MAX = 20
 
 # Every number of the shop that is one of our stocked items, with what becomes of it. `known`: the ledger has it from
 # elsewhere. The shop's own orders that are booked moved the number and the ledger alike, but for what those from before
-# it was connected had taken then.
+# it was connected had taken then. Only items behind `after` up to `upto`, if that is said.
 _NUMBERS = """
 with place as materialized (
     select distinct on (c.location_key) c.location_key, c.location_id
@@ -43,6 +43,7 @@ with place as materialized (
     from stock_owner o join item i on i.merchant_id = o.merchant_id and i.item_id = o.item_id
     join place p using (location_key)
     where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and o.state = 'managed' and i.kind = 'stock'
+      and (%(upto)s::bigint is null or o.item_id > %(after)s and o.item_id <= %(upto)s)
 ), sold as materialized (
     select q.owner_id, sum(q.taken - q.taken_before) as units from order_position q
     join sales_order s using (merchant_id, order_id)
@@ -68,10 +69,16 @@ select fate, count(distinct item_id) as items, coalesce(sum(units) filter (where
        count(distinct item_id) filter (where fate = 'open' and units > 0 and unit_cost is null) as without_cost
 from n group by fate
 """  # noqa: S608  constants only
+# The last of the next so many items of the channel.
+_UPTO = """
+select max(item_id) from (
+    select distinct item_id from stock_owner
+    where merchant_id = %(merchant_id)s and channel_id = %(channel)s and item_id > %(after)s
+    order by item_id limit %(limit)s) i
+"""
 _OPEN = f"""
 with n as materialized ({_NUMBERS}), ready as (
-    select item_id from n group by item_id having bool_and(fate = 'open') and item_id > %(after)s
-    order by item_id limit %(limit)s
+    select item_id from n group by item_id having bool_and(fate = 'open')
 )
 select item_id, sku, location_id, units, unit_cost from n join ready using (item_id) order by item_id, location_id
 """  # noqa: S608  constants only
@@ -170,9 +177,11 @@ def choose(session: Session, source: str, channel_id: int | None, by: str) -> Ch
 
 def preview_opening(session: Session, channel_id: int) -> Opening:
     """What `open_from_shop` would do; four statements, whatever the number of items."""
-    bound = _bound(session, channel_id)
-    fates = {row.fate: row for row in session.rows(_SUMMARY, **bound)}
-    compared = session.row(_COMPARE, **bound)
+    bound = {**_bound(session, channel_id), "after": None, "upto": None}
+    with session.over_all():
+        fates = {row.fate: row for row in session.rows(_SUMMARY, **bound)}
+        compared = session.row(_COMPARE, **bound)
+        examples = session.rows(_EXAMPLES, **bound)
     assert compared is not None  # noqa: S101  an aggregate has a row
     opening = fates.get("open")
     return Opening(
@@ -182,10 +191,7 @@ def preview_opening(session: Session, channel_id: int) -> Opening:
         without_cost=opening.without_cost if opening else 0,
         equal=compared.equal,
         differ=compared.differ,
-        examples=[
-            (row.sku, "without_cost" if row.fate == "open" else row.fate, row.units)
-            for row in session.rows(_EXAMPLES, **bound)
-        ],
+        examples=[(row.sku, "without_cost" if row.fate == "open" else row.fate, row.units) for row in examples],
         costs_apply=bool(bound["shop_costs"]),
     )
 
@@ -203,11 +209,13 @@ def open_from_shop(session: Session, channel_id: int) -> tuple[int, int]:
     bound, after, items, units = _bound(session, channel_id), 0, 0, 0
     reason = f"opening stock from {get_channel(session, channel_id).name}"[:200]
     limit = BATCH_MAX // _places(session, channel_id)
-    while rows := session.rows(_OPEN, **bound, after=after, limit=limit):
+    while upto := session.value(_UPTO, channel=channel_id, after=after, limit=limit):
+        with session.over_all():
+            rows = session.rows(_OPEN, **bound, after=after, upto=upto)
         post(session, [_movement(session, row, reason) for row in rows if row.units])
         ids = list(dict.fromkeys(row.item_id for row in rows))
         session.run(_MARK, channel=channel_id, items=ids, now=session.now)
-        after, items, units = ids[-1], items + len(ids), units + sum(row.units for row in rows)
+        after, items, units = upto, items + len(ids), units + sum(row.units for row in rows)
     for statement in _CLEAN:
         session.run(statement, channel=channel_id)
     audit.note(session, None, "stock.opened", reason, after={"items": items, "units": units})

@@ -116,8 +116,8 @@ def settle_due(session: Session, channel_id: int, due_ids: Sequence[int]) -> Non
     if due_ids:
         session.run(
             """delete from due_listing where merchant_id = %(merchant_id)s and channel_id = %(channel)s
-               and due_id in (select due_id from due_listing
-                              where merchant_id = %(merchant_id)s and channel_id = %(channel)s
-                                and due_id = any(%(ids)s) for update skip locked)""",
+               and due_id = any(array(  -- found along the key, whatever is thought of how many rows there are
+                   select due_id from due_listing where merchant_id = %(merchant_id)s and channel_id = %(channel)s
+                     and due_id = any(%(ids)s) for update skip locked))""",
             channel=channel_id, ids=list(due_ids),
         )  # fmt: skip

@@ -22,7 +22,7 @@ from app.ledger.opening import commit_import, preview
 from app.listings.catalogue import match_by_sku
 from app.listings.matching import propose_again
 from app.web.asker import needs
-from app.web.merchant import carry_on, chosen, now, reading, runtime, writing
+from app.web.merchant import WHOLE_TIMEOUT_S, carry_on, chosen, now, reading, runtime, writing
 from app.web.pages import ID_MAX
 from app.web.setup import who
 
@@ -132,7 +132,7 @@ def faults(id_: int) -> Response:
 def commit(id_: int) -> Answer:
     """Import all of it, or nothing where something is wrong."""
     try:
-        with writing() as session:
+        with writing(WHOLE_TIMEOUT_S) as session:
             name, data = _open(session, id_)
             done = commit_import(session, data, name=name, by=who())
             match_by_sku(session)
@@ -154,7 +154,7 @@ def commit(id_: int) -> Answer:
 def undo(id_: int) -> Answer:
     """Take what an import opened out of the ledger again."""
     try:
-        with writing() as session:
+        with writing(WHOLE_TIMEOUT_S) as session:
             openings, units = undo_batch(session, id_, who())
     except Conflict as error:
         flash(gettext("Nothing was changed: %(why)s.", why=error.detail))

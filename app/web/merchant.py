@@ -24,6 +24,7 @@ from app.core.runtime import Runtime
 from app.web.asker import OPERATOR, Asker, asker
 
 PAGE_TIMEOUT_S = 10
+WHOLE_TIMEOUT_S = 120  # of a form that is about everything of a shop
 ENTERED = "entered"  # in the cookie: the merchants whose logs tell of this session of the operator
 ENTERED_MAX = 100
 _BOUND = """select set_config('transaction_read_only', %(read_only)s, true),
@@ -101,10 +102,10 @@ def reading() -> Iterator[Session]:
 
 
 @contextmanager
-def writing() -> Iterator[Session]:
+def writing(timeout_s: int = PAGE_TIMEOUT_S) -> Iterator[Session]:
     """One transaction of the request's merchant in which a form changes something; then the workers are woken."""
     with runtime().begin(chosen().merchant_id, now()) as session:
-        session.run(_BOUND, read_only="off", timeout=f"{PAGE_TIMEOUT_S}s")
+        session.run(_BOUND, read_only="off", timeout=f"{timeout_s}s")
         yield session
     runtime().ring()
 

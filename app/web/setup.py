@@ -21,7 +21,7 @@ from app.listings.importing import cancel_import, request_import
 from app.listings.opening import choose, find_choice, open_from_shop, preview_opening
 from app.publishing.first_push import KINDS, NumbersMoved, approve, is_approved, lay_out
 from app.web.asker import asker, needs
-from app.web.merchant import carry_on, chosen, reading, writing
+from app.web.merchant import WHOLE_TIMEOUT_S, carry_on, chosen, reading, writing
 from app.web.pages import ID_MAX, whole
 
 _CHANNEL = f"/channels/<int(max={ID_MAX}):id_>"
@@ -88,7 +88,7 @@ def match(id_: int) -> str:
 @needs("channels.change")
 def match_again(id_: int) -> Answer:
     """Work the proposals out anew."""
-    with writing() as session:
+    with writing(WHOLE_TIMEOUT_S) as session:
         get_channel(session, id_)
         matching.propose(session, id_)
     return _to("setup.match", id_)
@@ -116,7 +116,7 @@ def accept_match(id_: int) -> Answer:
     """Do it, if it is still as many as were shown."""
     kinds = _kinds(request.form.getlist("kind"))
     try:
-        with writing() as session:
+        with writing(WHOLE_TIMEOUT_S) as session:
             get_channel(session, id_)
             batch = matching.accept(session, id_, kinds, listings=_count("listings"), by=who())
     except Conflict as error:
@@ -147,7 +147,7 @@ def _count(name: str) -> int:
 def undo_match(id_: int, batch_id: int) -> Answer:
     """Take an acceptance back."""
     try:
-        with writing() as session:
+        with writing(WHOLE_TIMEOUT_S) as session:
             if matching.get_batch(session, batch_id).channel_id != id_:
                 raise InvalidInput("bad_batch", "that was accepted on another channel", where="batch_id")
             unmapped, gone = matching.undo(session, batch_id)
@@ -178,7 +178,7 @@ def open_ledger(id_: int) -> Answer:
     """Say where the opening stock comes from; from this shop, it is posted at once."""
     source = request.form.get("source", "")
     try:
-        with writing() as session:
+        with writing(WHOLE_TIMEOUT_S) as session:
             get_channel(session, id_)
             if find_choice(session) is None:
                 choose(session, source, id_ if source == "shop" else None, who())
@@ -210,7 +210,7 @@ def first_push(id_: int) -> str:
 def show_first_push(id_: int) -> Answer:
     """Lay them out anew."""
     try:
-        with writing() as session:
+        with writing(WHOLE_TIMEOUT_S) as session:
             lay_out(session, id_)
     except Conflict as error:
         flash(error.detail)
@@ -233,10 +233,10 @@ def first_push_table(id_: int) -> Response:
 def approve_first_push(id_: int) -> Answer:
     """Approve exactly what was shown; what has moved since is shown again."""
     try:
-        with writing() as session:
+        with writing(WHOLE_TIMEOUT_S) as session:
             approve(session, id_, request.form.get("digest", ""), by=who(), zeros="zeros" in request.form)
     except NumbersMoved as error:
-        with writing() as session:
+        with writing(WHOLE_TIMEOUT_S) as session:
             lay_out(session, id_, moved=error.moved)
         text = ngettext(
             "%(num)s number has moved since it was shown. This is how it is now.",
