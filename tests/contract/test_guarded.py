@@ -196,7 +196,7 @@ def endless(drop: bytes) -> Iterator[bytes]:
         yield drop
 
 
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n"
 
 
 def failed(head: bytes, drops: Callable[[], Iterator[bytes]], *, method: str = "GET", slow: bool = False) -> str:
