@@ -7,6 +7,7 @@
     ├── AccessDenied       a person has to act: token, key, scope
     ├── NotFound           the thing asked for is gone
     ├── Refused            the channel says the request itself is wrong: a bug or a setting
+    │   └── NeverApplied   a repetition, and the first sending surely had no effect: again under a new key
     ├── Malformed          bytes that do not say what they should; `field` names where
     └── InvalidSignature   a delivery that is not from the shop it names
 
@@ -59,6 +60,11 @@ class NotFound(ChannelError):
 
 class Refused(ChannelError):
     """The channel understood the request and will never accept it."""
+
+
+class NeverApplied(Refused):
+    """A write sent again under its key: the first sending was refused and had no effect. Any other refusal of a
+    repetition says nothing of the first."""
 
 
 class Malformed(ChannelError):

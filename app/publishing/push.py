@@ -23,7 +23,7 @@ from app.publishing.attempts import REPLAY_MAX, Attempt, Recorded, to_write
 from app.publishing.due import Due, list_due, settle_due
 from app.publishing.look import read_numbers
 from connectors.base import StockWrite, Unknown, Unsent, WriteMode, WriteOutcome
-from connectors.errors import ChannelError, Malformed, OutcomeUnknown
+from connectors.errors import ChannelError, Malformed, NeverApplied, OutcomeUnknown
 
 REPLAY_AFTER_S = 1.0
 REPLAY_AFTER_MAX_S = 60.0
@@ -139,8 +139,12 @@ def _finish_left(runtime: Runtime, merchant_id: int, channel: Channel, attempt: 
     now = runtime.clock()
     if connector.abilities.replays_by_key and now - attempt.opened_at < REPLAY_MAX:
         return _send(runtime, merchant_id, channel, attempt)
-    outcomes = [Unknown(row.key, "no_answer") for row in attempt.rows.values()]
-    return _record(runtime, merchant_id, channel, attempt, outcomes, error="no_answer")
+    return _record(runtime, merchant_id, channel, attempt, _unknown(attempt, "no_answer"), error="no_answer")
+
+
+def _unknown(attempt: Attempt, reason: str) -> list[WriteOutcome]:
+    """Nobody knows what became of it: its numbers are read back."""
+    return [Unknown(row.key, reason) for row in attempt.rows.values()]
 
 
 def _send(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt) -> Pushed:
@@ -154,12 +158,18 @@ def _send(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt
         if not error.permanent and connector.abilities.replays_by_key:
             # An earlier sending may have been applied, and no vendor says whether a throttled one was: the same key.
             return _unanswered(runtime, merchant_id, channel, attempt, error)
-        unsent: list[WriteOutcome] = [Unsent(row.key) for row in attempt.rows.values()]
-        recorded = _record(runtime, merchant_id, channel, attempt, unsent, error=error.reason)
-        if error.permanent and not attempt.owner.endswith(attempt.key):
-            return recorded  # a repetition: the first sending had failed, and what is due goes out under a new key
-        return _paused(runtime, merchant_id, channel.channel_id, error)
+        return _refused(runtime, merchant_id, channel, attempt, error)
     return _record(runtime, merchant_id, channel, attempt, outcomes, error=None)
+
+
+def _refused(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt, error: ChannelError) -> Pushed:
+    """The call surely did nothing. A repetition of one whose first sending may have been carried out says no more."""
+    repeated = not attempt.owner.endswith(attempt.key)
+    if repeated and not isinstance(error, NeverApplied):
+        return _record(runtime, merchant_id, channel, attempt, _unknown(attempt, error.reason), error=error.reason)
+    unsent: list[WriteOutcome] = [Unsent(row.key) for row in attempt.rows.values()]
+    recorded = _record(runtime, merchant_id, channel, attempt, unsent, error=error.reason)
+    return recorded if repeated else _paused(runtime, merchant_id, channel.channel_id, error)
 
 
 def _unanswered(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt, error: ChannelError) -> Pushed:
@@ -170,8 +180,7 @@ def _unanswered(runtime: Runtime, merchant_id: int, channel: Channel, attempt: A
         with runtime.begin(merchant_id, now) as session:
             attempts.leave_unclear(session, attempt, now + timedelta(seconds=pause), error.reason)
         return Pushed(len(attempt.rows), error=error.reason)
-    outcomes = [Unknown(row.key, error.reason) for row in attempt.rows.values()]
-    return _record(runtime, merchant_id, channel, attempt, outcomes, error=error.reason)
+    return _record(runtime, merchant_id, channel, attempt, _unknown(attempt, error.reason), error=error.reason)
 
 
 def _replay_after_s(open_for: timedelta) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from connectors.errors import AccessDenied, ChannelError, OutcomeUnknown, Refused, Throttled, Transient
+from connectors.errors import AccessDenied, ChannelError, NeverApplied, OutcomeUnknown, Refused, Throttled, Transient
 
 # errors[].extensions.code of an answer with status 200: (reading, writing, reason)
 GRAPHQL_ERRORS: Mapping[str, tuple[type[ChannelError], type[ChannelError], str]] = {
@@ -56,7 +56,7 @@ USER_ERRORS: Mapping[str, Row | Call] = {
     "INVALID_QUANTITY_TOO_LOW": Row.OUT_OF_RANGE,
     "IDEMPOTENCY_CONCURRENT_REQUEST": Call(Transient, "idempotency_concurrent_request"),  # wait, same key
     "IDEMPOTENCY_KEY_PARAMETER_MISMATCH": Call(_BUG, "idempotency_key_parameter_mismatch"),
-    "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED": Call(Refused, "idempotency_previous_attempt_failed"),  # new key
+    "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED": Call(NeverApplied, "idempotency_previous_attempt_failed"),
     "OPERATION_IN_PROGRESS": Call(Transient, "export_busy"),
     "LIMIT_REACHED": Call(Transient, "export_busy"),
     "INVALID": Call(_BUG, "export_refused"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from connectors.base import Conflict, Rejected, StockKey, StockWrite, Unsent, Written
-from connectors.errors import AccessDenied, ChannelError, OutcomeUnknown, Refused, Throttled, Transient
+from connectors.errors import AccessDenied, ChannelError, NeverApplied, OutcomeUnknown, Refused, Throttled, Transient
 from connectors.shopify.stock import ROWS_MAX
 from sandbox.base import Response
 from sandbox.shopify.cost import Bucket
@@ -173,7 +173,7 @@ def test_another_content_under_a_used_key_is_refused(rig: ShopifyRig) -> None:
 def test_a_batch_that_was_refused_needs_a_new_key(rig: ShopifyRig) -> None:
     key = rig.add("A", 5)
     assert write(rig, StockWrite(key, 4, 3)) == [Conflict(key)]
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(NeverApplied) as caught:
         write(rig, StockWrite(key, 4, 3))
     assert caught.value.reason == "idempotency_previous_attempt_failed"
 

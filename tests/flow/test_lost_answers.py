@@ -13,7 +13,7 @@ from app.core.db import Row
 from app.insight.diagnose import diagnose
 from app.publishing.push import push
 from sandbox.base import Request, Response
-from sandbox.faults import NONE
+from sandbox.faults import NONE, Faults
 from sandbox.shopify import PretendShopify
 from tests.street import Street
 
@@ -93,6 +93,25 @@ def test_a_write_that_stays_without_a_readable_answer_is_asked_about_more_and_mo
     with street.world.session() as session:
         assert "attempt_open" in str(diagnose(session))
     assert shopify.shown() == {"mug": 9}
+
+
+@pytest.mark.parametrize("first", [replace(NONE, timeout_after=1.0), replace(NONE, timeout_before=1.0)])
+def test_that_a_repeated_write_is_refused_says_nothing_of_the_first_one_seed_7(street: Street, first: Faults) -> None:
+    street.world.move("mug", 10, OPENING, "50")
+    shopify = street.open_shopify({"mug": 10})
+    street.settle()
+    street.world.move("mug", 1, "available@A > shrinkage")
+    shopify.context.faults = first
+    push(street.runtime, street.world.merchant_id, street.channel_of(shopify))
+    shopify.context.faults = NONE
+    handle = shopify.handle
+    shopify.handle = lambda request: Response(423, {}, b"")  # type: ignore[method-assign]
+    street.world.now += timedelta(seconds=30)
+    push(street.runtime, street.world.merchant_id, street.channel_of(shopify))
+    shopify.handle = handle  # type: ignore[method-assign]
+    street.live(120)
+    assert shopify.shown() == {"mug": 9}
+    assert street.cases() == street.cases("corrected") == []
 
 
 def test_a_write_whose_answer_was_lost_is_repeated_to_the_letter_under_its_key(street: Street) -> None:
