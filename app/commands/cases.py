@@ -61,8 +61,7 @@ def run_dismiss(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _line(case: CaseFile) -> str:
-    asked = case.state == "open" and case.kind == "drift" and case.decision is None
-    state = "asks" if asked else case.state
+    state = "asks" if case.asks else case.state
     cells = [
         str(case.case_id), state, f"{case.opened_at:%Y-%m-%d %H:%M}", case.channel or "-", case.kind, case.cause or "-",
         case.sku or case.subject, case.decided_by or "-", case.detail,

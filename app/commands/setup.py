@@ -12,8 +12,8 @@ from app.core.config import Settings
 from app.core.db import Session
 from app.core.errors import NotFound
 from app.core.runtime import Runtime
-from app.listings.connect import map_place
 from app.listings.lookup import get_channel_id
+from app.listings.places import map_place
 
 
 def add(commands: Any) -> None:

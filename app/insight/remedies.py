@@ -194,6 +194,13 @@ NOTES = frozenset({"shadow", "activating", "importing", "not_stocked", "webhooks
 # Where a click cures it, what to click: for any shop,
 CLICKS = {
     "channel_disconnected": "connect it again on the page Connect a shop",
+    "channel_paused": "press Make it active on the page of its connection",
+    "location_not_mapped": "say on its page Places which of yours it is",
+    "attempt_open": "press Read it afresh on the page of its connection",
+    "plan_stuck": "press Read it afresh on the page of its connection; before, the page of SKU tells more",
+    "drift_waits": "say on the page Cases which number is right",
+    "cases_open": "look at them on the page Cases",
+    "shadow": "press Make it active on the page of its connection",
     "sku_not_mapped": "say on the page Listings which items they are, or take out what is none",
     "listing_gone": "take them out on the page Listings",
     "number_refused": "open the page of SKU: it says why; put that right in the shop",

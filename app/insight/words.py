@@ -134,6 +134,9 @@ CASES = {
     "duplicate_line": "An order names a line twice",
     "unknown_status": "An order has a status of the shop's own",
 }
+CASE_STATES = {"open": "Open", "explained": "Explained", "corrected": "Corrected", "dismissed": "Seen to"}
+# Which number was said to be right.
+RIGHT = {"ledger": "ours was right", "channel": "the shop was right"}
 # What happened, by (from, to).
 HAPPENED = {
     ("opening", "available"): "Opening stock",

@@ -39,7 +39,9 @@ where o.merchant_id = %(merchant_id)s and o.owner_id = closed.owner_id
 """
 _LIST = """
 select f.case_id, f.kind, c.name as channel, f.subject, f.cause, f.detail, f.difference, f.decision, f.decided_by,
-       f.state, f.opened_at, f.closed_at, f.evidence, i.sku
+       f.state, f.opened_at, f.closed_at, f.evidence, i.sku,
+       f.state = 'open' and o.case_id is not distinct from f.case_id as holds, f.state = 'open' and f.decision is null
+           and o.case_id is not distinct from f.case_id and coalesce(o.held, false) as asks
 from case_file f
 left join channel c on c.merchant_id = f.merchant_id and c.channel_id = f.channel_id
 left join stock_owner o on o.merchant_id = f.merchant_id and o.owner_id = f.owner_id
@@ -53,7 +55,8 @@ order by f.case_id desc limit %(limit)s
 @dataclass(frozen=True, slots=True)
 class CaseFile:
     """A case as stored. `difference`: units that the channel shows more than its orders explain (drift); `decided_by`
-    is a person or `policy`; `sku` where it is about one item's number."""
+    is a person or `policy`; `sku` where it is about one item's number; `holds`: the number is its until it is over, so
+    it can't be dismissed; `asks`: nothing is written there until somebody says which number is right."""
 
     case_id: int
     kind: str
@@ -69,6 +72,8 @@ class CaseFile:
     closed_at: datetime | None
     evidence: Mapping[str, Any]
     sku: str | None
+    holds: bool
+    asks: bool
 
 
 def open_cases(session: Session, channel_id: int | None, cases: Sequence[Case]) -> int:

@@ -11,9 +11,9 @@ from datetime import timedelta
 
 from app.catalog.locations import create_location, list_locations
 from app.core.db import Session
-from app.core.errors import InvalidInput, NotFound
+from app.core.errors import InvalidInput
 from app.core.runtime import Runtime
-from app.listings.catalogue import Mapped, import_entries, open_place
+from app.listings.catalogue import Mapped, import_entries
 from app.listings.channels import (
     Channel,
     NewChannel,
@@ -29,11 +29,11 @@ from app.listings.channels import (
 from app.listings.credentials import WEBHOOK_SECRETS, read_credentials
 from app.listings.importing import request_import
 from app.listings.matching import propose
+from app.listings.places import NO_PLACE
 from app.listings.shop_clock import measure_skew, note_skew
 from connectors.base import ChannelLocation, Connector, Shop
 
 SUBSCRIBED_BY = "subscribed_by"  # the fact that says who made the subscriptions
-NO_PLACE = ""  # the location key of a channel that has no places
 HISTORY = timedelta(days=60)  # what an app may read of a Shopify shop's orders; older ones hardly change any more
 
 
@@ -107,24 +107,6 @@ def is_subscribed_by_app(channel: Channel) -> bool:
     """Whether the app's own configuration names what it listens to (shopify.app.toml): such subscriptions are listed
     nowhere and never deleted."""
     return channel.facts.get(SUBSCRIBED_BY) == "app"
-
-
-def map_place(runtime: Runtime, merchant_id: int, channel_id: int, place: str, location_id: int) -> str:
-    """One of our locations behind a place of the channel, told by its key or name; returns the place's name. A channel
-    without places has one number for all of them, whatever `place` says. Raises NotFound with the places there are, and
-    ChannelError."""
-    with runtime.begin(merchant_id, runtime.clock()) as session:
-        channel = get_channel(session, channel_id)
-        shop = shop_of(runtime, merchant_id, channel)
-    found = runtime.connectors[channel.platform].read_locations(runtime.open_http(), shop)
-    chosen = next((one for one in found if place in (one.location_key, one.name)), None)
-    if found and chosen is None:
-        names = ", ".join(f"{one.name} ({one.location_key})" for one in found)
-        raise NotFound("unknown_place", f"the channel has no such place; there is {names}", where="place")
-    with runtime.begin(merchant_id, runtime.clock()) as session:
-        map_location(session, channel_id, NO_PLACE if chosen is None else chosen.location_key, location_id)
-        open_place(session, channel_id)
-    return channel.name if chosen is None else chosen.name
 
 
 def renew_credentials(runtime: Runtime, merchant_id: int, channel_id: int, given: Mapping[str, str]) -> None:

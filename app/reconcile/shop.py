@@ -14,7 +14,7 @@ from app.core.runtime import Runtime
 from app.inbox.polls import claim_poll, end_poll, fail_poll
 from app.listings.cases import Case, close_cases, open_cases
 from app.listings.channels import get_channel, shop_of
-from app.listings.connect import SUBSCRIBED_BY
+from app.listings.connect import SUBSCRIBED_BY, is_subscribed_by_app
 from app.listings.credentials import read_credentials
 from app.listings.tokens import (
     ACCESS,
@@ -33,6 +33,8 @@ from connectors.apps import GrantKind
 from connectors.errors import AccessDenied, ChannelError
 
 RETIRED, MISSING = "api_version_retired", "scope_missing"
+GRANT_INSTALLED = "open the app in the shop's admin and agree to them"
+GRANT_OWN = "grant them to the shop's own app at Shopify, under Apps, Develop apps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +104,13 @@ def _read_facts(runtime: Runtime, merchant_id: int, channel_id: int) -> Mapping[
 def _keep_facts(runtime: Runtime, merchant_id: int, channel_id: int, facts: Mapping[str, str]) -> None:
     """Store them, and open or close what a person should know of them."""
     cases: list[Case] = []
+    with runtime.begin(merchant_id, runtime.clock()) as session:
+        installed = is_subscribed_by_app(get_channel(session, channel_id))
     if "api_version_mismatch" in facts:
         detail = f"it answers as {facts['api_version_mismatch']}: update Perpetual, numbers may be read wrongly"
         cases.append((RETIRED, "api", detail, {}))
     if facts.get("missing_scopes"):
-        detail = f"missing: {facts['missing_scopes']}; open the app in the shop's admin and agree to them"
+        detail = f"missing: {facts['missing_scopes']}; {GRANT_INSTALLED if installed else GRANT_OWN}"
         cases.append((MISSING, "scopes", detail, {}))
     over = [kind for kind in (RETIRED, MISSING) if kind not in {case[0] for case in cases}]
     with runtime.begin(merchant_id, runtime.clock()) as session:

@@ -11,6 +11,8 @@ from app.web import (
     account,
     api,
     audit_log,
+    cases,
+    channels,
     checks,
     connect,
     embedding,
@@ -42,7 +44,7 @@ def create_app(runtime: Runtime) -> Flask:
     app.extensions["flusher"] = webhooks.make_flusher(runtime)
     app.extensions["live"] = Live(runtime)
     hosts.install(app)
-    for module in (webhooks, health, pages, listings, setup, imports, checks):
+    for module in (webhooks, health, pages, listings, setup, imports, checks, channels, cases):
         app.register_blueprint(module.blueprint)
     for blueprint in connect.registered():
         app.register_blueprint(blueprint)

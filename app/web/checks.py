@@ -14,9 +14,11 @@ from app.insight.diagnose import diagnose
 from app.listings.channels import Channel, get_channel
 from app.listings.connect import renew_credentials
 from app.listings.leaving import leave
+from app.listings.states import get_standing
 from app.reconcile.check import check
 from app.web.asker import needs
 from app.web.merchant import carry_on, chosen, reading, runtime
+from app.web.said import refuse
 from connectors.errors import ChannelError
 from connectors.join import Joins
 
@@ -66,10 +68,12 @@ def show(id_: int) -> str:
 def _render(id_: int, wrong: dict[str, str] | None = None) -> str:
     with reading() as session:
         channel = get_channel(session, id_)
+        standing = get_standing(session, id_)
         found = diagnose(session, channel.name)[0]
     return render_template(
-        "check.html", merchant=chosen(), channel=channel, found=found, facts=_facts(channel), wrong=wrong or {},
-        by_keys=_by_keys(channel), requirements=sorted(found.requirements, key=lambda one: one.state != "fail"),
+        "check.html", merchant=chosen(), channel=channel, standing=standing, found=found, facts=_facts(channel),
+        wrong=wrong or {}, by_keys=_by_keys(channel),
+        requirements=sorted(found.requirements, key=lambda one: one.state != "fail"),
     )  # fmt: skip
 
 
@@ -123,7 +127,7 @@ def disconnect(id_: int) -> Answer | tuple[str, int]:
     trouble = leave(runtime(), chosen().merchant_id, id_, BY)
     if trouble:
         said = gettext("Disconnected. Its webhooks could not be taken back: delete those named Perpetual in the shop.")
-        flash(f"{said} ({gettext(words.failure(trouble))})")
+        refuse(f"{said} ({gettext(words.failure(trouble))})")
     else:
         flash(gettext("Disconnected. Its keys are forgotten here; you can delete them in the shop too."))
     return redirect(url_for("checks.show", id_=id_), 303)

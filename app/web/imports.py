@@ -24,6 +24,7 @@ from app.listings.matching import propose_again
 from app.web.asker import needs
 from app.web.merchant import WHOLE_TIMEOUT_S, carry_on, chosen, now, reading, runtime, writing
 from app.web.pages import ID_MAX
+from app.web.said import refuse
 from app.web.setup import who
 
 FORM_OVERHEAD = 100_000  # what a form is beside its file
@@ -139,7 +140,7 @@ def commit(id_: int) -> Answer:
             propose_again(session)
             session.run("delete from upload where merchant_id = %(merchant_id)s and upload_id = %(id)s", id=id_)
     except InvalidInput:
-        flash(gettext("Nothing was imported: the file has faults."))
+        refuse(gettext("Nothing was imported: the file has faults."))
         return redirect(url_for("imports.show", id_=id_), 303)
     with runtime().database.across(now()) as across:
         across.run("select refresh_statistics()")
@@ -157,7 +158,7 @@ def undo(id_: int) -> Answer:
         with writing(WHOLE_TIMEOUT_S) as session:
             openings, units = undo_batch(session, id_, who())
     except Conflict as error:
-        flash(gettext("Nothing was changed: %(why)s.", why=error.detail))
+        refuse(gettext("Nothing was changed: %(why)s.", why=error.detail))
         return redirect(url_for("imports.index"), 303)
     flash(gettext("Taken back: %(openings)s opening stocks, %(units)s units.", openings=openings, units=units))
     return redirect(url_for("imports.index"), 303)

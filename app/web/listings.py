@@ -26,6 +26,7 @@ from app.listings.rules import Change, Owner, get_owner, set_rule
 from app.web.asker import needs
 from app.web.merchant import carry_on, chosen, reading, writing
 from app.web.pages import ID_MAX, render_item, whole
+from app.web.said import refuse
 from app.web.shown import item_url
 
 _ID = f"<int(max={ID_MAX}):id_>"
@@ -99,10 +100,10 @@ def _find_item(session: Session, sku: str) -> Item:
 def _meanwhile(session: Session, listing: Listing) -> Response:
     name = _name(listing)
     if listing.item_id is None:
-        flash(gettext("%(listing)s was taken out meanwhile; nothing was changed.", listing=name))
+        refuse(gettext("%(listing)s was taken out meanwhile; nothing was changed.", listing=name))
     else:
         item = get_item_by_id(session, listing.item_id).sku
-        flash(gettext("%(listing)s was said to be %(item)s meanwhile; nothing was changed.", listing=name, item=item))
+        refuse(gettext("%(listing)s was said to be %(item)s meanwhile; nothing was changed.", listing=name, item=item))
     return _back()
 
 

@@ -23,6 +23,7 @@ from app.publishing.first_push import KINDS, NumbersMoved, approve, is_approved,
 from app.web.asker import asker, needs
 from app.web.merchant import WHOLE_TIMEOUT_S, carry_on, chosen, reading, writing
 from app.web.pages import ID_MAX, whole
+from app.web.said import refuse
 
 _CHANNEL = f"/channels/<int(max={ID_MAX}):id_>"
 _MATCH_VIEW = ("kind", "q", "after")
@@ -120,7 +121,7 @@ def accept_match(id_: int) -> Answer:
             get_channel(session, id_)
             batch = matching.accept(session, id_, kinds, listings=_count("listings"), by=who())
     except Conflict as error:
-        flash(gettext("Nothing was changed: %(why)s.", why=error.detail))
+        refuse(gettext("Nothing was changed: %(why)s.", why=error.detail))
         return redirect(url_for("setup.preview_match", id_=id_, kind=kinds), 303)
     text = gettext("%(listings)s products are items now; %(items)s items are new.", listings=batch.listings,
                    items=batch.items)  # fmt: skip
@@ -152,7 +153,7 @@ def undo_match(id_: int, batch_id: int) -> Answer:
                 raise InvalidInput("bad_batch", "that was accepted on another channel", where="batch_id")
             unmapped, gone = matching.undo(session, batch_id)
     except Conflict as error:
-        flash(error.detail)
+        refuse(error.detail)
         return _to("setup.match", id_)
     flash(gettext("Taken back: %(unmapped)s products are no items again, %(gone)s items are gone again.",
                   unmapped=unmapped, gone=gone))  # fmt: skip
@@ -184,7 +185,7 @@ def open_ledger(id_: int) -> Answer:
                 choose(session, source, id_ if source == "shop" else None, who())
             posted = open_from_shop(session, id_) if source == "shop" else None
     except Conflict as error:
-        flash(gettext("Nothing was changed: %(why)s.", why=error.detail))
+        refuse(gettext("Nothing was changed: %(why)s.", why=error.detail))
         return _to("setup.opening", id_)
     if posted is None:
         flash(gettext("Noted. The stock is not taken from this shop."))
@@ -213,7 +214,7 @@ def show_first_push(id_: int) -> Answer:
         with writing(WHOLE_TIMEOUT_S) as session:
             lay_out(session, id_)
     except Conflict as error:
-        flash(error.detail)
+        refuse(error.detail)
     return _to("setup.first_push", id_)
 
 
@@ -243,10 +244,10 @@ def approve_first_push(id_: int) -> Answer:
             "%(num)s numbers have moved since they were shown. This is how it is now.",
             error.moved,
         )
-        flash(text)
+        refuse(text)
         return _to("setup.first_push", id_)
     except Conflict as error:
-        flash(gettext("Nothing was approved: %(why)s.", why=error.detail))
+        refuse(gettext("Nothing was approved: %(why)s.", why=error.detail))
         return _to("setup.first_push", id_)
     flash(gettext("Approved. The shop is read once more, then the numbers are written."))
     return _to("setup.index", id_)

@@ -206,8 +206,12 @@ def push(admin: Admin, page: Page, inside: FrameLocator) -> None:
     hold_back(inside, "mug", "2")
     open_set_up(inside)
     click(inside, "See the first numbers", "link")
+    with page.expect_download() as downloading:
+        click(inside, "Download as CSV", "link")
+    assert downloading.value.suggested_filename.startswith("first-push-")
+    assert "mug" in Path(downloading.value.path()).read_text("utf-8")
     click(inside, "Approve these 0 numbers")
-    expect(inside.get_by_role("status")).to_contain_text("1 number has moved since it was shown")
+    expect(inside.get_by_role("alert").first).to_contain_text("1 number has moved since it was shown")
     fine(page)
     picture(page, "8-first-push")
     assert admin.shop.shown() == {"mug": 5, "bowl": 5}

@@ -17,7 +17,7 @@ from app.insight.remedies import LINKS
 from app.listings.cases import dismiss, list_cases
 from app.listings.catalogue import map_listing, unmap_listing
 from app.listings.channels import set_drift_policy
-from app.listings.connect import map_place
+from app.listings.places import map_place
 from app.listings.states import change_state, read_afresh
 from app.publishing.decisions import decide
 from app.publishing.due import CONFLICTS_MAX

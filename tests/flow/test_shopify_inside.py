@@ -73,7 +73,7 @@ def test_what_a_refused_form_says_is_seen_in_the_frame_where_no_cookie_is_kept(
     installing: Installing, shop: PretendShopify
 ) -> None:
     page = follow(installing, shop, refused(installing, shop))
-    assert '<p class="link good" role="status">Nothing was changed: ' in page
+    assert '<p class="link bad" role="alert">Nothing was changed: ' in page
 
 
 def test_what_was_said_is_no_longer_shown_after_two_minutes_nor_carried_on_by_links(

@@ -13,6 +13,7 @@ import requests
 from app.core.db import Session
 from app.inbox.read import poll_orders
 from app.insight.home import read_home
+from app.listings.cases import list_cases
 from app.listings.channels import get_channel, shop_of
 from app.listings.credentials import write_credentials
 from app.listings.install import install_own
@@ -288,3 +289,21 @@ def test_an_own_apps_token_is_asked_for_again_when_its_day_is_over(installing: I
     installing.street.world.now += timedelta(days=2)
     assert token(installing, shop)
     assert shop.admin.grants.given == ["own", "own"]
+
+
+def test_a_scope_that_an_own_app_lacks_is_said_to_be_granted_where_that_app_is_made(installing: Installing) -> None:
+    app = pretend_app(client_id="my-own-app", own=True)
+    lacking = tuple(scope for scope in app.scopes if scope != "read_returns")
+    shop = installing.shop("own", app=replace(app, scopes=lacking))
+    shop.admin.install("my-own-app")
+    street = installing.street
+    install_own(
+        street.runtime, "shopify", shop.domain, AppKeys("my-own-app", (SECRET,)),
+        merchant_id=street.world.merchant_id, url="http://perpetual.test/webhooks/shopify",
+    )  # fmt: skip
+    street.world.now += timedelta(days=1)
+    ask_shop(street.runtime, *installing.found(shop))
+    with street.world.session() as session:
+        (case,) = [case for case in list_cases(session) if case.kind == "scope_missing"]
+    assert "missing: read_returns" in case.detail
+    assert "under Apps, Develop apps" in case.detail
