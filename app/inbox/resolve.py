@@ -1,8 +1,7 @@
 """From a channel's words to ours: lines to items, places to locations, kits to components.
 
-What
-can't be resolved is a reason, not an error: the rest of the order is still posted, so that the other channels learn
-of it, and the document waits for the mapping.
+What can't be resolved is a reason, not an error: the rest of the order is still posted, so that the other channels
+learn of it, and the document waits for the mapping. Units at a place that is none of ours are taken from none that is.
 """
 
 from __future__ import annotations
@@ -105,11 +104,10 @@ def _resolve_line(known: Known, resolved: Resolved, at: Line, line: OrderLine) -
             )
         _keep(known, resolved, at)
         return
+    resolved.targets[at]  # what is now at a place that is none of ours leaves the one where it was taken to be
     for units in line.units:
         if not _place_units(known, resolved, at, item, units, owner=_owner_of(known, listing, units)):
             resolved.waiting[at[0]] = ("unknown_location", f"the channel's location {units.location_key} is not mapped")
-            _keep(known, resolved, at)
-            return
 
 
 def _item_of(known: Known, at: Line, line: OrderLine, listing: ListingRow | None) -> int | None:

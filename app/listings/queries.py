@@ -48,18 +48,20 @@ def find_owners(session: Session, channel_id: int, stock_keys: Collection[str]) 
 
 
 def get_places(session: Session, channel_id: int) -> Places:
-    """The channel's places as ours, first to serve first."""
+    """The channel's places as ours, first to serve first; what is at one that we gave up is still there."""
     rows = session.rows(
-        """select c.location_key, c.location_id from channel_location c join location l using (merchant_id, location_id)
-           where c.merchant_id = %(merchant_id)s and c.channel_id = %(channel)s and l.active
-           order by l.priority, l.location_id""",
+        """select c.location_key, c.location_id, l.active
+           from channel_location c join location l using (merchant_id, location_id)
+           where c.merchant_id = %(merchant_id)s and c.channel_id = %(channel)s
+           order by l.active desc, l.priority, l.location_id""",
         channel=channel_id,
     )
     by_key: defaultdict[str, list[int]] = defaultdict(list)
     for row in rows:
         by_key[row.location_key].append(row.location_id)
     return Places(
-        {key: tuple(ids) for key, ids in by_key.items()}, tuple(dict.fromkeys(row.location_id for row in rows))
+        {key: tuple(ids) for key, ids in by_key.items()},
+        tuple(dict.fromkeys(row.location_id for row in rows if row.active)),
     )
 
 

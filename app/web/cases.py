@@ -52,7 +52,9 @@ def decide_one(id_: int) -> Answer:
         refuse(gettext("Nothing was changed: %(why)s.", why=error.detail))
         return _back()
     flash(
-        gettext("Our number is written again.") if right == "ledger" else gettext("Our stock is what the shop shows.")
+        gettext("Our number is written again.")
+        if right == "ledger"
+        else gettext("Our stock is changed by the difference.")
     )
     return _back()
 

@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from app.listings.places import map_place
 from sandbox.shopify import PretendShopify
 from sandbox.shopify.state import gid
+from tests.drifting import audit, cases, open_shops
 from tests.street import Street
 
 
@@ -69,6 +71,43 @@ def test_a_moved_fulfilment_order_moves_the_commitment_to_the_other_place(street
     street.settle(8)
     assert (world.level("mug", "A")["committed"], world.level("mug", "B")["committed"]) == (0, 2)
     assert street.shown_at(shopify, "mug") == {"A": 5, "B": 3}
+
+
+@pytest.mark.parametrize("policy", ["ledger_wins", "channel_wins", "ask"])
+def test_a_sale_from_a_place_that_is_none_of_ours_takes_nothing_from_one_that_is(street: Street, policy: str) -> None:
+    shop, woo = open_shops(street, "shopify", policy)
+    assert isinstance(shop, PretendShopify)
+    annex = shop.add_location("Annex")
+    shop.set_stock_by_hand("mug", annex, 30)
+    shop.place_order([("mug", 25)])  # the delivery names no place, and there was only one
+    street.live(90)
+    assert street.parked() == ["unknown_location"]
+    assert (street.world.available("mug", "A"), street.shown_at(shop, "mug")["A"], woo.shown()) == (20, 20, {"mug": 20})
+    assert [case for case in cases(street) if case.cause == "hand_edit"] == []
+    map_place(street.runtime, street.world.merchant_id, street.channel_of(shop), annex, street.world.b)
+    street.world.move("mug", 30, "supplier > available@B", "90")
+    street.live(90)
+    assert street.parked() == []
+    assert (street.world.available("mug", "A"), street.world.available("mug", "B")) == (20, 5)
+    assert street.shown_at(shop, "mug") == {"A": 20, "Annex": 5}
+    assert woo.shown() == {"mug": 25}
+    assert street.world.verify() == []
+
+
+def test_of_an_order_at_two_places_that_of_ours_is_booked_though_the_other_is_none(street: Street) -> None:
+    shop, woo = open_shops(street, "shopify", "ledger_wins")
+    assert isinstance(shop, PretendShopify)
+    annex = shop.add_location("Annex")
+    street.heard = lambda told: False
+    order = shop.place_order([("mug", 5)])
+    assert order is not None
+    shop.fulfill(order, {"mug": 3})
+    shop.move_fulfillment_order(order, annex)
+    audit(street)
+    street.live(60)
+    assert street.parked() == ["unknown_location"]
+    assert (street.world.available("mug", "A"), street.shown_at(shop, "mug")["A"], woo.shown()) == (17, 17, {"mug": 17})
+    assert [case for case in cases(street) if case.cause == "hand_edit"] == []
 
 
 @pytest.mark.parametrize("event", ["split", "merged", "placed_on_hold", "hold_released", "cancelled"])
