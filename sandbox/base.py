@@ -131,3 +131,6 @@ class Shop(Protocol):
 
     def shown(self) -> dict[str, int]:
         """The number each tracked SKU shows (summed over locations)."""
+
+    def for_sale(self) -> dict[str, int]:
+        """Units of each tracked SKU that a buyer can buy: a number below zero, of any location, sells none."""

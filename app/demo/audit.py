@@ -116,8 +116,8 @@ def oversold(books: Books) -> int:
 def audit(
     expected: Expected, stock: Stock, shown: Mapping[str, Mapping[str, int]], with_places: Sequence[str]
 ) -> Verdict:
-    """Compare. `shown`: shop → SKU → number; `with_places`: shops whose number is the sum over their places, each of
-    which shows 0 where units are owed."""
+    """Compare. `shown`: shop → SKU → units that buyers can buy there; `with_places`: shops whose number is the sum over
+    their places, each of which sells nothing where units are owed."""
     lost = double = 0
     where = []
     for sku, left in expected.for_sale.items():

@@ -88,8 +88,8 @@ class Mall:
     def shown(self, shop: str, sku: str) -> int:
         """What a buyer sees there."""
         if shop == SHOPIFY:
-            return self.shopify.inventory.total(self.shopify.variant(sku).item_id)
-        return self.woo.state.product_of_sku(sku).stock or 0
+            return self.shopify.inventory.for_sale(self.shopify.variant(sku).item_id)
+        return max(0, self.woo.state.product_of_sku(sku).stock or 0)
 
     def on_sale(self, sku: str) -> int:
         """Units that can be sold; ask while all is at rest."""
@@ -235,7 +235,7 @@ class Mall:
             stock, findings = read_stock(session), verify(session)
             movements, parked = read_counts(session)
             months = read_months(session)
-        shown = {name: shop.shown() for name, shop in self.shops.items()}
+        shown = {name: shop.for_sale() for name, shop in self.shops.items()}
         verdict = audit(Expected(self.left, self.on_hand, {}), stock, shown, [SHOPIFY])
         unequal = [
             found

@@ -24,7 +24,7 @@ def report_of(runtime: Runtime, street: Street, household: Household, seller: Se
     with runtime.begin(merchant_id, runtime.clock()) as session:
         stock, findings = read_stock(session), verify(session)
         movements, parked = read_counts(session)
-    shown = {name: shop.shown() for name, shop in street.shops.items()}
+    shown = {name: shop.for_sale() for name, shop in street.shops.items()}
     verdict = audit(books.expected(), stock, shown, [SHOPIFY])
     unequal = mismatches(runtime, merchant_id, street)
     return Report(

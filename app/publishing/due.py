@@ -85,14 +85,15 @@ def _may_plan(row: Row) -> bool:
 
 
 def read_plans(session: Session, owners: Sequence[Row]) -> dict[int, Plan]:
-    """The plan of each owner row (owner_id, buffer, buffer_percent, shown_min, shown_max, oversell_target) from the
-    levels as they are now."""
+    """The plan of each owner row (owner_id, believed, buffer, buffer_percent, shown_min, shown_max, oversell_target)
+    from the levels as they are now."""
     ids = [row.owner_id for row in owners]
     available, held = read_available_by_owner(session, ids), read_held(session, owners)
     return {
         row.owner_id: plan(
             available[row.owner_id],
             Rule(row.buffer, row.buffer_percent, row.shown_min, row.shown_max, held.get(row.owner_id)),
+            row.believed,
         )
         for row in owners
         if row.owner_id in available  # a place that is not mapped shows nothing of ours, which is not the number 0

@@ -2,7 +2,11 @@
 
 single-number channel   the sum over its locations of available, or of the kit's available
 channel with locations  available, or the kit's available, at that location
-then less the buffer, clamped to [min, max], never below 0
+then less the buffer, clamped to [min, max], never below 0; but a number that is below 0 already is not raised to 0
+
+A number below 0 sells nothing either way. Raised to 0 it would be on sale as soon as the channel puts a unit back by
+itself, while others are still owed that unit (docs/decisions/013-below-zero-stays.md).
+
 
 The buffer is a number and a percentage, or follows from a chance of overselling (`buffer.py`); the latter is applied
 only while stock is low, that is below `HeldBack.low_below`: with more, what is shown after holding back could not be
@@ -37,8 +41,9 @@ class Plan:
     reasons: tuple[tuple[str, int], ...]
 
 
-def plan(available: Mapping[int, int], rule: Rule) -> Plan:
-    """`available`: units by location id (negative ones count: a unit owed is owed)."""
+def plan(available: Mapping[int, int], rule: Rule, shown: int | None = None) -> Plan:
+    """`available`: units by location id (negative ones count: a unit owed is owed). `shown`: what the channel is
+    believed to show."""
     total = sum(available.values())
     reasons = [("available", total)]
     number = total
@@ -53,6 +58,9 @@ def plan(available: Mapping[int, int], rule: Rule) -> Plan:
     if rule.shown_max is not None and number > rule.shown_max:
         number = rule.shown_max
         reasons.append(("at most", number))
+    if number == 0 and shown is not None and shown < 0:
+        number = shown
+        reasons.append(("below zero", number))
     return Plan(number, tuple(reasons))
 
 

@@ -30,7 +30,8 @@ ROWS_MAX = 50_000  # of each kind for a channel; the oldest go first
 # The owners' rows are locked by the caller.
 _NOTE = """
 with d as materialized (
-    select o.owner_id, d.target, d.reasons, coalesce(o.shadow_shown, o.believed) as expected, o.believed
+    select o.owner_id, d.reasons, coalesce(o.shadow_shown, o.believed) as expected, o.believed,
+           case when d.target > 0 then d.target else least(0, coalesce(o.shadow_shown, o.believed)) end as target
     from unnest(%(owners)s::bigint[], %(targets)s::bigint[], %(reasons)s::jsonb[]) d(owner_id, target, reasons)
     join stock_owner o on o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
 ), moved as (

@@ -157,7 +157,7 @@ def _again(
         change.get("shown_max", owner.shown_max),
         held,
     )
-    planned = plan(available, rule)
+    planned = plan(available, rule, row.believed)
     key = StockKey(row.stock_key, row.location_key)
     due = Due(row.owner_id, key, row.believed, row.conflicts, row.contradicted, (), row.now, planned)
     write = None if mode is None or _must_wait(row) else to_write(due, mode)

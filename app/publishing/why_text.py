@@ -39,6 +39,7 @@ STEPS = {
     "chance": "left after the buffer for sales not yet known here",
     "at least": "shown at least",
     "at most": "shown at most",
+    "below zero": "below zero already, which sells nothing either: it stays",
 }
 _INDENT = "  "
 

@@ -16,7 +16,7 @@ from sandbox.till import PretendTill
 from sandbox.woocommerce import WooShop
 
 _OWNERS = """
-select owner_id, channel_id, stock_key, location_key, item_id, buffer, buffer_percent, shown_min, shown_max,
+select owner_id, channel_id, stock_key, location_key, item_id, believed, buffer, buffer_percent, shown_min, shown_max,
        oversell_target, held, state from stock_owner
 where merchant_id = %(merchant_id)s and item_id is not null order by owner_id
 """

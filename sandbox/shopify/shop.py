@@ -191,6 +191,10 @@ class PretendShopify(Allocations):
             if variant.tracked and not variant.bundle and not variant.deleted
         }
 
+    def for_sale(self) -> dict[str, int]:
+        """Units that a buyer can buy, from whatever location."""
+        return {sku: self.inventory.for_sale(self.variant(sku).item_id) for sku in self.shown()}
+
     def next_id(self) -> int:
         """A fresh number."""
         self._last_id += 1

@@ -66,6 +66,10 @@ class Inventory:
         """The number summed over the locations where the item is stocked."""
         return sum(self.levels[key].available for key in self.stocked(item_id))
 
+    def for_sale(self, item_id: int) -> int:
+        """Units that can be bought: a place whose number is below zero sells none."""
+        return sum(max(0, self.levels[key].available) for key in self.stocked(item_id))
+
     def stocked(self, item_id: int) -> list[tuple[int, int]]:
         """Where an item is stocked now."""
         keys = ((item_id, place) for place in self.locations)

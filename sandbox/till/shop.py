@@ -59,6 +59,10 @@ class PretendTill:
         """The number of each product that has one."""
         return {product.sku: product.stock for product in self.products.values() if product.stock is not None}
 
+    def for_sale(self) -> dict[str, int]:
+        """Units that a buyer can buy."""
+        return {sku: max(0, units) for sku, units in self.shown().items()}
+
     # -- what people do
 
     def add_product(

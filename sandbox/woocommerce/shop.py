@@ -71,6 +71,10 @@ class WooShop:
         """The number of each SKU that keeps one."""
         return {owner.sku: owner.stock or 0 for owner in self.state.owners()}
 
+    def for_sale(self) -> dict[str, int]:
+        """Units that a buyer can buy."""
+        return {sku: max(0, units) for sku, units in self.shown().items()}
+
     # -- what people do
 
     def add_product(
