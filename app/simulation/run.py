@@ -30,16 +30,19 @@ from app.simulation.weather import LOOPS
 
 TEMPLATE = "simulation_template"
 POOL_MAX = 20
+SLOWEST_TOLD = 5
 
 
 @dataclass
 class Summary:
-    """What all runs came to. `violations` are shown by the seed that makes them happen again."""
+    """What all runs came to. `violations` are shown by the seed that makes them happen again; `slowest_s`: how long each
+    seed's longest calm took to be equal."""
 
     events: int = 0
     seconds: float = 0.0
     seen: Counter[str] = field(default_factory=Counter)
     converge_s: list[float] = field(default_factory=list)
+    slowest_s: dict[int, float] = field(default_factory=dict)
     failed: dict[int, list[str]] = field(default_factory=dict)
     seeds: int = 0
 
@@ -49,6 +52,7 @@ class Summary:
         self.events += episode.events
         self.seen.update(episode.seen)
         self.converge_s += episode.converge_s
+        self.slowest_s[episode.seed] = max(episode.converge_s, default=0.0)
         if episode.violations:
             self.failed[episode.seed] = episode.violations
 
@@ -69,6 +73,7 @@ class Summary:
             "runs": self.seeds,
             "calls": self.seen["call"],
             "seeds_failed": sorted(self.failed),
+            "seeds_slowest": sorted(self.slowest_s, key=lambda seed: -self.slowest_s[seed])[:SLOWEST_TOLD],
         }
 
 

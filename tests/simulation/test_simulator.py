@@ -92,6 +92,7 @@ def test_what_all_runs_came_to_is_added_up_and_a_failing_seed_is_named_with_its_
     assert orjson.loads(told.out) == {
         "events": 11, "events_per_s": 5.5, "violations": 2, "converge_s": {"p50": 3.0, "p99": 9.0, "max": 9.0},
         "crashes": 1, "duplicates": 2, "lost": 4, "conflicts": 6, "runs": 2, "calls": 5, "seeds_failed": [2],
+        "seeds_slowest": [1, 2],
     }  # fmt: skip
     assert "python -m app simulate --processes 1 --events 1 --seed 2 --heal off" in told.err
     assert tell(Summary(), "on", as_json=False) == 0
