@@ -35,8 +35,8 @@ SLOWEST_TOLD = 5
 
 @dataclass
 class Summary:
-    """What all runs came to. `violations` are shown by the seed that makes them happen again; `slowest_s`: how long each
-    seed's longest calm took to be equal."""
+    """What all runs came to. `violations` are shown by the seed that makes them happen again; `slowest_s`: how long
+    each seed's longest calm took to be equal."""
 
     events: int = 0
     seconds: float = 0.0

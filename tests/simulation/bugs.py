@@ -57,10 +57,10 @@ BUGS: Mapping[str, tuple[Change, ...]] = {
         ("app.publishing.look", "settle", "elif row.changed_since and", "elif False and"),
     ),
     "a write that the shop throttled is taken for done": (
-        ("app.publishing.push", "_send", "[Unsent(row.key) for row in attempt.rows.values()]",
+        ("app.publishing.push", "_refused", "[Unsent(row.key) for row in attempt.rows.values()]",
          "[Written(row.key, None) for row in attempt.rows.values()]"),
-        ("app.publishing.push", "_send", "connector = runtime",
-         "from connectors.base import Written\n    connector = runtime"),
+        ("app.publishing.push", "_refused", "repeated = not",
+         "from connectors.base import Written\n    repeated = not"),
     ),
     "a conflict is taken for done": (
         ("app.publishing.attempts", "_told", 'return _Told("conflict", quantity, "", True)',
