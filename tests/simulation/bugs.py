@@ -18,13 +18,13 @@ Change = tuple[str, str, str, str]  # module, name in it, text, what stands ther
 
 BUGS: Mapping[str, tuple[Change, ...]] = {
     "an answer that was lost is taken for a no": (
-        ("app.publishing.push", "_unanswered", "outcomes = [Unknown(row.key, error.reason) for",
-         "outcomes = [Unsent(row.key) for"),
+        ("app.publishing.push", "_unanswered", "_unknown(attempt, error.reason)",
+         "[Unsent(row.key) for row in attempt.rows.values()]"),
     ),
     "what was not answered is sent again under a new key": (
         ("app.publishing.push", "_unanswered", "if connector.abilities.replays_by_key:", "if False:"),
-        ("app.publishing.push", "_unanswered", "outcomes = [Unknown(row.key, error.reason) for",
-         "outcomes = [Unsent(row.key) for"),
+        ("app.publishing.push", "_unanswered", "_unknown(attempt, error.reason)",
+         "[Unsent(row.key) for row in attempt.rows.values()]"),
     ),
     "a channel's own orders do not move what it is believed to show": (
         ("app.inbox.process", "_belief_changes", "sign * held.taken", "0"),
