@@ -104,7 +104,9 @@ def _resolve_line(known: Known, resolved: Resolved, at: Line, line: OrderLine) -
             )
         _keep(known, resolved, at)
         return
-    resolved.targets[at]  # what is now at a place that is none of ours leaves the one where it was taken to be
+    resolved.targets.setdefault(
+        at, {}
+    )  # what is now at a place that is none of ours leaves the one where it was taken to be
     for units in line.units:
         if not _place_units(known, resolved, at, item, units, owner=_owner_of(known, listing, units)):
             resolved.waiting[at[0]] = ("unknown_location", f"the channel's location {units.location_key} is not mapped")

@@ -200,7 +200,7 @@ CLICKS = {
     "plan_stuck": "press Read it afresh on the page of its connection; before, the page of SKU tells more",
     "drift_waits": "say on the page Cases which number is right",
     "cases_open": "look at them on the page Cases",
-    "shadow": "press Make it active on the page of its connection",
+    "shadow": "approve its first numbers under Set up; after that, press Make it active on its connection's page",
     "sku_not_mapped": "say on the page Listings which items they are, or take out what is none",
     "listing_gone": "take them out on the page Listings",
     "number_refused": "open the page of SKU: it says why; put that right in the shop",
