@@ -54,6 +54,7 @@ REST_MIN_S, REST_MAX_S = 0.05, 2.0  # of an act that found nothing to do
 HOUSEKEEPING_S = 600
 DELIVER = "deliver"
 DELIVERING_MAX = 2  # threads that may wait for endpoints of others: the shops' numbers come first
+WAITING_MAX = 4  # threads in acts that take minutes: sales are booked and numbers go out meanwhile
 _LEADER = 7_201_965  # advisory lock: one housekeeper among any number of workers
 
 # An endpoint that is told of events stands where the other acts have a channel.
@@ -95,6 +96,11 @@ ACTS: Mapping[str, Callable[[Runtime, int, int], bool]] = {
     "shadow": lambda runtime, m, c: bool((done := shadow(runtime, m, c)).settled or done.closed or done.activated),
     **{f"push_{lane}": partial(_push, lane=lane) for lane in range(LANES_MAX)},
 }
+
+
+def waits_long(act: str) -> bool:
+    """Whether it reads page after page of a shop, or waits for endpoints of others."""
+    return act == DELIVER or act.startswith("poll_")
 
 
 @dataclass(slots=True)
@@ -162,8 +168,13 @@ class Worker:
         return started
 
     def _full(self, key: Key) -> bool:
-        telling = sum(act == DELIVER for _, _, act in self._busy)
-        return len(self._busy) >= THREADS or (key[2] == DELIVER and telling >= DELIVERING_MAX)
+        """No thread is left for it."""
+        act, busy = key[2], [act for _, _, act in self._busy]
+        return (
+            len(busy) >= THREADS
+            or (act == DELIVER and busy.count(DELIVER) >= DELIVERING_MAX)
+            or (waits_long(act) and sum(map(waits_long, busy)) >= WAITING_MAX)
+        )
 
     def _free(self) -> None:
         """What a worker left behind when it died, and a step of ours when it failed, is anybody's again."""

@@ -24,9 +24,10 @@ _WANTED = """
 select h.n from unnest(%(keys)s::text[], %(versions)s::timestamptz[]) with ordinality h(order_key, version, n)
 where not exists (
     select from sales_order o where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
-    and o.order_key = h.order_key and o.version = h.version and o.complete and o.located
-    and o.read_at >= h.version + make_interval(secs => %(settled)s
-        - (select clock_skew_s from channel where merchant_id = %(merchant_id)s and channel_id = %(channel)s))
+    and o.order_key = h.order_key and o.complete and o.located
+    and (o.version >= h.version and o.read_at > %(listed)s or o.version = h.version
+         and o.read_at >= h.version + make_interval(secs => %(settled)s
+        - (select clock_skew_s from channel where merchant_id = %(merchant_id)s and channel_id = %(channel)s)))
     offset 0)
 order by h.n
 """
@@ -54,6 +55,9 @@ with k as materialized (
 )
 update sales_order o set read_at = %(at)s from k where o.merchant_id = %(merchant_id)s and o.order_id = k.order_id
 """
+
+
+_Numbered = tuple[int, OrderHead]  # with its place in the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +90,12 @@ def take(
 ) -> Iterator[Taken]:
     """Store what a page of a listing names and we do not know, some orders at a time, so that a channel that breaks off
     costs little. `started_at` is when the reading began. Raises ChannelError."""
-    connector = source.connector
     with runtime.begin(source.merchant_id, runtime.clock()) as session:
-        wanted = _wanted(session, source, heads)
-    through = _through(heads)
-    size, at = connector.abilities.read_orders_max, 0
-    while at < len(wanted):
-        part = wanted[at : at + size]
+        listed_at = session.now
+        wanted = _wanted(session, source, list(enumerate(heads)), listed_at)
+    through, size = _through(heads), source.connector.abilities.read_orders_max
+    while wanted:
+        part = wanted[:size]
         try:
             documents = _fetched(runtime, source, [head for _, head in part])
         except Throttled:
@@ -102,8 +105,8 @@ def take(
             continue
         with runtime.begin(source.merchant_id, runtime.clock()) as session:
             stored = store_documents(session, source.channel_id, documents, started_at, topic=topic)
+            wanted = _wanted(session, source, wanted[size:], listed_at)  # less what others read meanwhile
         yield Taken(stored, through[part[-1][0]])
-        at += size
     if heads:
         yield Taken(0, through[-1])
 
@@ -117,15 +120,15 @@ def _fetched(runtime: Runtime, source: Source, heads: Sequence[OrderHead]) -> li
     return documents
 
 
-def _wanted(session: Session, source: Source, heads: Sequence[OrderHead]) -> list[tuple[int, OrderHead]]:
-    """Those not known in their version, with their places in the page."""
-    if not source.connector.abilities.version_tells:
-        return list(enumerate(heads))
+def _wanted(session: Session, source: Source, heads: Sequence[_Numbered], listed_at: datetime) -> Sequence[_Numbered]:
+    """Those not known in their version. What was read since they were listed is."""
+    if not heads or not source.connector.abilities.version_tells:
+        return heads
     rows = session.rows(
-        _WANTED, channel=source.channel_id, settled=SETTLED_S,
-        keys=[head.order_key for head in heads], versions=[head.version for head in heads],
+        _WANTED, channel=source.channel_id, settled=SETTLED_S, listed=listed_at,
+        keys=[head.order_key for _, head in heads], versions=[head.version for _, head in heads],
     )  # fmt: skip
-    return [(row.n - 1, heads[row.n - 1]) for row in rows]
+    return [heads[row.n - 1] for row in rows]
 
 
 def _through(heads: Sequence[OrderHead]) -> list[datetime | None]:

@@ -8,12 +8,13 @@ itself; only the channel's own "no such order" makes it missing, and then what i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from app.core.db import Session
 from app.core.runtime import Runtime
 from app.inbox.documents import Source, open_source, store_documents, take
 from app.inbox.polls import Claim, Overtaken, claim_poll, end_poll, fail_poll, hold_poll
-from app.inbox.read import Read
+from app.inbox.read import Read, find_listed_from
 from connectors.errors import ChannelError
 
 PAGE = 500
@@ -36,6 +37,7 @@ def check_known(runtime: Runtime, merchant_id: int, channel_id: int) -> Read:
         if claimed is None:
             return Read()
         source = open_source(runtime, session, channel_id)
+        listed_from = find_listed_from(runtime, session, channel_id)
     claim = Claim(merchant_id, channel_id, "known", claimed.attempt)
     stored = after = 0
     try:
@@ -45,7 +47,7 @@ def check_known(runtime: Runtime, merchant_id: int, channel_id: int) -> Read:
                 after, keys = _page(session, channel_id, after)
             if not keys:
                 break
-            stored += _look_for(runtime, source, keys)
+            stored += _look_for(runtime, source, keys, listed_from)
     except ChannelError as error:
         fail_poll(runtime, merchant_id, channel_id, ("known", claim.attempt), error)
         return Read(stored, error.reason)
@@ -56,12 +58,14 @@ def check_known(runtime: Runtime, merchant_id: int, channel_id: int) -> Read:
     return Read(stored)
 
 
-def _look_for(runtime: Runtime, source: Source, keys: Sequence[str]) -> int:
+def _look_for(runtime: Runtime, source: Source, keys: Sequence[str], listed_from: datetime) -> int:
     """Store what is news about these orders; how many documents."""
     started_at = runtime.clock()
     heads = source.connector.read_heads_by_key(runtime.open_http(), source.shop, keys)
-    stored = sum(taken.documents for taken in take(runtime, source, heads, started_at=started_at, topic="known"))
     shown = {head.order_key for head in heads}
+    if source.connector.abilities.version_tells:
+        heads = [head for head in heads if head.version is None or head.version < listed_from]
+    stored = sum(taken.documents for taken in take(runtime, source, heads, started_at=started_at, topic="known"))
     hidden, size = [key for key in keys if key not in shown], source.connector.abilities.read_orders_max
     for start in range(0, len(hidden), size):
         part = hidden[start : start + size]

@@ -71,9 +71,8 @@ _RING = """
 insert into inbox (merchant_id, received_on, inbox_id, channel_id, kind, origin, topic, resource, resource_key,
     observed_at, received_at)
 select %(merchant_id)s, (%(now)s at time zone 'UTC')::date, nextval('inbox_seq'), %(channel)s, 'doorbell', 'read',
-    'again', 'order', k,
-       %(now)s, %(now)s
-from unnest(%(keys)s::text[]) k on conflict do nothing
+    'again', 'order', a.order_key, a.observed_at, %(now)s
+from unnest(%(keys)s::text[], %(observed)s::timestamptz[]) a(order_key, observed_at) order by a.order_key
 """
 
 
@@ -92,7 +91,7 @@ class _Batch:
 
     rows: dict[int, Row]
     outcomes: dict[int, tuple[str, str | None, str | None]] = field(default_factory=dict)
-    again: set[str] = field(default_factory=set)  # orders to read afresh
+    again: dict[str, datetime] = field(default_factory=dict)  # orders to read afresh, → what came of them last
     unlisted: set[str] = field(default_factory=set)  # products named in orders that no listing is
     read: dict[int, Seen] = field(default_factory=dict)  # order id → the reading that said nothing new
     hints: list[StockReading] = field(default_factory=list)  # numbers that deliveries spoke of
@@ -104,6 +103,11 @@ class _Batch:
 
     def done(self, inbox_id: int, reason: str | None = None) -> None:
         self.outcomes[inbox_id] = ("done", reason, None)
+
+    def read_again(self, seen: Seen) -> None:
+        """Only a reading that began after this came can tell."""
+        key = seen.snapshot.order_key
+        self.again[key] = max(seen.observed_at, self.again.get(key, seen.observed_at))
 
     def park(self, inbox_id: int, reason: str, detail: str) -> None:
         self.outcomes[inbox_id] = ("parked", reason, detail)
@@ -186,7 +190,8 @@ def _finish(session: Session, channel_id: int, batch: _Batch, movements: int) ->
         details=[detail for _, _, _, detail in rows],
     )
     if batch.again:
-        session.run(_RING, channel=channel_id, now=session.now, keys=sorted(batch.again))
+        observed = list(batch.again.values())
+        session.run(_RING, channel=channel_id, now=session.now, keys=list(batch.again), observed=observed)
     return Processed(len(batch.rows), movements, sum(state == "parked" for _, state, _, _ in rows))
 
 
@@ -256,7 +261,7 @@ def _choose(batch: _Batch, orders: dict[str, OrderRow], seen: Sequence[Seen]) ->
         order = orders[one.snapshot.order_key]
         verdict = _verdict(order, one)
         if verdict == "again":
-            batch.again.add(one.snapshot.order_key)
+            batch.read_again(one)
         if verdict != "new":
             batch.done(one.inbox_id, verdict)
             if verdict == "same" and one.read_digest is not None:
@@ -269,7 +274,7 @@ def _choose(batch: _Batch, orders: dict[str, OrderRow], seen: Sequence[Seen]) ->
         if rival is not None:
             batch.done(rival.inbox_id, "superseded")
             if _ambiguous(rival, one):
-                batch.again.add(one.snapshot.order_key)
+                batch.read_again(one)
         newest[one.snapshot.order_key] = one
     return list(newest.values())
 
@@ -332,7 +337,7 @@ def _post_orders(session: Session, channel: Channel, batch: _Batch, chosen: Sequ
         else:
             batch.done(seen.inbox_id)
         if not seen.snapshot.located:
-            batch.again.add(seen.snapshot.order_key)
+            batch.read_again(seen)
     return len(movements)
 
 

@@ -6,8 +6,8 @@ only what we do not know is fetched.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from app.core.db import Row, Session
@@ -24,10 +24,26 @@ from connectors.base import Window
 from connectors.errors import ChannelError
 from connectors.http import Http
 
-RINGS_MAX = 100  # doorbells answered in one call
+RINGS_MAX = 100  # doorbells taken up in one call
 WINDOW_MAX = timedelta(days=7)
 STAMP = timedelta(seconds=1)  # of a channel's "updated at": others of the same second may lie behind
 
+# A reading that began after a doorbell rang says all that it was about. Our processes' clocks agree to within a second.
+_END_ANSWERED = """
+with rung as (
+    select received_on, inbox_id, resource_key, observed_at from inbox
+    where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'doorbell'
+      and (state = 'open' or state = 'reading' and deadline < %(now)s)
+    order by inbox_id limit %(limit)s for update skip locked
+), answered as (
+    select received_on, inbox_id from rung cross join lateral (
+        select from sales_order o where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
+        and o.order_key = rung.resource_key and o.complete and o.located
+        and o.read_at > rung.observed_at + interval '1 second' offset 0) o
+)
+update inbox i set state = 'done', reason = 'read_since', done_at = %(now)s from answered
+where i.merchant_id = %(merchant_id)s and i.received_on = answered.received_on and i.inbox_id = answered.inbox_id
+"""
 _CLAIM_RINGS = """
 with taken as (
     select received_on, inbox_id from inbox
@@ -116,6 +132,16 @@ def _claim_window(runtime: Runtime, session: Session, channel_id: int, kind: str
     return _Reading(claim, window, asked, skew, claimed.read_through)
 
 
+def find_listed_from(runtime: Runtime, session: Session, channel_id: int) -> datetime:
+    """What changed since then, by the channel's clock, the next reading of changes lists in any case."""
+    through: datetime = session.value(
+        """select read_through from channel_poll
+           where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'orders'""",
+        channel=channel_id,
+    )
+    return through + read_skew(session, channel_id) - timedelta(seconds=runtime.settings.sync.poll_overlap_s)
+
+
 def _hold(runtime: Runtime, claim: Claim) -> None:
     with runtime.begin(claim.merchant_id, runtime.clock()) as session:
         hold_poll(runtime, session, claim)
@@ -140,40 +166,46 @@ def _read_through(reading: _Reading, skew: timedelta) -> datetime:
 
 
 def answer_rings(runtime: Runtime, merchant_id: int, channel_id: int) -> Read:
-    """Fetch the orders that doorbells ask for, up to a page; other doorbells ask for a look at numbers. A doorbell that
-    rings while its order is being fetched is a new one."""
+    """Fetch the orders that doorbells ask for, some at a time; other doorbells ask for a look at numbers. A doorbell
+    that rings while its order is being fetched is a new one; one whose order was read since it rang is answered."""
     now = runtime.clock()
     with runtime.begin(merchant_id, now) as session:
         source = open_source(runtime, session, channel_id)
-        limit = min(RINGS_MAX, source.connector.abilities.read_orders_max)
-        rings = _claim_rings(runtime, session, channel_id, limit)
-        keys = sorted({r.resource_key for r in rings if r.resource == "order"})
+        answered = session.run(_END_ANSWERED, channel=channel_id, now=now, limit=RINGS_MAX)
+        rings = _claim_rings(runtime, session, channel_id)
         others = [r for r in rings if r.resource != "order"]
         _look(session, channel_id, others)
         _end_rings(session, others, "done", None)
-    if not keys:
-        return Read(len(others))
-    return _fetch(runtime, source, keys, [r for r in rings if r.resource == "order"])
+    read = _fetch(runtime, source, [r for r in rings if r.resource == "order"])
+    return replace(read, documents=read.documents + len(others) + answered)
 
 
-def _fetch(runtime: Runtime, source: Source, keys: Sequence[str], rings: Sequence[Row]) -> Read:
-    started_at = runtime.clock()
-    try:
-        documents = source.connector.read_orders_by_key(runtime.open_http(), source.shop, keys)
-    except ChannelError as error:
+def _fetch(runtime: Runtime, source: Source, rings: Sequence[Row]) -> Read:
+    """The orders that these rings ask for. What was fetched before the channel failed is kept."""
+    keys = list(dict.fromkeys(ring.resource_key for ring in rings))
+    size, stored = source.connector.abilities.read_orders_max, 0
+    for at in range(0, len(keys), size):
+        part, started_at = keys[at : at + size], runtime.clock()
+        try:
+            documents = source.connector.read_orders_by_key(runtime.open_http(), source.shop, part)
+        except ChannelError as error:
+            with runtime.begin(source.merchant_id, runtime.clock()) as session:
+                _reopen_rings(session, _asking_for(rings, keys[at:]), error)
+            return Read(stored, error.reason)
         with runtime.begin(source.merchant_id, runtime.clock()) as session:
-            _reopen_rings(session, rings, error)
-        return Read(0, error.reason)
-    with runtime.begin(source.merchant_id, runtime.clock()) as session:
-        stored = store_documents(session, source.channel_id, documents, started_at, topic="ring")
-        _end_rings(session, rings, "done", None)
+            stored += store_documents(session, source.channel_id, documents, started_at, topic="ring")
+            _end_rings(session, _asking_for(rings, part), "done", None)
     return Read(stored)
 
 
-def _claim_rings(runtime: Runtime, session: Session, channel_id: int, limit: int) -> Sequence[Row]:
+def _asking_for(rings: Sequence[Row], keys: Collection[str]) -> list[Row]:
+    return [ring for ring in rings if ring.resource_key in keys]
+
+
+def _claim_rings(runtime: Runtime, session: Session, channel_id: int) -> Sequence[Row]:
     deadline = session.now + timedelta(seconds=runtime.settings.sync.attempt_deadline_s)
     return session.rows(
-        _CLAIM_RINGS, channel=channel_id, owner=runtime.worker, now=session.now, deadline=deadline, limit=limit
+        _CLAIM_RINGS, channel=channel_id, owner=runtime.worker, now=session.now, deadline=deadline, limit=RINGS_MAX
     )
 
 

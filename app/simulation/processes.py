@@ -26,7 +26,7 @@ from app.simulation.clockwork import Clockwork, Process
 from app.simulation.network import Wire, Wires
 from app.simulation.town import AnyShop, Town, hand_over
 from app.simulation.weather import Weather
-from app.worker import ACTS, FREE_EVERY_S, REST_MAX_S, REST_MIN_S, Key, Worker
+from app.worker import ACTS, FREE_EVERY_S, REST_MAX_S, REST_MIN_S, THREADS, WAITING_MAX, Key, Worker, waits_long
 from connectors.http import Http
 from sandbox.base import Delivery
 
@@ -97,13 +97,14 @@ class Service:
     saw: Callable[[str], None]
     failed: Callable[[str], None]
     without: Collection[str] = ()
-    workers: int = 3
+    workers: int = THREADS  # of one thread each: as many as a real one has, each dies by itself
     lag_s: float = 0.0  # that every delivery takes besides what the weather does to it
     _living: dict[Process, psycopg.Connection[Any]] = field(default_factory=dict)
     _webs: set[Process] = field(default_factory=set)
     _arrived: list[tuple[AnyShop, Delivery]] = field(default_factory=list)
     _open: bool = True
     _born: int = 0
+    _waiting: int = 0
 
     def start(self) -> None:
         """Everybody comes to work."""
@@ -222,6 +223,18 @@ class Service:
             process.rest(rest)
 
     def _act(self, runtime: Runtime, key: Key) -> bool:
+        """As the threads of a worker: some of them are always left for what takes no time."""
+        if not waits_long(key[2]):
+            return self._do(runtime, key)
+        if self._waiting >= WAITING_MAX:
+            return False
+        self._waiting += 1
+        try:
+            return self._do(runtime, key)
+        finally:
+            self._waiting -= 1
+
+    def _do(self, runtime: Runtime, key: Key) -> bool:
         merchant_id, channel_id, act = key
         try:
             did = ACTS[act](runtime, merchant_id, channel_id)

@@ -21,7 +21,7 @@ from app.ledger.post import post
 from app.simulation.network import Wires
 from app.simulation.processes import Service
 from app.simulation.town import AnyShop, Town
-from app.worker import THREADS, housekeeping
+from app.worker import housekeeping
 from bench.oversell.market import OPENING, SKUS, START, Market
 
 
@@ -57,7 +57,7 @@ class Perpetual:
         wires = Wires(Random(dice.getrandbits(64)), lambda: weather, lambda what: None, lambda shop: None)
         self.service = Service(
             town, market.clockwork, wires, Random(dice.getrandbits(64)), lambda: weather, lambda what: None,
-            self.violations.append, workers=THREADS, lag_s=market.conditions.lag_s,
+            self.violations.append, lag_s=market.conditions.lag_s,
         )  # fmt: skip
         self.service.start()
         return shops

@@ -24,7 +24,7 @@ from app.outbox.endpoints import (
     remove_endpoint,
     replay,
 )
-from app.worker import DELIVER, DELIVERING_MAX, Worker
+from app.worker import DELIVER, DELIVERING_MAX, THREADS, WAITING_MAX, Worker
 from tests.receiver import ADDRESS, Receiver, is_signed
 from tests.street import Street
 from tests.world import World
@@ -346,3 +346,14 @@ def test_endpoints_that_are_slow_leave_the_workers_other_threads_to_the_shops(st
     worker._busy |= {(1, number, DELIVER) for number in range(DELIVERING_MAX)}
     assert worker._full((1, 99, DELIVER))
     assert not worker._full((1, 99, "push_0"))
+
+
+def test_shops_that_are_read_for_long_leave_threads_to_book_sales_and_to_write_numbers(street: Street) -> None:
+    worker = Worker(street.runtime)
+    worker._busy |= {(1, number, "poll_orders") for number in range(WAITING_MAX)}
+    assert worker._full((1, 99, "poll_import"))
+    assert worker._full((1, 99, DELIVER))
+    assert not worker._full((1, 99, "process"))
+    assert not worker._full((1, 99, "push_0"))
+    worker._busy |= {(1, number, "process") for number in range(THREADS - WAITING_MAX)}
+    assert worker._full((1, 99, "push_0"))
