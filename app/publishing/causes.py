@@ -15,6 +15,7 @@ REFUND_DELETED = "refund_deleted"
 READ_LATER = "order_read_later"
 PUT_BACK = "put_back"
 OVERWRITTEN = "overwritten"
+UNREAD = "order_unread"
 SHARED = "shared_owner"
 HAND_EDIT = "hand_edit"
 UNMANAGED = "unmanaged"
@@ -27,6 +28,7 @@ SAYING = {
     READ_LATER: "an order that was read later explains the difference",
     PUT_BACK: "the number was put back to what it was",
     OVERWRITTEN: "an order came while we wrote, and this channel takes nothing but whole numbers: it is written again",
+    UNREAD: "an order of this channel could not be understood and may explain it: see what is parked",
     SHARED: "several items share this number, and nothing that we know of explains it",
     HAND_EDIT: "nothing that we know of explains it: probably edited by hand in the channel's admin",
     UNMANAGED: "the channel keeps no number for this product any more: nothing is written there",
@@ -41,6 +43,7 @@ class Facts:
     the ledger took again because a refund is gone. `open_difference`: that of a case which is open already, and
     `orders_since`: whether orders of the item were read since it was opened. `heard`: a webhook told of its orders.
     `overwritten`: units of orders that came or changed while a number was written that replaces whatever is there.
+    `unread`: orders of the channel that came since the number was last as believed, and that nobody could understand.
     """
 
     observed: int
@@ -52,6 +55,7 @@ class Facts:
     orders_since: bool = False
     heard: bool = True
     overwritten: int = 0
+    unread: int = 0
 
     @property
     def difference(self) -> int:
@@ -72,12 +76,16 @@ def cause_of(facts: Facts) -> str:
         return REFUND_DELETED
     if facts.overwritten and abs(change - (facts.lost_delta or 0)) <= facts.overwritten:
         return OVERWRITTEN
+    if facts.unread:
+        return UNREAD
     return SHARED if facts.items > 1 else HAND_EDIT
 
 
 def decide(policy: str, cause: str, *, kit: bool, unclear: bool) -> tuple[str | None, str]:
     """What the channel's policy says about an unexplained number: `ledger`, `channel`, or None with why a person has to
     say."""
+    if cause == UNREAD:
+        return None, "an order of it could not be understood, and may be what changed the number"
     if cause == SHARED and policy != "ledger_wins":
         return None, "several items share the number"
     if policy == "channel_wins":

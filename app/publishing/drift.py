@@ -26,9 +26,22 @@ AROUND = timedelta(seconds=30)  # a write without an answer may be applied that 
 OVERWRITES = timedelta(hours=1)
 OVERWRITTEN_LINES_MAX = 1_000  # latest lines of an item: what was sold from such a write until its number is looked at
 NOTED_EVERY = timedelta(hours=1)  # an explanation is noted once in that time for an owner
+UNREAD_MAX = 1_000  # latest orders that nobody could understand
 DELIVERIES_MAX = 1_000  # latest rows of the inbox asked whether a webhook told of an order
 
+# Orders that could not be understood, or that the ledger refused, and that no later document has told better; each
+# thing that they said since it was first said.
 _FACTS = f"""
+with parked as (
+    select i.resource_key, i.received_at, md5(i.body) as said from inbox i
+    where i.merchant_id = %(merchant_id)s and i.channel_id = %(channel)s and i.state = 'parked'
+      and i.kind = 'document' and i.resource = 'order' and i.reason not in ('unknown_listing', 'unknown_location')
+      and not exists (select from sales_order s where s.merchant_id = i.merchant_id and s.channel_id = i.channel_id
+                      and s.order_key = i.resource_key and s.version is not null and s.observed_at >= i.observed_at)
+    order by i.inbox_id desc limit {UNREAD_MAX}
+), unread as materialized (
+    select resource_key, min(received_at) as received_at from parked group by resource_key, said
+)
 select o.owner_id, i.kind = 'kit' as kit, k.case_id, k.difference, k.decision,
     (select count(distinct l.item_id) from listing l where l.merchant_id = o.merchant_id
      and l.channel_id = o.channel_id and l.stock_key = o.stock_key) as items,
@@ -73,7 +86,9 @@ select o.owner_id, i.kind = 'kit' as kit, k.case_id, k.difference, k.decision,
               or greatest(s.recorded_at, s.observed_at) + %(around)s::interval > coalesce(o.confirmed_at, '-infinity'))
          and s.version >= a.opened_at + make_interval(secs => c.clock_skew_s) - %(around)s::interval
          and s.placed_at <= a.closed_at + make_interval(secs => c.clock_skew_s) + %(around)s::interval
-       )) as overwritten
+       )) as overwritten,
+    array(select distinct u.resource_key from unread u where u.received_at > coalesce(o.confirmed_at, '-infinity')
+          order by 1 limit 20) as unread
 from stock_owner o join item i on i.merchant_id = o.merchant_id and i.item_id = o.item_id
 left join case_file k on k.merchant_id = o.merchant_id and k.case_id = o.case_id and k.state = 'open'
 where o.merchant_id = %(merchant_id)s and o.owner_id = any(%(owners)s)
@@ -169,7 +184,9 @@ def judge(session: Session, channel_id: int, rows: Sequence[Row]) -> dict[int, V
     owners = [row.owner_id for row in rows]
     facts = {
         row.owner_id: row
-        for row in session.rows(_FACTS, owners=owners, around=AROUND, now=session.now, lately=OVERWRITES)
+        for row in session.rows(
+            _FACTS, channel=channel_id, owners=owners, around=AROUND, now=session.now, lately=OVERWRITES
+        )
     }
     plans = read_plans(session, rows)
     findings = [_find(row, facts[row.owner_id], policy, plans.get(row.owner_id)) for row in rows]
@@ -209,6 +226,7 @@ def _find(row: Row, facts: Row, policy: str, plan: Plan | None) -> _Finding:
     known = Facts(
         row.observed, row.believed, row.unclear_delta, facts.items, facts.undone,
         facts.difference if facts.case_id is not None else None, bool(facts.orders), overwritten=facts.overwritten,
+        unread=len(facts.unread),
     )  # fmt: skip
     cause = cause_of(known)
     decision, why_ask = causes.decide(policy, cause, kit=facts.kit, unclear=row.unclear_delta is not None)
@@ -275,6 +293,7 @@ def _evidence(finding: _Finding) -> dict[str, Any]:
         "target": finding.target,
         "writes": finding.facts.writes,
         "orders": finding.facts.orders,
+        "orders_unread": list(finding.facts.unread),
         "asked_because": finding.why_ask or None,
     }
 

@@ -1,0 +1,104 @@
+"""An order that can't be understood may be what took units from a number: what it sold is not put on sale again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from app.publishing.decisions import decide
+from sandbox.base import Request, Response
+from sandbox.woocommerce import WooShop
+from tests.drifting import PLATFORMS, Shop, adjustments, audit, cases, causes, edit, numbers, open_shops
+from tests.street import Street
+
+SPOILT = (b'"quantity":3', b'"quantity":"3"')  # text where a number belongs, wherever the shop says it
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, street: Street, shop: Shop) -> None:
+    """From now on the shop tells of three units in a way that nobody understands."""
+    monkeypatch.setattr(shop, "handle", _spoiling(shop.handle))
+    due = shop.due_deliveries
+
+    def spoilt() -> list[object]:
+        told = [replace(posted, body=posted.body.replace(*SPOILT)) for posted in due()]
+        return [street.signed(shop, posted, posted.body) for posted in told]
+
+    monkeypatch.setattr(shop, "due_deliveries", spoilt)
+
+
+def _spoiling(handle: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    def answer(request: Request) -> Response:
+        found = handle(request)
+        return replace(found, body=found.body.replace(*SPOILT).replace(b'"quantity": 3', b'"quantity": "3"'))
+
+    return answer
+
+
+@PLATFORMS
+@pytest.mark.parametrize("policy", ["ledger_wins", "channel_wins"])
+def test_what_an_order_sold_that_nobody_understands_is_not_put_on_sale_again_and_a_person_is_asked(
+    street: Street, monkeypatch: pytest.MonkeyPatch, platform: str, policy: str
+) -> None:
+    shop, other = open_shops(street, platform, policy)
+    spoil(monkeypatch, street, shop)
+    order = shop.place_order([("mug", 3)])
+    audit(street)
+    assert street.parked()
+    street.world.move("mug", 5, "supplier > available@A", "25")
+    audit(street)
+    assert shop.shown()["mug"] == 17  # 20 less 3, and nothing is added while nobody knows why
+    assert causes(street) == [("order_unread", "open")]
+    assert (cases(street)[0].difference, adjustments(street)) == (-3, [])
+    assert cases(street)[0].evidence["orders_unread"]
+    monkeypatch.undo()
+    change(shop, order)
+    audit(street)
+    assert causes(street) == [("order_read_later", "explained")]
+    assert numbers(street, shop, other) == (22, 22, 22)
+
+
+def change(shop: Shop, order: object) -> None:
+    """The order is told of once more."""
+    if isinstance(shop, WooShop):
+        shop.set_status(int(str(order)), "completed")
+    else:
+        shop.fulfill(str(order))
+
+
+@PLATFORMS
+def test_a_person_says_what_is_right_and_later_numbers_are_nobodys_doubt_any_more(
+    street: Street, monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    shop, other = open_shops(street, platform, "ledger_wins")
+    spoil(monkeypatch, street, shop)
+    shop.place_order([("mug", 3)])
+    audit(street)
+    (case,) = cases(street)
+    with street.world.session() as session:
+        decide(session, case.case_id, "channel", "Ada")
+    audit(street)
+    assert numbers(street, shop, other) == (17, 17, 17)
+    edit(shop, 1)
+    audit(street)
+    assert causes(street) == [("order_unread", "corrected"), ("hand_edit", "corrected")]
+    assert numbers(street, shop, other) == (17, 17, 17)
+
+
+@PLATFORMS
+def test_an_order_that_was_understood_later_makes_nobody_ask(
+    street: Street, monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    shop, other = open_shops(street, platform, "ledger_wins")
+    spoil(monkeypatch, street, shop)
+    order = shop.place_order([("mug", 3)])
+    street.settle(1)
+    monkeypatch.undo()
+    change(shop, order)
+    street.settle(40)
+    assert street.parked()  # the document stays where it can be looked at
+    edit(shop, 2)
+    audit(street)
+    assert causes(street)[-1] == ("hand_edit", "corrected")
+    assert numbers(street, shop, other) == (17, 17, 17)
