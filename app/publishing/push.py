@@ -23,14 +23,20 @@ from app.publishing.attempts import REPLAY_MAX, Attempt, Recorded, to_write
 from app.publishing.due import Due, list_due, settle_due
 from app.publishing.look import read_numbers
 from connectors.base import StockWrite, Unknown, Unsent, WriteMode, WriteOutcome
-from connectors.errors import ChannelError, Malformed, NeverApplied, OutcomeUnknown
+from connectors.errors import ChannelError, Malformed, NeverApplied, OutcomeUnknown, Refused
 
 REPLAY_AFTER_S = 1.0
 REPLAY_AFTER_MAX_S = 60.0
+NOTHING_SAID = frozenset({"unreadable_answer", "internal_server_error", "graphql_error"})
+NOTHING_SAID_MAX = timedelta(minutes=15)
 PAUSE_S = 2  # after a call that may go better at once
 PAUSES_REFUSED_S = (2, 5, 15, 60)  # after the first, second … call in a row that the shop refused
 NOTHING_RECORDED = Recorded()
 Row = tuple[Due, StockWrite]
+_REFUSED = """
+select least(failures, 30) from channel_poll
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'push'
+"""
 _ANSWERED = """
 update channel_poll set failures = 0, last_error = null
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'push' and failures > 0
@@ -84,6 +90,8 @@ def _candidates(runtime: Runtime, merchant_id: int, channel: Channel, lane: int)
     now, abilities = runtime.clock(), runtime.connectors[channel.platform].abilities
     limit = min(runtime.settings.sync.push_batch_max, abilities.write_rows_max)
     with runtime.begin(merchant_id, now) as session:
+        # One row may be why a whole call is refused: fewer and fewer go together, until it is alone and stands aside.
+        limit = max(1, limit >> session.value(_REFUSED, channel=channel.channel_id))
         due = list_due(session, channel.channel_id, lane, limit)
         settled = _settle_equal(session, channel.channel_id, due)
         _ask_for_first_number(session, channel.channel_id, due)
@@ -169,18 +177,24 @@ def _refused(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Atte
         return _record(runtime, merchant_id, channel, attempt, _unknown(attempt, error.reason), error=error.reason)
     unsent: list[WriteOutcome] = [Unsent(row.key) for row in attempt.rows.values()]
     recorded = _record(runtime, merchant_id, channel, attempt, unsent, error=error.reason)
-    return recorded if repeated else _paused(runtime, merchant_id, channel.channel_id, error)
+    if repeated:
+        return recorded
+    return _paused(runtime, merchant_id, channel.channel_id, error, fewer=len(attempt.rows) > 1)
 
 
 def _unanswered(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt, error: ChannelError) -> Pushed:
-    connector = runtime.connectors[channel.platform]
-    if connector.abilities.replays_by_key:
-        now = runtime.clock()
+    connector, now = runtime.connectors[channel.platform], runtime.clock()
+    if connector.abilities.replays_by_key and not _asked_in_vain(error, now - attempt.opened_at):
         pause = max(error.retry_after_s or 0, _replay_after_s(now - attempt.opened_at))
         with runtime.begin(merchant_id, now) as session:
             attempts.leave_unclear(session, attempt, now + timedelta(seconds=pause), error.reason)
         return Pushed(len(attempt.rows), error=error.reason)
     return _record(runtime, merchant_id, channel, attempt, _unknown(attempt, error.reason), error=error.reason)
+
+
+def _asked_in_vain(error: ChannelError, open_for: timedelta) -> bool:
+    """The shop does answer, and it goes on saying what nobody can read: its numbers will tell."""
+    return error.reason in NOTHING_SAID and open_for >= NOTHING_SAID_MAX
 
 
 def _replay_after_s(open_for: timedelta) -> float:
@@ -228,10 +242,11 @@ def _open_refusals(session: Session, channel_id: int, attempt: Attempt) -> None:
     want_listed(session, channel_id, {row.stock_key for row in rows})
 
 
-def _paused(runtime: Runtime, merchant_id: int, channel_id: int, error: ChannelError) -> Pushed:
+def _paused(runtime: Runtime, merchant_id: int, channel_id: int, error: ChannelError, *, fewer: bool = False) -> Pushed:
     """The channel said no to the whole call: the next round is due after the pause it asked for. One refusal may be a
-    firewall's whim; the more there are in a row, the longer."""
-    now, pauses = runtime.clock(), PAUSES_REFUSED_S if error.permanent else (PAUSE_S,)
+    firewall's whim; the more there are in a row, the longer. `fewer`: the next will be another call, of fewer rows."""
+    another = fewer and isinstance(error, Refused)
+    now, pauses = runtime.clock(), PAUSES_REFUSED_S if error.permanent and not another else (PAUSE_S,)
     with runtime.begin(merchant_id, now) as session:
         session.run(
             """update channel_poll set last_error = %(error)s, failures = failures + 1,

@@ -53,7 +53,7 @@ def start(http: Http, shop: Shop, what: ExportOf, window: Window) -> Export:
     payload = Node(reply.data, "data").node("bulkOperationRunQuery")
     for error in payload.find_nodes("userErrors"):
         told = USER_ERRORS.get(error.find_text("code") or "", UNKNOWN_USER_ERROR)
-        refusal = told if isinstance(told, Call) else UNKNOWN_USER_ERROR
+        refusal = told if isinstance(told, Call) else Call(Refused, UNKNOWN_USER_ERROR.value)
         wait_s = BUSY_S if refusal.error is Transient else None
         raise refusal.error(refusal.reason, (error.find_text("message") or "")[:200], retry_after_s=wait_s)
     return Export(payload.node("bulkOperation").text("id"), ExportState.RUNNING)

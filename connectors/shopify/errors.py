@@ -34,6 +34,7 @@ class Row(Enum):
     ITEM_GONE = "gone"
     LOCATION_GONE = "location_gone"
     OUT_OF_RANGE = "quantity_out_of_range"
+    UNKNOWN = "user_error"  # a code newer than our pin, or none
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +75,4 @@ USER_ERRORS: Mapping[str, Row | Call] = {
     "INVALID_QUANTITY_NAME": Call(_BUG, "invalid_quantity_name"),
     "MAX_ONE_LEDGER_DOCUMENT": Call(_BUG, "max_one_ledger_document"),
 }
-UNKNOWN_USER_ERROR = Call(Refused, "user_error")  # e.g. a code newer than our pin, or an error without one
+UNKNOWN_USER_ERROR = Row.UNKNOWN

@@ -153,24 +153,27 @@ def _refused(rows: Sequence[StockWrite], errors: Sequence[Node]) -> list[WriteOu
         verdict = USER_ERRORS.get(error.find_text("code") or "", UNKNOWN_USER_ERROR)
         message = (error.find_text("message") or "")[:200]
         index = _row_index(error.values.get("field"), len(rows))
-        if isinstance(verdict, Call):
+        if isinstance(verdict, Call) and (index is None or verdict.error is not Refused):
             raise verdict.error(verdict.reason, message)
-        if index is None:
-            raise Refused(verdict.value, f"no row named: {message}")
-        outcomes.setdefault(index, _row_outcome(rows[index].key, verdict, message))
+        if index is None and len(rows) > 1:
+            raise Refused(_slug(verdict), f"no row named: {message}")
+        row = rows[index or 0]
+        outcomes.setdefault(index or 0, _row_outcome(row.key, verdict, message))
     return [outcomes.get(index) or Unsent(row.key) for index, row in enumerate(rows)]
 
 
-def _row_outcome(key: StockKey, verdict: Row, message: str) -> WriteOutcome:
+def _row_outcome(key: StockKey, verdict: Row | Call, message: str) -> WriteOutcome:
     if verdict is Row.CONFLICT:
         return Conflict(key)
-    return Rejected(key, verdict.value, message)
+    return Rejected(key, _slug(verdict), message)
+
+
+def _slug(verdict: Row | Call) -> str:
+    return verdict.reason if isinstance(verdict, Call) else verdict.value
 
 
 def _row_index(field: object, count: int) -> int | None:
-    """The row that `["input", "quantities", "<i>", …]` names; the only row there is, when it names none."""
+    """The row that `["input", "quantities", "<i>", …]` names."""
     parts = field if isinstance(field, list) else []
     named = next((int(part) for part in parts if isinstance(part, str) and INDEX.fullmatch(part)), None)
-    if named is None:
-        return 0 if count == 1 else None
-    return named if named < count else None
+    return named if named is not None and named < count else None

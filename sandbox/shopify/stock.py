@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -55,6 +55,8 @@ class Inventory:
     changed: Callable[[int, int], None]
     levels: dict[tuple[int, int], Level] = field(default_factory=dict)
     busy_keys: set[str] = field(default_factory=set)  # keys of requests said to be still running
+    refused: dict[int, UserError] = field(default_factory=dict)  # by item: calls with it are refused so; a refusal
+    # whose field is `ROW_NAMED` names the item's row
     _kept: dict[str, _Kept] = field(default_factory=dict)
 
     def available(self, item_id: int, location_id: int) -> int:
@@ -167,6 +169,9 @@ class Inventory:
             return [UserError("INVALID_INVENTORY_ITEM", "The item could not be found.", (*where, "inventoryItemId"))]
         if variant.bundle:
             return [UserError("NON_MUTABLE_INVENTORY_ITEM", "It is a parent bundle.", (*where, "inventoryItemId"))]
+        if variant.item_id in self.refused:
+            told = self.refused[variant.item_id]
+            return [replace(told, field=where)] if told.field == ROW_NAMED else [told]
         if number(row["locationId"]) not in self.locations:
             return [UserError("INVALID_LOCATION", "The location could not be found.", (*where, "locationId"))]
         expected = row["changeFromQuantity"]
@@ -183,9 +188,12 @@ class Inventory:
 class UserError:
     """A business refusal inside a good answer."""
 
-    code: str
+    code: str | None
     message: str
     field: tuple[str, ...] = ("input",)
+
+
+ROW_NAMED = ("input", "row")
 
 
 def refusal(*errors: UserError) -> Payload:

@@ -1,0 +1,116 @@
+"""One number that a shop refuses, in whatever way, stands aside; the others go out."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from app.core.db import Row
+from sandbox.base import Request, Response
+from sandbox.shopify import PretendShopify
+from sandbox.shopify.stock import ROW_NAMED, UserError
+from tests.street import Street
+
+OPENING = "opening > available@A"
+SKUS = [f"sku {number}" for number in range(40)]
+
+
+@pytest.fixture
+def shop(street: Street) -> PretendShopify:
+    for sku in SKUS:
+        street.world.move(sku, 10, OPENING, "50")
+    shop = street.open_shopify(dict.fromkeys(SKUS, 10))
+    street.settle(5)
+    return shop
+
+
+def change_all(street: Street, by: str = "available@A > shrinkage") -> None:
+    street.world.post(*(street.world.movement(sku, 1, by) for sku in SKUS))
+
+
+def refusals(street: Street) -> list[Row]:
+    with street.world.session() as session:
+        return list(session.rows(
+            """select c.detail, o.state from case_file c join stock_owner o using (merchant_id)
+               where merchant_id = %(merchant_id)s and c.kind = 'write_refused' and c.state = 'open'
+                 and c.subject = o.stock_key || ' ' || o.location_key"""
+        ))  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "named"), [(None, True), (None, False), ("MAX_ONE_LEDGER_DOCUMENT", True)])
+def test_a_row_that_is_refused_for_no_reason_that_we_know_stands_aside_and_the_others_are_written(
+    street: Street, shop: PretendShopify, code: str | None, named: bool
+) -> None:
+    bad = SKUS[17]
+    error = UserError(code, "The moon is full.", ROW_NAMED if named else ("input",))
+    shop.inventory.refused[shop.variant(bad).item_id] = error
+    change_all(street)
+    street.settle(5 if named else 120, rounds_max=2_000)
+    assert shop.shown() == {sku: 10 if sku == bad else 9 for sku in SKUS}
+    (case,) = refusals(street)
+    assert (case.state, "The moon is full." in case.detail) == ("refused", True)
+
+
+def test_a_row_that_is_sent_alone_and_named_stands_aside_and_a_whole_call_that_is_refused_does_not_set_it_aside(
+    street: Street, shop: PretendShopify
+) -> None:
+    alone, whole = shop.variant(SKUS[0]).item_id, shop.variant(SKUS[1]).item_id
+    shop.inventory.refused[alone] = UserError("MAX_ONE_LEDGER_DOCUMENT", "The moon is full.", ROW_NAMED)
+    shop.inventory.refused[whole] = UserError("INVALID_REASON", "We know no reason.")
+    for sku in SKUS[:2]:
+        street.world.move(sku, 1, "available@A > shrinkage")
+        street.live(30)
+    (case,) = refusals(street)
+    assert "The moon is full." in case.detail
+
+
+def test_a_number_that_was_refused_is_written_when_the_shop_takes_it_again(
+    street: Street, shop: PretendShopify
+) -> None:
+    item = shop.variant(SKUS[3]).item_id
+    shop.inventory.refused[item] = UserError(None, "The moon is full.", ROW_NAMED)
+    change_all(street)
+    street.settle(5)
+    del shop.inventory.refused[item]
+    street.settle(street.settings.sync.audit_interval_s + 60, rounds_max=5_000)
+    assert shop.shown() == dict.fromkeys(SKUS, 9)
+
+
+def test_a_shop_that_takes_no_call_of_many_rows_gets_calls_of_fewer(street: Street, shop: PretendShopify) -> None:
+    handle, sizes = shop.handle, list[int]()
+
+    def answer(request: Request) -> Response:
+        if b"InventoryAdjust(" in request.body:
+            sizes.append(len(json.loads(request.body)["variables"]["input"]["changes"]))
+            if sizes[-1] > 12:
+                return Response(413, {}, b"")
+        return handle(request)
+
+    shop.handle = answer  # type: ignore[method-assign]
+    change_all(street)
+    street.settle(200, rounds_max=2_000)
+    assert shop.shown() == dict.fromkeys(SKUS, 9)
+    assert sizes[:3] == [40, 25, 12]
+
+
+def test_a_shop_that_goes_on_answering_what_nobody_can_read_has_its_numbers_read_back_and_the_others_written(
+    street: Street, shop: PretendShopify
+) -> None:
+    handle, spoilt = shop.handle, shop.variant(SKUS[0]).item_id
+
+    def answer(request: Request) -> Response:
+        answer = handle(request)
+        if b"InventoryAdjust(" in request.body and str(spoilt).encode() in request.body:
+            return Response(200, {"Content-Type": "application/json"}, b'{"data": {"inventoryAdjustQuantities": null}}')
+        return answer
+
+    shop.handle = answer  # type: ignore[method-assign]
+    street.world.move(SKUS[0], 1, "available@A > shrinkage")
+    street.live(2)
+    street.world.move(SKUS[1], 1, "available@A > shrinkage")
+    street.world.now += timedelta(minutes=16)
+    street.settle(120, rounds_max=2_000)
+    assert shop.shown() == {sku: 9 if sku in SKUS[:2] else 10 for sku in SKUS}
+    assert street.cases() == []
