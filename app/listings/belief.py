@@ -46,10 +46,12 @@ where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id and o.believed
 # orders were read and no order has moved the belief since.
 _OBSERVE = """
 with d as materialized (
-    select * from unnest(%(keys)s::text[], %(places)s::text[], %(quantities)s::bigint[], %(reasons)s::text[],
-                         %(revisions)s::bigint[]) d(stock_key, location_key, quantity, reason, revision)
+    select * from unnest(%(keys)s::text[], %(places)s::text[], %(quantities)s::bigint[], %(states)s::text[],
+                         %(reasons)s::text[], %(revisions)s::bigint[])
+                  d(stock_key, location_key, quantity, state, reason, revision)
 ), k as materialized (
-    select o.owner_id, d.quantity, d.reason, d.revision from stock_owner o join d using (stock_key, location_key)
+    select o.owner_id, d.quantity, d.state, d.reason, d.revision
+    from stock_owner o join d using (stock_key, location_key)
     where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s order by o.owner_id for update of o
 )
 update stock_owner o
@@ -65,12 +67,16 @@ set observed = k.quantity, observed_at = %(at)s, hinted = null,
     believed = case when o.believed is null then k.quantity else o.believed end,
     believed_at = case when o.believed is null then %(at)s else o.believed_at end,
     counted_since = case when o.believed is null then %(began)s else o.counted_since end,
-    state = case when k.quantity is not null then 'managed' when k.reason = '' then o.state else k.reason end,
+    state = case when k.quantity is not null then 'managed' when k.state = '' then o.state else k.state end,
     reason = case when k.quantity is not null then '' else k.reason end
 from k where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id
 returning o.owner_id, o.observed_revision
 """
-_STATES = {"untracked": "untracked", "bundle_parent": "bundle", "gone": "gone", "not_stocked": "refused"}
+_STATES = {
+    "untracked": "untracked", "bundle_parent": "bundle", "gone": "gone", "not_stocked": "refused",
+    "not_whole": "refused",
+}  # fmt: skip
+_SAYING = {"not_whole": "what the channel shows is no whole number"}
 
 
 @record
@@ -135,7 +141,8 @@ def observe(
         keys=[r.key.stock_key for r in known],
         places=[r.key.location_key for r in known],
         quantities=[r.quantity for r in known],
-        reasons=[_STATES.get(r.reason, "") for r in known],
+        states=[_STATES.get(r.reason, "") for r in known],
+        reasons=[_SAYING.get(r.reason) or _STATES.get(r.reason, "") for r in known],
         revisions=[revisions[r.key] for r in known],
         at=session.now,
         began=began,

@@ -39,7 +39,7 @@ with lately as materialized (
 select o.owner_id, o.item_id, o.stock_key, o.location_key, o.believed, o.observed, o.observed_at, o.belief_revision,
     o.observed_revision, o.case_id, o.passed, o.buffer, o.buffer_percent, o.shown_min, o.shown_max,
     o.oversell_target,
-       o.unclear_attempt_id, p.target - p.expected as unclear_delta, a.closed_at as unclear_at,
+       o.state, o.unclear_attempt_id, p.target - p.expected as unclear_delta, a.closed_at as unclear_at,
     exists (select from lately i join channel c on c.merchant_id = o.merchant_id and c.channel_id = i.channel_id
             join sales_order s on s.merchant_id = o.merchant_id and s.channel_id = i.channel_id
                               and s.order_key = i.resource_key
@@ -83,6 +83,13 @@ where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
 """
 _AGAIN = """
 update stock_owner set observed_revision = null, look_since = %(now)s, conflicts = conflicts + 1
+where merchant_id = %(merchant_id)s and owner_id = any(%(owners)s)
+"""
+# The channel keeps no number there (any more): what became of a write to it is no question, and the next number that it
+# shows is the first.
+_FORGET = """
+update stock_owner set observed_revision = null, unclear_attempt_id = null, awaiting_since = null, believed = null,
+    counted_since = null, belief_revision = belief_revision + 1
 where merchant_id = %(merchant_id)s and owner_id = any(%(owners)s)
 """
 _LATER = """
@@ -148,9 +155,11 @@ def read_numbers(
 def settle(session: Session, channel_id: int) -> int:
     """Decide about contradicting numbers whose orders have been read since; how many were decided."""
     rows = session.rows(_CONTRADICTED, channel=channel_id, limit=SETTLE_MAX, now=session.now, around=MARGIN)
-    same, conclusive, again, early = [], [], [], []
+    same, conclusive, again, early, numberless = [], [], [], [], []
     for row in rows:
-        if row.unclear_attempt_id is None and row.observed == row.believed:
+        if row.observed is None and row.state != "managed":
+            numberless.append(row)
+        elif row.unclear_attempt_id is None and row.observed == row.believed:
             same.append(row)
         elif row.observed is None or row.belief_revision != row.observed_revision:
             again.append(row)
@@ -168,6 +177,8 @@ def settle(session: Session, channel_id: int) -> int:
     _follow(session, [*same, *conclusive], verdicts)
     if again:
         session.run(_AGAIN, now=session.now, owners=[r.owner_id for r in again])
+    if numberless:
+        session.run(_FORGET, owners=[r.owner_id for r in numberless])
     if early:
         owners = [row.owner_id for row, _ in early]
         session.run(_LATER, owners=owners, until=[until for _, until in early])

@@ -164,6 +164,8 @@ def _outcome(row: StockWrite, item: Node) -> WriteOutcome:
     if "error" in item:
         return _refused(row, fields.node(item["error"], "error"))
     shown = reading(row.key, item)
+    if shown.quantity is None and (item.get("manage_stock") is None or shown.reason == "not_whole"):
+        return Unknown(row.key, shown.reason)  # a plugin changes what is shown, and perhaps not what was done
     if shown.quantity is None:
         # An unmanaged product ignores the number and answers 200.
         return Rejected(row.key, shown.reason, "the shop keeps no number here")

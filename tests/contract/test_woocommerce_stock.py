@@ -285,3 +285,14 @@ def test_plugins_stock_that_is_no_whole_number_is_not_rounded(rig: WooRig) -> No
     rig.front.shop = Answer(rig.pretend, body)  # type: ignore[assignment]
     readings = rig.connector.read_stock(rig.http, rig.shop, [StockKey("1"), StockKey("2")])
     assert [(reading.quantity, reading.reason) for reading in readings] == [(None, "not_whole"), (None, "untracked")]
+
+
+@pytest.mark.parametrize(("shown", "reason"), [("true", "not_whole"), ("null", "untracked")])
+def test_an_answer_whose_number_can_not_be_read_leaves_it_unknown_what_was_done_34(
+    rig: WooRig, shown: str, reason: str
+) -> None:
+    key = rig.add("A", 5)
+    body = f'{{"update":[{{"id":{key.stock_key},"manage_stock":{shown},"stock_quantity":4.5}}]}}'
+    rig.front.shop = Answer(rig.pretend, body.encode())  # type: ignore[assignment]
+    outcome = rig.connector.write_stock(rig.http, rig.shop, [StockWrite(key, 5, 4, relative=True)], "k")
+    assert list(outcome) == [Unknown(key, reason)]

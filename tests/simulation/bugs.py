@@ -22,7 +22,7 @@ BUGS: Mapping[str, tuple[Change, ...]] = {
          "[Unsent(row.key) for row in attempt.rows.values()]"),
     ),
     "what was not answered is sent again under a new key": (
-        ("app.publishing.push", "_unanswered", "if connector.abilities.replays_by_key:", "if False:"),
+        ("app.publishing.push", "_unanswered", "if connector.abilities.replays_by_key and", "if False and"),
         ("app.publishing.push", "_unanswered", "_unknown(attempt, error.reason)",
          "[Unsent(row.key) for row in attempt.rows.values()]"),
     ),
