@@ -17,6 +17,7 @@ from typing import Protocol
 from connectors.export import CataloguePage, Export, ExportOf, ExportPage
 from connectors.http import Http
 
+ALL_ORDERS_SHOWN = "all_orders_shown"  # a fact of a shop, "yes" where `orders_shown_days` does not hold
 QUANTITY_MAX = 1_000_000_000  # Shopify's own limit for a quantity; nothing sane is above it
 ORDER_LINES_MAX = 2_000  # a larger order is refused with a reason, not half read
 
@@ -50,6 +51,7 @@ class Abilities:
     reads_in_order: bool = False  # a window's orders come oldest update first, so a reading that breaks off can go on
     version_tells: bool = False  # an order of the same version says the same; where it may not, it is compared in full
     exports_from: int | None = None  # from so many objects on an export is cheaper than pages; None: there are none
+    orders_shown_days: int | None = None  # older ones are hidden, unless a fact says ALL_ORDERS_SHOWN; None: none are
     told_after_s: float = 1.0  # how late its deliveries mostly come, until that is measured
     point_of_sale: bool = False  # a counter's till: not for Shopify's App Store (rule 1.1.8)
     write_lanes: int = 1  # writes under way side by side, each for stock owners of its own

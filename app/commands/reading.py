@@ -10,10 +10,11 @@ from app.commands.frame import add_command, add_group, add_merchant, with_mercha
 from app.core.config import Settings
 from app.core.db import Session
 from app.core.errors import NotFound
-from app.listings.channels import list_channels
+from app.listings.channels import list_channels, shown_from
 from app.listings.importing import Import, cancel_import, list_imports, request_import
 from app.listings.lookup import get_channel_id
 from app.listings.states import read_afresh
+from app.wiring import find_connectors
 from connectors.export import ExportOf
 
 BACK_MAX = timedelta(days=3_650)
@@ -57,6 +58,11 @@ def run_backfill(arguments: argparse.Namespace, settings: Settings) -> int:
         if channel is None:
             raise NotFound("unknown_channel", "no channel has that name")
         since = min(max(arguments.since, session.now - BACK_MAX), session.now)
+        connector = find_connectors(settings).get(channel.platform)
+        oldest = shown_from(connector.abilities, channel.facts, session.now) if connector else None
+        if oldest is not None and since < oldest:
+            since = oldest
+            print(f"{channel.name} shows us no older orders than of {oldest:%Y-%m-%d}.")
         request_import(session, channel.channel_id, ExportOf.ORDERS, since=since, until=session.now)
         print(f"The orders of {channel.name} since {since:%Y-%m-%d} will be read; see: python -m app reading status")
         return 0

@@ -2,7 +2,9 @@
 about an order that no window shows any more.
 
 Every order that still holds stock is looked for by its key now and then. One that the channel does not show is read by
-itself; only the channel's own "no such order" makes it missing, and then what is posted for it stays as it is.
+itself; only the channel's own "no such order" makes it missing, and then what is posted for it stays as it is. Orders
+that are too old to be shown are not looked for, and what changed so lately that the next reading of changes lists it is
+left to that.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from app.core.runtime import Runtime
 from app.inbox.documents import Source, open_source, store_documents, take
 from app.inbox.polls import Claim, Overtaken, claim_poll, end_poll, fail_poll, hold_poll
 from app.inbox.read import Read, find_listed_from
+from app.listings.channels import shown_from
 from connectors.errors import ChannelError
 
 PAGE = 500
@@ -25,6 +28,7 @@ from (select distinct p.order_id from order_position p
       where p.merchant_id = %(merchant_id)s and p.committed > 0 and p.order_id > %(after)s) p
 join sales_order o on o.merchant_id = %(merchant_id)s and o.order_id = p.order_id
 where o.channel_id = %(channel)s and not o.frozen
+  and coalesce(coalesce(o.placed_at, o.recorded_at) > %(shown_from)s, true)
 order by o.order_id limit %(limit)s
 """
 
@@ -44,7 +48,8 @@ def check_known(runtime: Runtime, merchant_id: int, channel_id: int) -> Read:
         while True:
             with runtime.begin(merchant_id, runtime.clock()) as session:
                 hold_poll(runtime, session, claim)
-                after, keys = _page(session, channel_id, after)
+                oldest = shown_from(source.connector.abilities, source.shop.facts, session.now)
+                after, keys = _page(session, channel_id, after, oldest)
             if not keys:
                 break
             stored += _look_for(runtime, source, keys, listed_from)
@@ -75,6 +80,6 @@ def _look_for(runtime: Runtime, source: Source, keys: Sequence[str], listed_from
     return stored
 
 
-def _page(session: Session, channel_id: int, after: int) -> tuple[int, list[str]]:
-    rows = session.rows(_OPEN, channel=channel_id, after=after, limit=PAGE)
+def _page(session: Session, channel_id: int, after: int, oldest: datetime | None) -> tuple[int, list[str]]:
+    rows = session.rows(_OPEN, channel=channel_id, after=after, limit=PAGE, shown_from=oldest)
     return (rows[-1].order_id if rows else after), [row.order_key for row in rows]

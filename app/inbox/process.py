@@ -41,7 +41,7 @@ from app.inbox.postings import movements_of
 from app.inbox.resolve import lines_of, resolve
 from app.ledger.post import post
 from app.listings import belief, wanted
-from app.listings.channels import Channel, get_channel
+from app.listings.channels import Channel, get_channel, shown_from
 from app.listings.shadow_sales import note_sales
 from app.listings.shop_clock import MARGIN, read_connection
 from connectors.base import Connector, OrderSnapshot, StockKey, StockReading, WriteMode
@@ -100,6 +100,7 @@ class _Batch:
     doubted: bool = False  # a write of ours may have replaced what its orders did to its numbers
     skew: timedelta = timedelta(0)  # how far the shop's clock is ahead of ours
     connected_at: datetime | None = None  # by the shop's clock
+    shown_from: datetime | None = None  # orders placed before are hidden from us
 
     def done(self, inbox_id: int, reason: str | None = None) -> None:
         self.outcomes[inbox_id] = ("done", reason, None)
@@ -157,6 +158,7 @@ def _process(runtime: Runtime, merchant_id: int, channel_id: int, limit: int) ->
             return Processed(0, 0, 0)
         channel = get_channel(session, channel_id)
         connector = runtime.connectors[channel.platform]
+        batch.shown_from = shown_from(connector.abilities, channel.facts, now)
         batch.doubted = connector.abilities.write_mode is WriteMode.ABSOLUTE
         seen = _parse(connector, batch)
         _hear(batch)
@@ -247,7 +249,8 @@ def _orders(session: Session, channel: Channel, batch: _Batch, seen: Sequence[Se
     batch.new = [seen for seen in chosen if orders[seen.snapshot.order_key].version is None]
     note_read(session, batch.read)
     for key, inbox_id in gone.items():
-        cases.order_gone(session, channel_id, orders[key].order_id, key, known=orders[key].version is not None)
+        if orders[key].version is not None:
+            cases.order_gone(session, channel_id, orders[key].order_id, key, shown_from=batch.shown_from)
         batch.done(inbox_id, "gone")
     if not chosen:
         return 0

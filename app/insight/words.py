@@ -112,6 +112,7 @@ CASES = {
     "unmanaged": "A number is not kept any more",
     "write_refused": "The channel refused a number",
     "order_deleted": "An order was deleted",
+    "order_hidden": "An order that changed can't be read",
     "order_trashed": "An order is in the trash",
     "reconnect_shop": "Connect the shop again",
     "api_version_retired": "The shop answers as another version of its API",

@@ -16,7 +16,7 @@ from app.core.runtime import Runtime
 from app.listings.credentials import WEBHOOK_SECRETS, seal_credentials, unseal_credentials, write_credentials
 from app.listings.states import activate, get_standing
 from app.listings.tokens import KEPT_ALIVE, Fresh, can_refresh
-from connectors.base import Shop
+from connectors.base import ALL_ORDERS_SHOWN, Abilities, Shop
 
 COLUMNS = """c.channel_id, c.platform, c.name, c.address, c.base_url, c.sealed_credentials, c.state, c.drift_policy,
 c.facts,
@@ -191,6 +191,14 @@ def list_channels(session: Session) -> Sequence[Channel]:
     """All channels, oldest first."""
     rows = session.rows(f"select {COLUMNS} from channel c where merchant_id = %(merchant_id)s order by channel_id")  # noqa: S608
     return [Channel(*row) for row in rows]
+
+
+def shown_from(abilities: Abilities, facts: Mapping[str, str], now: datetime) -> datetime | None:
+    """Orders placed before are hidden from us by the channel, which is not that they were deleted; None: all are shown.
+    A day of it is left for whose day it is."""
+    if abilities.orders_shown_days is None or facts.get(ALL_ORDERS_SHOWN) == "yes":
+        return None
+    return now - timedelta(days=abilities.orders_shown_days - 1)
 
 
 def shop_of(runtime: Runtime, merchant_id: int, channel: Channel) -> Shop:

@@ -41,6 +41,7 @@ class Shopify:
         read_rows_max=stock.ROWS_MAX,
         read_orders_max=orders.READ_ORDERS_MAX,
         reads_in_order=True,
+        orders_shown_days=60,
         version_tells=True,
         exports_from=bulk.WORTH_FROM,
         gone_status=200,  # an uninstalled app's deliveries end by themselves

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from connectors.base import Shop, Subscription
+from connectors.base import ALL_ORDERS_SHOWN, Shop, Subscription
 from connectors.errors import AccessDenied, Refused
 from connectors.http import Http
 from connectors.shopify import graphql
@@ -34,8 +34,8 @@ def only_location(shop: Shop) -> str | None:
 
 
 def read_facts(http: Http, shop: Shop) -> dict[str, str]:
-    """`shop_key name domain currency time_zone plan development scopes missing_scopes location_count api_version
-    variant_count`, and `api_version_mismatch` when the shop answers as another version than ours. Lists are
+    """`shop_key name domain currency time_zone plan development scopes missing_scopes location_count all_orders_shown
+    api_version variant_count`, and `api_version_mismatch` when the shop answers as another version than ours. Lists are
     comma-separated."""
     reply = graphql.query(http, shop, "shop_facts", {})
     told, app = Node(reply.data).node("shop"), Node(reply.data).node("currentAppInstallation")
@@ -52,6 +52,7 @@ def read_facts(http: Http, shop: Shop) -> dict[str, str]:
         "scopes": ",".join(sorted(scopes)),
         "missing_scopes": ",".join(_missing(scopes)),
         "location_count": str(len(active)),
+        ALL_ORDERS_SHOWN: "yes" if "read_all_orders" in scopes else "no",
         "api_version": reply.version,
     }
     facts |= _catalogue_size(http, shop)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +27,7 @@ from sandbox.shopify.views import Views, connection, keyset, location
 from sandbox.shopify.webhooks import Webhooks, level_body, product_body
 
 ACCESS_TOKEN = "shpat_sandbox"  # noqa: S105 - a pretend shop's
+ALL_ORDERS = "read_all_orders"
 WEBHOOK_SECRET = "shpss_sandbox"  # noqa: S105 - a pretend app's
 DOMAIN = "pretend.myshopify.com"
 SCOPES = (
@@ -248,9 +249,14 @@ class PretendShopify(Allocations):
     def _living(self) -> list[Variant]:
         return [variant for variant in self.variants.values() if not variant.deleted]
 
+    def shows(self, order: Order) -> bool:
+        """An app without `read_all_orders` is shown the orders of the last 60 days."""
+        return ALL_ORDERS in self.endpoint.scopes or self.context.now() - order.created_at < timedelta(days=60)
+
     def _orders(self, info: object, query: str = "", **page: Any) -> dict[str, Any]:
         bounds = [(op, datetime.fromisoformat(at).astimezone(UTC)) for op, at in _WINDOW.findall(query or "")]
-        found = [order for order in self.orders.values() if all(_within(order.updated_at, *bound) for bound in bounds)]
+        shown = filter(self.shows, self.orders.values())
+        found = [order for order in shown if all(_within(order.updated_at, *bound) for bound in bounds)]
         return keyset(found, lambda order: (order.updated_at.isoformat(), order.id), self.views.order)(info, **page)
 
     def _webhook_subscriptions(self, info: object, **page: Any) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class Views:
         """Any object by its gid; None when there is none."""
         kind, of = key.removeprefix("gid://shopify/").partition("/")[0], number(key)
         shop = self.shop
-        if kind == "Order" and of in shop.orders:
+        if kind == "Order" and of in shop.orders and shop.shows(shop.orders[of]):
             return self.order(shop.orders[of])
         if kind == "InventoryItem" and of in shop.variants and not shop.variants[of].deleted:
             return self.item(shop.variants[of])
