@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -44,6 +44,7 @@ select name, state, facts ->> %(installed)s as installed_at from channel
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s for no key update
 """
 
+ERASED_AFTER = timedelta(hours=48)
 BY = "the shop's platform"  # who did it, in the log of what people changed
 
 log = get_logger("app_events")
@@ -94,10 +95,14 @@ def _uninstalled(runtime: Runtime, session: Session, event: _Event) -> Done:
     installed_at = standing.installed_at if standing else None
     if installed_at and event.triggered_at and event.triggered_at < datetime.fromisoformat(installed_at):
         return "reinstalled_since", {}
+    _disconnect(runtime, session, event, standing.name if standing else "")
+    return "disconnected", {}
+
+
+def _disconnect(runtime: Runtime, session: Session, event: _Event, name: str) -> None:
     write_credentials(runtime.sealer, session, event.channel_id, {})
     set_state(session, event.channel_id, "disconnected")
-    audit.note(session, BY, "channel.uninstalled", standing.name if standing else "")
-    return "disconnected", {}
+    audit.note(session, BY, "channel.uninstalled", name)
 
 
 def _data_asked(runtime: Runtime, session: Session, event: _Event) -> Done:
@@ -117,9 +122,14 @@ def _customer_erased(runtime: Runtime, session: Session, event: _Event) -> Done:
 
 
 def _shop_erased(runtime: Runtime, session: Session, event: _Event) -> Done:
+    """It is asked for two days after the app was taken out of the shop. One that was put in since stays; that one is
+    still here for us means that the word of its going was lost."""
     standing = session.row(_STANDING, channel=event.channel_id, installed=INSTALLED_AT)
     if standing is not None and standing.state != "disconnected":
-        return "still_installed", {}
+        gone_at = (event.triggered_at or session.now) - ERASED_AFTER
+        if standing.installed_at and datetime.fromisoformat(standing.installed_at) > gone_at:
+            return "still_installed", {}
+        _disconnect(runtime, session, event, standing.name)
     found = erase_shop(runtime, session, event.channel_id)
     audit.note(session, BY, "channel.erased", f"channel {event.channel_id}")
     return "erased", found

@@ -54,6 +54,20 @@ def find_installed(runtime: Runtime, platform: str, domain: str) -> Installed | 
     return Installed(row.merchant_id, row.channel_id, row.name, row.state, complete)
 
 
+def find_visitors_role(runtime: Runtime, installed: Installed) -> str:
+    """Of whoever opens the app in that shop's admin: the owner of a merchant that came with the shop and that nobody
+    else owns. A shop that was added to somebody's merchant lets nobody near its members and keys."""
+    with runtime.begin(installed.merchant_id, runtime.clock()) as session:
+        role: str = session.value(
+            """select case when c.facts ? %(came)s and not exists (
+                   select from membership m where m.merchant_id = c.merchant_id and m.role = 'owner')
+               then 'owner' else 'manager' end
+               from channel c where c.merchant_id = %(merchant_id)s and c.channel_id = %(id)s""",
+            id=installed.channel_id, came=MERCHANT_NAME,
+        )  # fmt: skip
+    return role
+
+
 def _has_access(runtime: Runtime, row: Row) -> bool:
     """Whether its token is one that is refreshed, and was not refused."""
     known = unseal_credentials(runtime.sealer, row.merchant_id, row.channel_id, row.sealed_credentials)

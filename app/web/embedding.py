@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from app.accounts.merchants import list_merchants
 from app.core.errors import BadRequest, Forbidden, NotFound, Unauthenticated
 from app.core.runtime import Runtime
-from app.listings.install import find_installed
+from app.listings.install import find_installed, find_visitors_role
 from app.listings.tokens import our_keys
 from app.web.asker import Asker
 from connectors.apps import NotProved, Visitor
@@ -64,7 +64,7 @@ def find_asker() -> Asker | None:
     found = visitor()
     if found is None:
         return None
-    return Asker(f"admin of {found.shop}", roles={g.merchant.merchant_id: "owner"} if "merchant" in g else {})
+    return Asker(f"admin of {found.shop}", roles={g.merchant.merchant_id: g.visitors_role} if "merchant" in g else {})
 
 
 def is_signed_fetch() -> bool:
@@ -115,6 +115,7 @@ def _choose_merchant(shop: str) -> None:
     for merchant in list_merchants(runtime.database, runtime.clock()):
         if merchant.merchant_id == known.merchant_id:
             g.merchant, g.merchants = merchant, [merchant]
+            g.visitors_role = find_visitors_role(runtime, known)
 
 
 def bounce() -> AnyResponse:

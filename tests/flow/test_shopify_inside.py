@@ -9,7 +9,9 @@ from datetime import timedelta
 import pytest
 from werkzeug.test import TestResponse
 
+from app.listings.install import install
 from app.simulation.town import ORIGIN
+from connectors.apps import GrantKind
 from sandbox.shopify import PretendShopify
 from tests.installing import CLIENT_ID, Installing, query_of
 from tests.street import Street
@@ -107,3 +109,48 @@ def test_markup_in_what_was_said_stays_text(installing: Installing, shop: Preten
     page = follow(installing, shop, answer.headers["Location"])
     assert MARKUP not in page
     assert "&lt;b&gt;bold&lt;/b&gt;" in page.split('role="status">')[1].split("</p>")[0]
+
+
+def own_by_somebody(installing: Installing, shop: PretendShopify, role: str) -> None:
+    merchant, _ = installing.found(shop)
+    with installing.street.runtime.begin(merchant, installing.street.world.now) as session:
+        session.run(
+            """insert into membership (merchant_id, user_id, role, since)
+               values (%(merchant_id)s, nextval('user_seq'), %(role)s, %(now)s)""",
+            role=role, now=session.now,
+        )  # fmt: skip
+
+
+def statuses(installing: Installing, shop: PretendShopify) -> list[int]:
+    """Of pages that anybody of the shop may see, and of those that make more power of a little."""
+    pages = [installing.open(shop, path) for path in ("/", "/items", "/keys", "/members")]
+    forms = [
+        send(installing, shop, "/keys", {"name": "mine", "scopes": "all"}),
+        send(installing, shop, "/members/invitations", {"email": "me@example.com", "role": "owner"}),
+    ]
+    return [answer.status_code for answer in (*pages, *forms)]
+
+
+def test_whoever_opens_a_shop_that_came_with_its_merchant_owns_it_until_a_user_does(
+    installing: Installing, shop: PretendShopify
+) -> None:
+    assert 403 not in statuses(installing, shop)
+    own_by_somebody(installing, shop, "viewer")
+    assert 403 not in statuses(installing, shop)
+    own_by_somebody(installing, shop, "owner")
+    assert statuses(installing, shop) == [200, 200, 403, 403, 403, 403]
+
+
+def test_a_shop_that_was_added_to_a_merchant_gives_nobody_in_its_admin_keys_or_members(
+    installing: Installing, shop: PretendShopify
+) -> None:
+    merchant, _ = installing.found(shop)
+    second = installing.shop("second")
+    second.admin.install(CLIENT_ID)
+    install(
+        installing.street.runtime, "shopify", second.domain, (GrantKind.SESSION, second.admin.session_token(CLIENT_ID)),
+        merchant_id=merchant, url=f"{ORIGIN}/webhooks/shopify",
+    )  # fmt: skip
+    assert installing.found(second)[0] == merchant
+    assert statuses(installing, second) == [200, 200, 403, 403, 403, 403]
+    assert 403 not in statuses(installing, shop)

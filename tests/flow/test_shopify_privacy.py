@@ -333,6 +333,21 @@ def test_a_request_to_erase_a_shop_that_came_back_erases_nothing(installing: Ins
     assert rows(installing, shop, "listing") == listings
 
 
+def test_a_shop_is_erased_though_the_word_that_the_app_was_removed_never_came(
+    installing: Installing, shop: PretendShopify, haystack: Haystack
+) -> None:
+    installing.street.world.now += timedelta(days=9)
+    work(installing)
+    installing.street.heard = lambda posted: posted.headers.get("X-Shopify-Topic") != "app/uninstalled"
+    shop.admin.uninstall(CLIENT_ID)
+    work(installing)
+    installing.street.world.now += timedelta(hours=48)
+    shop.admin.ask_privacy(CLIENT_ID, "shop/redact")
+    work(installing)
+    found = haystack.find(shop.domain, shop.domain.partition(".")[0])
+    assert [place for place in found if not place.startswith("audit_log.")] == []
+
+
 @pytest.mark.parametrize("topic", ["customers/data_request", "customers/redact", "shop/redact"])
 def test_a_compliance_webhook_is_answered_by_its_signature_whether_the_shop_is_known_or_not_1_2(
     installing: Installing, shop: PretendShopify, topic: str
