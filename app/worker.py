@@ -35,6 +35,7 @@ from app.inbox.process import process
 from app.inbox.products import read_products
 from app.inbox.read import answer_rings, poll_orders
 from app.ledger.seal import seal_history
+from app.listings.joining import prune_joinings
 from app.outbox.deliver import deliver, prune_webhooks
 from app.publishing.demand import refresh_buffers
 from app.publishing.look import look
@@ -303,4 +304,5 @@ def housekeeping(runtime: Runtime) -> bool:
             prune_shadow(session)
             prune_answers(session)
             prune_webhooks(session)
+            prune_joinings(session)
     return True

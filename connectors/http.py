@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from math import isfinite
 from typing import Any
 
 import orjson
@@ -119,7 +120,7 @@ def retry_after_s(headers: Mapping[str, str], now: Callable[[], float] = time.ti
             seconds = parsedate_to_datetime(value).timestamp() - now()
         except ValueError:
             return None
-    return min(max(seconds, 0.0), RETRY_AFTER_MAX_S)
+    return min(max(seconds, 0.0), RETRY_AFTER_MAX_S) if isfinite(seconds) else None
 
 
 @dataclass

@@ -130,7 +130,7 @@ def _name(name: str, row: Row, sku: str) -> str:
 def _stock(row: Row, text: str, told_as: Mapping[str, str], left_out: Faults) -> str:
     if text.casefold() == NOT_STOCKED:
         return ""
-    if text.startswith("-") and text[1:].isdigit():
+    if text.startswith("-") and text.isascii() and text[1:].isdigit():
         left_out.add(row.line, told_as["on_hand"], "negative", "less than none: its stock is left out, count it")
         return ""
     return text

@@ -231,6 +231,20 @@ DEEDS = {
     "month.closed": "Closed a month",
     "cost.added": "Added a receipt's late cost",
     "ledger.rebuilt": "Made levels and costs anew from the movements",
+    "channel.disconnected": "Disconnected a channel",
+    "channel.uninstalled": "The app was removed from the shop",
+    "channel.erased": "Erased a shop's data",
+    "matching.accepted": "Accepted what products are",
+    "matching.taken_back": "Took back what products are",
+    "stock.opened": "Opened the stock",
+    "import.committed": "Imported a file",
+    "import.taken_back": "Took an import back",
+    "first_push.approved": "Approved the first numbers",
+    "item.changed": "Changed an item",
+    "endpoint.created": "Added a webhook endpoint",
+    "endpoint.changed": "Changed a webhook endpoint",
+    "endpoint.removed": "Removed a webhook endpoint",
+    "keys.rotated": "Sealed all secrets with another key",
 }
 RESOURCES = {"order": "orders", "stock": "stock", "product": "products", "unknown": "deliveries"}
 

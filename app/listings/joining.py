@@ -38,6 +38,11 @@ _FORGET = """
 delete from shop_joining where merchant_id = %(merchant_id)s and (expires_at < %(old)s or joining_id in (
     select joining_id from shop_joining where merchant_id = %(merchant_id)s order by joining_id desc offset %(max)s))
 """
+# Keys that nobody came back for are not kept.
+_PRUNE = """
+update shop_joining set sealed_keys = null
+where merchant_id = %(merchant_id)s and expires_at <= %(now)s and sealed_keys is not null
+"""
 # Good once: the state moves in the same statement that looks at it.
 _GRANT = """
 update shop_joining set state = 'granted', sealed_keys = %(sealed)s, granted_at = %(now)s
@@ -168,12 +173,19 @@ def finish_joining(runtime: Runtime, merchant_id: int, joining_id: int, *, origi
         joining = get_joining(session, joining_id)
     if joining.channel_id is not None:
         return joining.channel_id
+    if joining.is_over(runtime.clock()):
+        raise Conflict("joining_over", "that took too long, and the shop's keys were not kept: approve there once more")
     if joining.sealed_keys is None:
         raise Conflict("no_keys_yet", "the shop has sent no keys yet: approve there first, or bring keys by hand")
     bound = _bound(merchant_id, joining_id, "keys")
     credentials = orjson.loads(runtime.sealer.open(bytes(joining.sealed_keys), bound_to=bound))
     check_encrypted(runtime, joining.base_url)
     return _prove_and_connect(runtime, merchant_id, joining, credentials, origin=origin)
+
+
+def prune_joinings(session: Session) -> int:
+    """Forget the keys of joinings that took too long; how many."""
+    return session.run(_PRUNE, now=session.now)
 
 
 def join_by_hand(
@@ -240,7 +252,7 @@ def _joins(runtime: Runtime, platform: str) -> Joins:
 def _parts(state: str) -> tuple[int, int]:
     """Merchant and joining of a state. Whether it is theirs the hash says."""
     parts = state.split("-", 2)
-    if len(parts) != 3 or not all(part.isdigit() and len(part) < 19 for part in parts[:2]):
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts[:2]):
         raise _unknown_state()
     return int(parts[0]), int(parts[1])
 

@@ -61,7 +61,7 @@ def _check() -> Response | None:
         return None
     if request.method in _UNSAFE and request.headers.get("Sec-Fetch-Site") == "cross-site":
         raise Forbidden("cross_site", "this came from another site: use the form on this one")
-    found = embedding.find_asker() or _find_asker()
+    found = embedding.find_asker() or find_browser_asker()
     set_asker(found)
     if request.blueprint == LOGIN_BLUEPRINT:
         return None
@@ -80,8 +80,8 @@ def _check_forged(csrf: CSRFProtect) -> None:
         csrf.protect()
 
 
-def _find_asker() -> Asker:
-    """Raises Forbidden where nobody can log in and this is not a browser on this machine."""
+def find_browser_asker() -> Asker:
+    """By the browser's cookies. Raises Forbidden where nobody can log in and this is not a browser on this machine."""
     stored = owner_hash()
     if stored is not None and hmac.compare_digest(str(session.get(OWNER, "")), _fingerprint(stored)):
         return Asker(OPERATOR, is_operator=True)

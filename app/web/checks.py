@@ -16,13 +16,12 @@ from app.listings.connect import renew_credentials
 from app.listings.leaving import leave
 from app.listings.states import get_standing
 from app.reconcile.check import check
-from app.web.asker import needs
+from app.web.asker import asker, needs
 from app.web.merchant import carry_on, chosen, reading, runtime
 from app.web.said import refuse
 from connectors.errors import ChannelError
 from connectors.join import Joins
 
-BY = "page"
 KEY_MAX = 200
 _ID = "<int(max=9223372036854775807):id_>"
 # What is known of a shop and worth showing, by platform: the fact's name and its words.
@@ -124,7 +123,7 @@ def disconnect(id_: int) -> Answer | tuple[str, int]:
     """Disconnect the shop, if the box is ticked that says so."""
     if request.form.get("sure") != "yes":
         return _render(id_, {"sure": gettext("tick the box first")}), 422
-    trouble = leave(runtime(), chosen().merchant_id, id_, BY)
+    trouble = leave(runtime(), chosen().merchant_id, id_, asker().name)
     if trouble:
         said = gettext("Disconnected. Its webhooks could not be taken back: delete those named Perpetual in the shop.")
         refuse(f"{said} ({gettext(words.failure(trouble))})")

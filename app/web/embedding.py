@@ -64,7 +64,8 @@ def find_asker() -> Asker | None:
     found = visitor()
     if found is None:
         return None
-    return Asker(f"admin of {found.shop}", roles={g.merchant.merchant_id: g.visitors_role} if "merchant" in g else {})
+    who = f"user {found.user} in the admin of {found.shop}" if found.user else f"admin of {found.shop}"
+    return Asker(who, roles={g.merchant.merchant_id: g.visitors_role} if "merchant" in g else {})
 
 
 def is_signed_fetch() -> bool:

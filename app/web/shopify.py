@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from flask import Blueprint, current_app, g, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
@@ -21,9 +22,10 @@ from app.insight.home import list_channel_views, read_home
 from app.insight.words import failure
 from app.listings.install import Installed, find_installed, install, install_own, open_state, take_state
 from app.listings.tokens import our_keys
-from app.web.asker import needs
-from app.web.embedding import PLATFORM, bounce, domain_of, visitor
-from app.web.merchant import carry_on, chosen
+from app.web.access import find_browser_asker
+from app.web.asker import NOBODY, asker, needs
+from app.web.embedding import PLATFORM, bounce, domain_of, find_asker, visitor
+from app.web.merchant import carry_on, chosen, set_asker
 from connectors.apps import AppKeys, GrantKind, NotProved
 from connectors.errors import ChannelError
 
@@ -96,6 +98,8 @@ def come_back() -> Response | tuple[str, int]:
         merchant_id = _take_state(shop)
     except BadRequest as error:
         return render_template("shopify_again.html", error=error, admin_url=admin_url), 400
+    if merchant_id is not None:
+        set_asker(find_browser_asker())  # whoever began it here, for the log
     found = _install(shop, (GrantKind.CODE, request.args.get("code", "")), merchant_id)
     log.info("shop_connected", channel_id=found.channel_id)
     return redirect(_admin_url(shop) if merchant_id is None else _next_page(found))
@@ -254,5 +258,7 @@ def _origin() -> str:
 
 
 def _runtime() -> Runtime:
-    runtime: Runtime = current_app.extensions["runtime"]
-    return runtime
+    """For whoever asks: somebody in the shop's admin, or who is logged in here."""
+    found: Runtime = current_app.extensions["runtime"]
+    who = find_asker() or asker()
+    return found if who is NOBODY else replace(found, acting=(who.name, request.remote_addr or ""))

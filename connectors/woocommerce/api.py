@@ -131,7 +131,7 @@ def _following(place: Place, rows: Sequence[fields.Node], total: int, seen: int)
 def _total(answer: Answer) -> int:
     """Raises `Malformed`."""
     total = answer.headers.get("x-wp-total", "")
-    if not total.isdigit():
+    if not fields.is_count(total):
         raise Malformed("missing_total", "the answer lacks X-WP-Total, so it can't be known to be complete")
     return int(total)
 

@@ -86,11 +86,16 @@ def counted(value: object, path: str, limit: int) -> int:
     return whole(int(Decimal(str(value))), path, low=-limit, high=limit)
 
 
+def is_count(text: str) -> bool:
+    """Whether it is a plain number that `int` reads: digits of other scripts, and thousands of them, are none."""
+    return text.isascii() and text.isdigit() and len(text) < 19
+
+
 def key(value: object, path: str) -> int:
     """A foreign id ≥ 0; plugins write them as strings too. Absent is 0."""
     if value is None or value == "":
         return 0
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
+    if isinstance(value, str) and is_count(value):
         return int(value)
     return whole(value, path, low=0, high=KEY_MAX)
 

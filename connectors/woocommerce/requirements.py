@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from connectors.errors import AccessDenied, ChannelError
 from connectors.join import Requirement, encrypted
+from connectors.woocommerce import fields
 from connectors.woocommerce.api import Api
 from connectors.woocommerce.shop_facts import read_facts
 
@@ -89,5 +90,5 @@ def _of_facts(facts: Mapping[str, str]) -> Iterator[Requirement]:
 
 
 def _release(version: str) -> tuple[int, int]:
-    parts = [int(part) for part in version.split(".")[:2] if part.isdigit()]
+    parts = [int(part) for part in version.split(".")[:2] if fields.is_count(part)]
     return (parts[0], parts[1]) if len(parts) == 2 else (0, 0)

@@ -101,7 +101,7 @@ def _of_parent(api: Api, parent: str, ids: Sequence[str]) -> list[Node]:
 def has_flat_variations(facts: Mapping[str, str]) -> bool:
     """`GET /variations` exists since 10.3.0; 404 on 10.2.4."""
     parts = facts.get("version", "").split(".")[:2]
-    return len(parts) == 2 and all(p.isdigit() for p in parts) and tuple(map(int, parts)) >= FLAT_VARIATIONS_SINCE
+    return len(parts) == 2 and all(map(fields.is_count, parts)) and tuple(map(int, parts)) >= FLAT_VARIATIONS_SINCE
 
 
 def write_stock(api: Api, rows: Sequence[StockWrite]) -> Sequence[WriteOutcome]:

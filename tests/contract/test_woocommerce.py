@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from connectors.base import StockKey, StockWrite
-from connectors.errors import AccessDenied, Refused, Transient
+from connectors.errors import AccessDenied, Malformed, Refused, Transient
 from connectors.http import Http
 from connectors.woocommerce import TOPICS, WooCommerce
 from connectors.woocommerce.auth import OneTime
@@ -144,6 +144,19 @@ def test_a_list_is_complete_whatever_case_its_totals_are_written_in(rig: WooRig,
     http = Http(session=session(Recased(rig.pretend, recase)))  # type: ignore[arg-type]
     pages = list(rig.connector.read_catalogue(http, replace(rig.shop, base_url="http://shop.example")))
     assert len({entry.sku for page in pages for entry in page.entries}) == 101
+
+
+@pytest.mark.parametrize("total", ["", "²", "-1", "1.5", "9" * 5_000])
+def test_a_total_that_is_no_count_is_told_and_breaks_nothing(rig: WooRig, total: str) -> None:
+    def answer(request: Request) -> Response:
+        found = type(rig.pretend).handle(rig.pretend, request)
+        return Response(found.status, {**found.headers, "X-WP-Total": total}, found.body)
+
+    rig.pretend.handle = answer  # type: ignore[method-assign]
+    http = Http(session=session(rig.pretend))
+    with pytest.raises(Malformed) as caught:
+        list(rig.connector.read_catalogue(http, replace(rig.shop, base_url="http://shop.example")))
+    assert caught.value.reason == "missing_total"
 
 
 def test_a_wrong_secret_is_not_tried_in_every_way(rig: WooRig) -> None:

@@ -154,3 +154,20 @@ def test_a_shop_that_was_added_to_a_merchant_gives_nobody_in_its_admin_keys_or_m
     assert installing.found(second)[0] == merchant
     assert statuses(installing, second) == [200, 200, 403, 403, 403, 403]
     assert 403 not in statuses(installing, shop)
+
+
+def actors(installing: Installing, shop: PretendShopify) -> list[tuple[str, str]]:
+    merchant, _ = installing.found(shop)
+    with installing.street.runtime.begin(merchant, installing.street.world.now) as session:
+        rows = session.rows("select action, actor from audit_log where merchant_id = %(merchant_id)s order by number")
+    return [(row.action, row.actor) for row in rows]
+
+
+def test_the_log_says_whose_hand_connected_and_disconnected_a_shop(
+    installing: Installing, shop: PretendShopify
+) -> None:
+    _, channel = installing.found(shop)
+    assert send(installing, shop, f"/channels/{channel}/disconnect", {"sure": "yes"}).status_code == 303
+    told = dict(actors(installing, shop))
+    someone = f"user 42 in the admin of {shop.domain}"
+    assert (told["channel.connected"], told["channel.disconnected"]) == (someone, someone)

@@ -20,6 +20,7 @@ from app.listings.channels import get_channel, shop_of
 from app.listings.credentials import WEBHOOK_SECRETS
 from app.listings.leaving import leave
 from app.listings.states import get_standing
+from app.worker import housekeeping
 from connectors.errors import ChannelError, Malformed, Refused
 from connectors.join import Found
 from sandbox.base import Context
@@ -110,7 +111,7 @@ def test_a_state_that_took_too_long_or_was_made_up_is_refused_24(street: Street,
     state = state_of(street, joining_id)
     made_up = [
         "", "x", "1-2", f"{state}x", state[:-1], state.replace(state.split("-")[0], str(other.merchant_id), 1),
-        f"{street.world.merchant_id}-999999-x", "-1--1-x", "9" * 30 + "-1-x", "٣-1-x",
+        f"{street.world.merchant_id}-999999-x", "-1--1-x", "9" * 30 + "-1-x", "٣-1-x", "²-1-x", "1-²-x",
     ]  # fmt: skip
     for wrong in made_up:
         with pytest.raises((BadRequest, Malformed)):
@@ -120,6 +121,20 @@ def test_a_state_that_took_too_long_or_was_made_up_is_refused_24(street: Street,
         grant(street, state, shop)
     street.world.now -= timedelta(seconds=1)
     grant(street, state, shop)
+
+
+def test_keys_that_nobody_came_back_for_in_time_connect_nothing_and_are_not_kept(street: Street) -> None:
+    shop = woo(street)
+    joining_id = begin(street, shop)
+    grant(street, state_of(street, joining_id), shop)
+    street.world.now += joining.LIFE
+    with pytest.raises(Conflict) as caught:
+        finish(street, joining_id)
+    assert caught.value.reason == "joining_over"
+    housekeeping(street.runtime)
+    with street.world.session() as session:
+        assert joining.get_joining(session, joining_id).sealed_keys is None
+    assert channels(street.world) == []
 
 
 def test_keys_of_another_shop_connect_nothing(street: Street) -> None:

@@ -91,6 +91,14 @@ def test_a_read_waits_as_long_as_it_is_asked_to_unless_somebody_would_wait_too_l
     assert waited == waits
 
 
+@pytest.mark.parametrize("asked", ["nan", "inf", "soon", "٣٣", "-inf"])
+def test_a_wait_that_is_no_time_is_no_wish(shop: responses.RequestsMock, http: Http, asked: str) -> None:
+    shop.add(responses.POST, URL, status=429, headers={"Retry-After": asked.encode("utf-8").decode("latin-1")})
+    with pytest.raises(Throttled) as refused:
+        http.write("POST", URL)
+    assert refused.value.retry_after_s is None
+
+
 @pytest.mark.parametrize(
     ("broken", "to_read", "to_write"),
     [

@@ -90,6 +90,9 @@ def test_keys_of_the_trade_are_not_taken_for_secrets(key: str) -> None:
         "Basic Y2FuYXJ5OmNhbmFyeQcanary==",
         "token shpat_canary0123456789",
         "key ck_canary0123456789",
+        "session perps_canary-canary_0123456789",
+        "GET /join/perpi_canary-canary_0123456789 200",
+        "endpoint whsec_canary/canary+0123456789=",
     ],
 )
 def test_secrets_inside_a_text_are_taken_out(text: str) -> None:

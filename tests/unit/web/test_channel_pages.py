@@ -64,7 +64,7 @@ def test_a_channel_is_paused_and_goes_on_by_clicks_and_the_log_says_who(site: Si
     assert page.count("Make it active</button>") == 2  # beside what is broken, and where the state is changed
     assert post(site, f"{path}/state", state="active").status_code == 303
     assert "It is read first" in site.ask(f"{path}/check").text
-    assert last_entry(street).action == "channel.state_changed"
+    assert tuple(last_entry(street)) == ("channel.state_changed", "this machine")
     street.settle(60)
     assert (state_of(street, shop), shop.shown()) == ("active", {"mug": 9})
 
