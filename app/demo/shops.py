@@ -26,7 +26,7 @@ from sandbox.memory import recall, remember
 from sandbox.shopify import PretendShopify
 from sandbox.shopify.cost import Bucket
 from sandbox.shopify.shop import ACCESS_TOKEN, WEBHOOK_SECRET
-from sandbox.shopify.state import number
+from sandbox.shopify.state import gid, number
 from sandbox.woocommerce import Key, Options, WooShop
 
 SHOPIFY, WOO = "Shopify", "WooCommerce"  # the channels' names
@@ -35,6 +35,7 @@ WOO_ADDRESS = "demo-woo-5b1c7b1e"
 WOO_SECRET = "demowebhooksecret"  # noqa: S105  a pretend shop's
 LATENCY_S = {SHOPIFY: 0.06, WOO: 0.08}
 KEPT = timedelta(hours=2)  # of finished orders while serving; no poll reaches further back
+OPEN = frozenset({"processing", "on-hold"})  # WooCommerce's orders that hold stock
 BOOK_MAX = 50_000
 PORT_TRIES, PORT_PAUSE_S = 15, 0.2
 SHOPS_FILE = "shops.pickle"
@@ -100,16 +101,23 @@ class Street:
         written.replace(path)
 
     def forget(self, now: datetime) -> None:
-        """Drop orders that nobody will ask about, so that a demo left running stays small."""
+        """Drop orders that nobody will ask about, so that a demo left running stays small. What stood open for so long
+        is shipped, as a shop would: one that holds stock and is gone would be missed."""
         before = now - KEPT
         with self.fronts[SHOPIFY].lock:
-            old = [key for key, order in self.shopify.orders.items() if order.updated_at < before]
-            for key in old:
-                del self.shopify.orders[key]
+            for key, order in list(self.shopify.orders.items()):
+                if order.updated_at < before:
+                    if order.open_allocations():
+                        self.shopify.fulfill(gid("Order", key))
+                    else:
+                        del self.shopify.orders[key]
         with self.fronts[WOO].lock:
-            state = self.woo.state
-            for order in [order for order in state.orders.values() if order.modified_at < before]:
-                state.drop_order(order)
+            for placed in list(self.woo.state.orders.values()):
+                if placed.modified_at < before:
+                    if placed.status in OPEN:
+                        self.woo.set_status(placed.id, "completed")
+                    else:
+                        self.woo.state.drop_order(placed)
         for name, front in self.fronts.items():
             with front.lock:
                 context = self.shops[name].context

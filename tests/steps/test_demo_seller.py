@@ -240,15 +240,24 @@ def test_only_shops_that_this_version_wrote_down_are_gone_on_with(
     assert not shops.can_reopen(file)
 
 
-def test_orders_that_nobody_will_ask_for_leave_and_what_is_shown_stays(streets: list[Street]) -> None:
+def test_orders_that_nobody_will_ask_for_leave_open_ones_are_shipped_first_and_what_is_shown_stays(
+    streets: list[Street],
+) -> None:
     street = opened(streets)
     sold(street, 2, 30)
     shown = {name: shop.shown() for name, shop in street.shops.items()}
     street.forget(NOW + shops.KEPT)
     assert street.shopify.orders
     assert street.woo.state.orders
+    owed = [order for order in street.shopify.orders.values() if order.open_allocations()]
+    open_ = [order for order in street.woo.state.orders.values() if order.status in shops.OPEN]
+    assert owed
+    assert open_
     street.forget(NOW + shops.KEPT + timedelta(seconds=1))
-    assert (street.shopify.orders, street.woo.state.orders) == ({}, {})
+    assert list(street.shopify.orders.values()) == owed  # shipped just now
+    assert [order for order in owed if order.open_allocations()] == []
+    assert list(street.woo.state.orders.values()) == open_
+    assert {order.status for order in open_} == {"completed"}
     assert {name: shop.shown() for name, shop in street.shops.items()} == shown
 
 
