@@ -19,6 +19,7 @@ from app.core.db import Session
 from app.core.runtime import Runtime
 from app.insight import words
 from app.insight.diagnose import Diagnosis, diagnose
+from app.insight.requirements import UNKNOWN
 from app.insight.shadow import ShadowNumber, ShadowReport, read_shadow
 from app.listings.channels import set_drift_policy
 from app.listings.connect import renew_credentials
@@ -132,6 +133,11 @@ def _diagnosis(one: Diagnosis) -> Iterator[str]:
         since = "" if finding.since is None else f", since {_instant(finding.since)}"
         yield _plain(f"  {mark} {finding.what}{detail}{since}  [{finding.link}]")
         yield _plain(f"    do: {finding.do}")
+    for need in one.requirements:
+        detail = f": {need.detail}" if need.detail else ""
+        yield _plain(f"  {need.state:7} {need.what}{detail}")
+        if need.state == UNKNOWN and need.do:
+            yield _plain(f"          do: {need.do}")
 
 
 def run_shadow(arguments: argparse.Namespace, settings: Settings) -> int:

@@ -128,7 +128,7 @@ class Wire(ShopAdapter):
         process.pause(wires.dice.uniform(*LATENCY_S) / 4)
         if fate is Fate.GARBLED:
             return self._choose((*GARBLED, *CUT_SHORT))
-        return BAD_GATEWAY if fate is Fate.BROKEN else answer
+        return wires.dice.choice((BAD_GATEWAY, UNAVAILABLE)) if fate is Fate.BROKEN else answer
 
     def _choose(self, answers: Sequence[Response | type[Exception]]) -> Response:
         answer = self.wires.dice.choice(answers)

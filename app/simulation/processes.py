@@ -32,6 +32,7 @@ from sandbox.base import Delivery
 
 SWITCH_S = 0.05  # how long others may run between two transactions
 STALL_S = (60.0, 400.0)  # beyond `attempt_deadline_s`, now and then
+STALL_LOOK_S = 1.0
 DEAD_S = (0.2, 5.0)  # until another process is in its place
 POST_EVERY_S = 0.2
 BATCH_MAX = 20  # deliveries received together
@@ -197,10 +198,15 @@ class Service:
         weather, roll = self.weather(), dice.random()
         if roll < weather.stall:
             self.saw("stall")
-            with self.wires.broken_meanwhile():
-                process.pause(dice.uniform(*STALL_S))
+            self._stall(process, dice.uniform(*STALL_S))
         elif roll < weather.stall + weather.switch:
             process.pause(dice.uniform(0, SWITCH_S))
+
+    def _stall(self, process: Process, seconds: float) -> None:
+        """Stand still; with the storm that ends too, and what others have done meanwhile stands."""
+        until = self.clockwork.now + timedelta(seconds=seconds)
+        while self.clockwork.now < until and self.weather().stall:
+            process.pause(STALL_LOOK_S)
 
     def _receive(self, process: Process, runtime: Runtime) -> None:
         while True:

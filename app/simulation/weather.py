@@ -26,7 +26,7 @@ class Fate(StrEnum):
     GOOD = "good"
     THROTTLED = "throttled"
     REFUSED = "refused"  # or not reached; nothing was done
-    BROKEN = "broken"  # 502, it was done all the same
+    BROKEN = "broken"  # 502 or 503, it was done all the same
     LOST_BEFORE = "lost_before"  # no answer, nothing was done
     LOST_AFTER = "lost_after"  # no answer, it was done
     LATE = "late"  # no answer, it is done a while after the caller gave up

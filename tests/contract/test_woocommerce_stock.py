@@ -271,7 +271,7 @@ def test_a_gateway_error_to_a_write_is_unknown(rig: WooRig) -> None:
             seen.add((type(error), error.reason))
         finally:
             rig.pretend.context.faults = Faults()
-    assert seen == {(Transient, "unavailable"), (OutcomeUnknown, "http_502")}
+    assert seen == {(OutcomeUnknown, "unavailable"), (OutcomeUnknown, "http_502")}
 
 
 def test_a_byte_order_mark_before_the_json_is_forgiven(rig: WooRig) -> None:

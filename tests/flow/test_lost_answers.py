@@ -183,3 +183,29 @@ def test_a_shop_that_refuses_is_tried_again_soon_and_then_more_and_more_rarely(s
     shopify.handle = handle  # type: ignore[method-assign]
     street.settle(10)
     assert shopify.shown() == {"mug": 9}
+
+
+@pytest.mark.parametrize("done", [True, False])
+@pytest.mark.parametrize("says_when", [True, False])
+def test_a_busy_hosts_503_may_have_been_carried_out_and_is_read_back_unless_it_says_when_to_come_back(
+    street: Street, done: bool, says_when: bool
+) -> None:
+    street.world.move("mug", 10, OPENING, "50")
+    shop = street.open_woo({"mug": 10})
+    street.settle(10)
+    handle, died = shop.handle, list[Request]()
+
+    def answer(request: Request) -> Response:
+        if request.path.endswith("/batch") and not died:
+            died.append(request)
+            if done and not says_when:
+                handle(request)
+            return Response(503, {"Retry-After": "1"} if says_when else {}, b"")
+        return handle(request)
+
+    shop.handle = answer  # type: ignore[method-assign]
+    street.world.move("mug", 1, "available@A > shrinkage")
+    street.settle(15)
+    assert died
+    assert shop.shown() == {"mug": 9}
+    assert street.cases() == []

@@ -90,6 +90,9 @@ def test_diagnose_names_what_is_broken_by_its_exit_code_as_text_and_as_json(data
     assert result.returncode == 1
     assert "! the channel is paused" in result.stdout
     assert "do: `python -m app channel state Web active`" in result.stdout
+    (one,) = json.loads(app(data, "diagnose", "--json", *OURS).stdout)
+    assert len(one["requirements"]) > 10
+    assert [f"  {need['state']:7} {need['what']}" in result.stdout for need in one["requirements"]].count(False) == 0
     told = json.loads(app(data, "diagnose", "--channel", "Web", "--json", *OURS).stdout)
     assert [(one["channel"], one["broken"], one["findings"][0]["link"]) for one in told] == [
         ("Web", True, "channel_paused")
