@@ -12,6 +12,7 @@ from app.core.errors import InvalidInput, NotFound
 from app.web.access import open_user_session
 from app.web.asker import asker, needs
 from app.web.forms import read_form
+from app.web.login import begin_try, forget_tries
 from app.web.merchant import now, runtime
 from app.web.pages import ID_MAX
 
@@ -45,9 +46,11 @@ def change_password() -> Response | Page:
     """With the former one; every session ends and this browser gets a new one."""
     user_id = _user_id()
     form = read_form("former", "password")
+    begin_try(asker().name)  # a browser that was left open may not guess for ever
     try:
         if check_password(runtime().database, now(), asker().name, form["former"]) is None:
             raise InvalidInput("wrong_password", "That is not your password.", "former")
+        forget_tries(asker().name)
         set_password(runtime().database, now(), asker().name, form["password"])
     except InvalidInput as error:
         return _render(error), error.status

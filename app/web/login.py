@@ -49,7 +49,7 @@ def log_in() -> Response | Page:
     if not can_log_in():
         return redirect(url_for("pages.home"))
     email, password = form["email"].strip(), form["password"]
-    address = _begin_try(email)
+    address = begin_try(email)
     if not (_log_in_user(email, password) if email else _log_in_owner(password)):
         log.warning("login_refused", reason="wrong_password")
         return _form(email, wrong=True), 401
@@ -57,12 +57,19 @@ def log_in() -> Response | Page:
     return redirect(_next())
 
 
-def _begin_try(email: str) -> str:
+def begin_try(email: str) -> str:
+    """Count a password that is tried, from this address and for this user; returns the address as it is counted.
+    Raises RateLimited."""
     address = network(request.remote_addr or "")
     _failures().begin(address, now())
     if email:
         _failures().begin(f"user {email.lower()[:254]}", now(), USER_FAILURES_MAX)
     return address
+
+
+def forget_tries(email: str) -> None:
+    """They knew the password."""
+    _failures().forget(f"user {email.lower()[:254]}")
 
 
 def _failures() -> Failures:
@@ -83,7 +90,7 @@ def _log_in_user(email: str, password: str) -> bool:
     user = check_password(runtime().database, now(), email, password)
     if user is None:
         return False
-    _failures().forget(f"user {email.lower()[:254]}")
+    forget_tries(email)
     _open(user)
     return True
 
@@ -138,7 +145,7 @@ def accept_invitation(token: str) -> Response | Page:
 
 
 def _join_known(invited: Invited, password: str) -> User:
-    address = _begin_try(invited.email)
+    address = begin_try(invited.email)
     user = check_password(runtime().database, now(), invited.email, password)
     if user is None:
         raise InvalidInput("wrong_password", "That is not the password.", "password")

@@ -25,6 +25,7 @@ from app.listings.tokens import our_keys
 from app.web.access import find_browser_asker
 from app.web.asker import NOBODY, asker, needs
 from app.web.embedding import PLATFORM, bounce, domain_of, find_asker, visitor
+from app.web.hosts import origin
 from app.web.merchant import carry_on, chosen, set_asker
 from connectors.apps import AppKeys, GrantKind, NotProved
 from connectors.errors import ChannelError
@@ -253,8 +254,8 @@ def _hook_url() -> str:
 
 
 def _origin() -> str:
-    """Where shops and browsers reach this server."""
-    return _runtime().settings.server.public_url or request.host_url.rstrip("/")
+    """Where shops and browsers reach this server, whatever name it was asked by. Raises Forbidden."""
+    return origin()
 
 
 def _runtime() -> Runtime:

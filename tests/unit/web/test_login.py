@@ -175,6 +175,17 @@ def test_another_password_needs_the_former_one_and_ends_every_other_session(peop
     assert people.site().log_in("another long password", email=ANNA).status_code == 302
 
 
+def test_row_35_a_browser_that_was_left_open_may_not_guess_the_former_password_for_ever(people: People) -> None:
+    people.user(ANNA)
+    site = people.logged_in(ANNA)
+    statuses = [
+        site.send("/account/password", page="/account", former="wrong", password="another long password").status_code
+        for _ in range(12)
+    ]
+    assert statuses[0] == 422
+    assert statuses[-1] == 429
+
+
 def test_the_owners_password_stays_the_operators_way_in_and_the_operator_has_no_account(people: People) -> None:
     people.user(ANNA)
     site = people.site(password=True)
