@@ -209,3 +209,24 @@ def test_a_busy_hosts_503_may_have_been_carried_out_and_is_read_back_unless_it_s
     assert died
     assert shop.shown() == {"mug": 9}
     assert street.cases() == []
+
+
+@pytest.mark.parametrize("first", [replace(NONE, timeout_after=1.0), replace(NONE, timeout_before=1.0)])
+def test_a_write_that_is_older_than_the_vendor_remembers_its_key_is_read_back_and_never_sent_again(
+    street: Street, first: Faults
+) -> None:
+    street.world.move("mug", 10, OPENING, "50")
+    shopify = street.open_shopify({"mug": 10})
+    street.settle()
+    street.world.move("mug", 1, "available@A > shrinkage")
+    shopify.context.faults = first
+    push(street.runtime, street.world.merchant_id, street.channel_of(shopify))
+    shopify.context.faults = NONE
+    (sent,) = writes(street)
+    street.world.now += timedelta(hours=25)  # Shopify forgets a key after a day, and would do it again
+    calls = len(street.adapters[street.channel_of(shopify)].calls)
+    street.settle(60)
+    asked = street.adapters[street.channel_of(shopify)].calls[calls:]
+    assert [call for call in asked if sent.key.encode() in call.body] == []
+    assert shopify.shown() == {"mug": 9}
+    assert street.cases() == []
