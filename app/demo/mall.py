@@ -41,6 +41,7 @@ from sandbox.base import Context
 from sandbox.inprocess import ShopAdapter
 from sandbox.shopify import PretendShopify
 from sandbox.shopify.cost import Bucket
+from sandbox.shopify.shop import ALL_ORDERS
 from sandbox.woocommerce import Options, WooShop
 
 PLACE = "Warehouse"
@@ -78,6 +79,7 @@ class Mall:
     def __post_init__(self) -> None:
         contexts = [Context(lambda: self.now, dice(self.rng.getrandbits(32))) for _ in range(2)]
         self.shopify = PretendShopify(contexts[0], domain=DOMAIN, currency="GBP", bucket=ENDLESS)
+        self.shopify.endpoint.scopes.add(ALL_ORDERS)  # goods come back after months
         options = Options(base_url=WOO_BASE, tls=True, currency="GBP", timezone="Europe/London", sells_below_zero=False)
         self.woo = WooShop(contexts[1], replace(options, oauth_window_s=None))
         self.shops: dict[str, PretendShopify | WooShop] = {SHOPIFY: self.shopify, WOO: self.woo}

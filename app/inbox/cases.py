@@ -9,8 +9,7 @@ from app.core.db import Session
 from app.inbox.orders import OrderRow, Positions, Seen
 from app.listings.cases import Case, open_cases
 
-_DELETED = ("order_deleted", "the order was deleted on the channel; its stock is held as it was")
-_HIDDEN = (
+HIDDEN = (
     "order_hidden",
     "the order changed, and is older than the channel shows to an app: book by hand what changed, or let the app read "
     "all orders (Shopify: the scope read_all_orders)",
@@ -19,16 +18,18 @@ _HIDDEN = (
 
 def order_gone(
     session: Session, channel_id: int, order_id: int, order_key: str, *, shown_from: datetime | None
-) -> None:
-    """The channel has no such known order any more. What is posted stays; the channel did not restock either. One from
-    before `shown_from` is only hidden from us."""
+) -> bool:
+    """The channel has no such known order any more. What is posted stays; the channel did not restock either. False for
+    one from before `shown_from`, which is only hidden from us."""
     deleted = session.run(
         """update sales_order set frozen = true where merchant_id = %(merchant_id)s and order_id = %(id)s
            and coalesce(coalesce(placed_at, recorded_at) > %(shown_from)s, true)""",
         id=order_id, shown_from=shown_from,
     )  # fmt: skip
-    kind, detail = _DELETED if deleted else _HIDDEN
-    open_cases(session, channel_id, [(kind, order_key, detail, {"order_id": order_id})])
+    if deleted:
+        detail = "the order was deleted on the channel; its stock is held as it was"
+        open_cases(session, channel_id, [("order_deleted", order_key, detail, {"order_id": order_id})])
+    return bool(deleted)
 
 
 def of_orders(session: Session, channel_id: int, chosen: Sequence[tuple[OrderRow, Seen]], changed: Positions) -> None:

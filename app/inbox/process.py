@@ -249,9 +249,11 @@ def _orders(session: Session, channel: Channel, batch: _Batch, seen: Sequence[Se
     batch.new = [seen for seen in chosen if orders[seen.snapshot.order_key].version is None]
     note_read(session, batch.read)
     for key, inbox_id in gone.items():
-        if orders[key].version is not None:
-            cases.order_gone(session, channel_id, orders[key].order_id, key, shown_from=batch.shown_from)
-        batch.done(inbox_id, "gone")
+        known = orders[key].version is not None
+        if not known or cases.order_gone(session, channel_id, orders[key].order_id, key, shown_from=batch.shown_from):
+            batch.done(inbox_id, "gone")
+        else:
+            batch.park(inbox_id, *cases.HIDDEN)
     if not chosen:
         return 0
     return _post_orders(session, channel, batch, [(orders[s.snapshot.order_key], s) for s in chosen])

@@ -104,6 +104,7 @@ PARKED = {
     "unknown_location": "Map the channel's location to one of yours: the order is then booked by itself.",
     "return_exceeds_issue": "More comes back than was sold: look at the refunds of the order in the shop.",
     "key_conflict": "It says something else than what was booked before: look at the order in the shop.",
+    "order_hidden": "It is older than 60 days: book by hand what changed, or let the app read all orders.",
     "topic_body_mismatch": "The delivery is not what it says it is: nothing to do if the order arrives by itself.",
 }
 PARKED_OTHERWISE = "It can't be read as it is: look at it in the shop; a corrected version is booked by itself."
@@ -112,7 +113,6 @@ CASES = {
     "unmanaged": "A number is not kept any more",
     "write_refused": "The channel refused a number",
     "order_deleted": "An order was deleted",
-    "order_hidden": "An order that changed can't be read",
     "order_trashed": "An order is in the trash",
     "reconnect_shop": "Connect the shop again",
     "api_version_retired": "The shop answers as another version of its API",

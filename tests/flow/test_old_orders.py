@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from sandbox.shopify import PretendShopify
+from tests.drifting import audit, causes
 from tests.street import Street
 
 
@@ -49,18 +50,23 @@ def test_a_younger_one_that_is_deleted_is_still_noticed(street: Street, shop: Pr
     assert (street.cases(), frozen(street)) == (["order_deleted"], [order])
 
 
-def test_what_happens_to_an_old_order_is_booked_as_far_as_deliveries_say_it_and_a_person_is_told_of_the_rest(
+def test_what_happens_to_an_old_order_is_parked_with_what_to_do_and_its_units_are_asked_about(
     street: Street, shop: PretendShopify
 ) -> None:
     order = str(shop.place_order([("mug", 3)]))
-    wait(street, 63)
     shop.fulfill(order)
-    street.settle(30)
-    assert frozen(street) == []
-    assert street.world.level("mug")["committed"] == 0 or street.cases() == ["order_hidden"]
-    shop.edit_line(order, shop.order(order).lines[0].id, 2)
-    street.settle(30)
-    assert street.cases() == ["order_hidden"]
+    wait(street, 63)
+    shop.refund(order, {"mug": 1}, "RETURN")
+    audit(street)
+    assert set(street.parked()) == {"order_hidden"}
+    assert (street.world.available("mug"), shop.shown()["mug"]) == (497, 498)
+    assert causes(street) == [("order_unread", "open")]
+    shop.endpoint.scopes.add("read_all_orders")
+    audit(street)
+    shop.refund(order, {"mug": 1}, "RETURN")
+    audit(street)
+    assert (street.world.available("mug"), shop.shown()["mug"]) == (499, 499)
+    assert causes(street) == [("order_read_later", "explained")]
 
 
 def test_an_app_that_may_read_all_orders_looks_for_old_ones_too(street: Street, shop: PretendShopify) -> None:
