@@ -4,18 +4,20 @@ seen though no cookie reaches the frame."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 from werkzeug.test import TestResponse
 
-from app.listings.install import install
+from app.listings.install import find_installed, install
 from app.simulation.town import ORIGIN
 from connectors.apps import GrantKind
 from sandbox.shopify import PretendShopify
 from tests.installing import CLIENT_ID, Installing, query_of
 from tests.street import Street
-from tests.unit.web.site import BROWSER
+from tests.unit.web.site import BROWSER, Site
 
 MARKUP = "<b>bold</b>"
 
@@ -171,3 +173,18 @@ def test_the_log_says_whose_hand_connected_and_disconnected_a_shop(
     told = dict(actors(installing, shop))
     someone = f"user 42 in the admin of {shop.domain}"
     assert (told["channel.connected"], told["channel.disconnected"]) == (someone, someone)
+
+
+def test_a_made_up_host_is_given_to_no_shop_as_our_address_46(installing: Installing) -> None:
+    shop = installing.shop("new")
+    settings = installing.street.runtime.settings
+    nowhere = settings.model_copy(update={"server": settings.server.model_copy(update={"public_url": ""})})
+    installing.street.runtime = replace(installing.street.runtime, settings=nowhere)
+    site = Site.of(installing.street, password=True)
+    shop.admin.install(CLIENT_ID)
+    address = f"/shopify/app?{urlencode(installing.query(shop))}"
+    answer = site.client.get(
+        address, headers=BROWSER, base_url="https://evil.example", environ_base={"REMOTE_ADDR": "203.0.113.9"}
+    )
+    assert answer.status_code in (400, 403)
+    assert find_installed(installing.street.runtime, "shopify", shop.domain) is None

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import timedelta
-from urllib.parse import urlencode
 
 import pytest
 
-from app.listings.install import find_installed
 from app.simulation.town import ORIGIN
 from sandbox.shopify import PretendShopify
 from sandbox.shopify.apps import App
 from tests.installing import CLIENT_ID, FORMER, SECRET, Installing, pretend_app, query_of
 from tests.street import Street
-from tests.unit.web.site import BROWSER, PASSWORD, Site
+from tests.unit.web.site import BROWSER, PASSWORD
 
 
 @pytest.fixture
@@ -396,17 +393,3 @@ def test_the_id_token_is_in_no_log_26(
     installing.get("/", query)
     assert query["id_token"] not in caplog.text
     assert shop.admin.grants.given == ["session"]
-
-
-def test_a_made_up_host_is_given_to_no_shop_as_our_address_46(installing: Installing, shop: PretendShopify) -> None:
-    settings = installing.street.runtime.settings
-    nowhere = settings.model_copy(update={"server": settings.server.model_copy(update={"public_url": ""})})
-    installing.street.runtime = replace(installing.street.runtime, settings=nowhere)
-    site = Site.of(installing.street, password=True)
-    shop.admin.install(CLIENT_ID)
-    address = f"/shopify/app?{urlencode(installing.query(shop))}"
-    answer = site.client.get(
-        address, headers=BROWSER, base_url="https://evil.example", environ_base={"REMOTE_ADDR": "203.0.113.9"}
-    )
-    assert answer.status_code in (400, 403)
-    assert find_installed(installing.street.runtime, "shopify", shop.domain) is None
