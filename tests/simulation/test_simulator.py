@@ -24,7 +24,7 @@ from tests.simulation.bugs import BUGS, SEEDS, plant
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SHORT = Script(rounds=2, storm_s=60, to_the_end=False, sound_every_s=5)
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1_800)
 
 
 @pytest.fixture(scope="module")
