@@ -27,7 +27,6 @@ from connectors.errors import ChannelError
 
 LOOK_DELAY_S = 3  # a hint mostly explains itself by the order that is right behind it
 READING = timedelta(seconds=60)  # a number is older by that, at most, than the end of the call that brought it
-ANSWERED = frozenset({"unavailable"})  # what the shop did about it is over: its process is gone
 LATE = timedelta(seconds=20)  # how long a shop may go on with a write after the connection to it was lost
 
 DOCUMENTS_MAX = 1_000  # latest rows of the inbox asked whether an order has changed since a number was read
@@ -40,8 +39,7 @@ with lately as materialized (
 select o.owner_id, o.item_id, o.stock_key, o.location_key, o.believed, o.observed, o.observed_at, o.belief_revision,
     o.observed_revision, o.case_id, o.passed, o.buffer, o.buffer_percent, o.shown_min, o.shown_max,
     o.oversell_target,
-       o.state, o.unclear_attempt_id, p.target - p.expected as unclear_delta, p.detail as unclear_reason,
-       a.closed_at as unclear_at,
+       o.state, o.unclear_attempt_id, p.target - p.expected as unclear_delta, a.closed_at as unclear_at,
     exists (select from lately i join channel c on c.merchant_id = o.merchant_id and c.channel_id = i.channel_id
             join sales_order s on s.merchant_id = o.merchant_id and s.channel_id = i.channel_id
                               and s.order_key = i.resource_key
@@ -195,8 +193,7 @@ def _is_its_own(session: Session, channel_id: int) -> bool:
 
 def _may_still_come(row: Row) -> bool:
     """A write without an answer that is not seen yet may be applied a little after we stopped waiting for it."""
-    late = row.unclear_at is not None and row.observed_at < row.unclear_at + LATE
-    return late and row.unclear_reason not in ANSWERED and not _explained(row)
+    return row.unclear_at is not None and row.observed_at < row.unclear_at + LATE and not _explained(row)
 
 
 def _explained(row: Row) -> bool:

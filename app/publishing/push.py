@@ -90,14 +90,15 @@ def _candidates(runtime: Runtime, merchant_id: int, channel: Channel, lane: int)
     now, abilities = runtime.clock(), runtime.connectors[channel.platform].abilities
     limit = min(runtime.settings.sync.push_batch_max, abilities.write_rows_max)
     with runtime.begin(merchant_id, now) as session:
-        # One row may be why a whole call is refused: fewer and fewer go together, until it is alone and stands aside.
-        limit = max(1, limit >> session.value(_REFUSED, channel=channel.channel_id))
+        refused = session.value(_REFUSED, channel=channel.channel_id)
         due = list_due(session, channel.channel_id, lane, limit)
         settled = _settle_equal(session, channel.channel_id, due)
         _ask_for_first_number(session, channel.channel_id, due)
     rows = _rows(due, abilities.write_mode)
-    # Reductions and increases go in different calls; the first due decides, the others are next.
-    return [row for row in rows if _reduces(row[1]) == _reduces(rows[0][1])], settled
+    # Reductions and increases go in different calls; the first due decides, the others are next. One row may be why a
+    # whole call is refused: fewer and fewer go together, until it is alone and stands aside.
+    alike = [row for row in rows if _reduces(row[1]) == _reduces(rows[0][1])]
+    return alike[: max(1, limit >> refused)], settled
 
 
 def _plan(

@@ -206,7 +206,7 @@ def test_a_busy_hosts_503_may_have_been_carried_out_and_is_read_back_unless_it_s
 
     shop.handle = answer  # type: ignore[method-assign]
     street.world.move("mug", 1, "available@A > shrinkage")
-    street.settle(15)
+    street.settle(60)
     assert died
     assert shop.shown() == {"mug": 9}
     assert street.cases() == street.cases("corrected") == []

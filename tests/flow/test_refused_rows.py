@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from app.core.db import Row
+from app.publishing.push import push
 from sandbox.base import Request, Response
 from sandbox.shopify import PretendShopify
 from sandbox.shopify.stock import ROW_NAMED, UserError
@@ -93,6 +94,21 @@ def test_a_shop_that_takes_no_call_of_many_rows_gets_calls_of_fewer(street: Stre
     street.settle(200, rounds_max=2_000)
     assert shop.shown() == dict.fromkeys(SKUS, 9)
     assert sizes[:3] == [40, 25, 12]
+
+
+def test_a_number_that_has_to_wait_keeps_no_other_from_being_sent_alone(street: Street, shop: PretendShopify) -> None:
+    first, second = SKUS[:2]
+    street.world.move(first, 1, "supplier > available@A", "5")
+    street.world.move(second, 1, "available@A > shrinkage")
+    with street.world.session() as session:
+        session.run(
+            """update stock_owner set observed_revision = belief_revision, observed = 7, conflicts = 5
+               where merchant_id = %(merchant_id)s and item_id = %(item)s""",
+            item=street.world.items[first],
+        )
+        session.run("update channel_poll set failures = 9 where merchant_id = %(merchant_id)s and kind = 'push'")
+    push(street.runtime, street.world.merchant_id, street.channel_of(shop))
+    assert (shop.shown()[first], shop.shown()[second]) == (10, 9)
 
 
 def test_a_shop_that_goes_on_answering_what_nobody_can_read_has_its_numbers_read_back_and_the_others_written(
