@@ -45,13 +45,13 @@ from app.publishing.sweep import sweep
 from app.reconcile.audit import audit
 from app.reconcile.shop import ask_shop
 from app.reconcile.webhooks import supervise
+from app.rests import Key, Rests
 from app.wiring import DOORBELL, app_url
 
 THREADS = 6
 LANES_MAX = 4  # of a channel, as the database knows
 LOOK_EVERY_S = 1.0  # without a doorbell
 FREE_EVERY_S = 1.0
-REST_MIN_S, REST_MAX_S = 0.05, 2.0  # of an act that found nothing to do
 HOUSEKEEPING_S = 600
 DELIVER = "deliver"
 DELIVERING_MAX = 2  # threads that may wait for endpoints of others: the shops' numbers come first
@@ -65,7 +65,6 @@ union all select merchant_id, endpoint_id, '{DELIVER}' from list_webhooks_due(%(
 """  # noqa: S608  a constant only
 
 log = get_logger("worker")
-Key = tuple[int, int, str]  # merchant, channel, act
 
 
 def _push(runtime: Runtime, merchant_id: int, channel_id: int, *, lane: int) -> bool:
@@ -104,14 +103,6 @@ def waits_long(act: str) -> bool:
     return act == DELIVER or act.startswith("poll_")
 
 
-@dataclass(slots=True)
-class _Rest:
-    """When an act may be tried again, and how long it rested last."""
-
-    until: float = 0.0
-    length: float = 0.0
-
-
 @dataclass
 class Worker:
     """One worker process. `step` is one round without threads, for tests and tools."""
@@ -125,7 +116,7 @@ class Worker:
     _free_at: float = 0.0
     _busy: set[Key] = field(default_factory=set)
     _failed: set[Key] = field(default_factory=set)  # the database was not there: may have left claims behind
-    _rests: dict[Key, _Rest] = field(default_factory=dict)
+    _rests: Rests = field(default_factory=Rests)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> None:
@@ -160,7 +151,7 @@ class Worker:
         due = self.due()  # also where it is noticed that the server is gone
         for key in due if self.present.is_set() else ():
             with self._lock:
-                if key in self._busy or self._full(key) or self._resting(key):
+                if key in self._busy or self._full(key) or self._rests.resting(key, monotonic_s()):
                     continue
                 self._busy.add(key)
             future = pool.submit(self._act, key)
@@ -225,21 +216,13 @@ class Worker:
     def _done(self, key: Key, done: Future[bool]) -> None:
         with self._lock:
             self._busy.discard(key)
-            rest = self._rests.setdefault(key, _Rest())
-            rest.length = 0.0 if done.result() else min(max(rest.length * 2, REST_MIN_S), REST_MAX_S)
-            rest.until = monotonic_s() + rest.length
+            self._rests.ended(key, did=done.result(), at_s=monotonic_s())
         self.bell.set()
-
-    def _resting(self, key: Key) -> bool:
-        rest = self._rests.get(key)
-        return rest is not None and rest.until > monotonic_s()
 
     def _pause_s(self) -> float:
         """Until the doorbell, the end of the shortest rest, or the next look."""
         with self._lock:
-            now = monotonic_s()
-            rests = [r.until - now for key, r in self._rests.items() if r.until > now and key not in self._busy]
-        return min([LOOK_EVERY_S, *rests])
+            return min([LOOK_EVERY_S, *self._rests.left_s(monotonic_s(), but=self._busy)])
 
     def _listen(self) -> None:
         url = psycopg_url(app_url(self.runtime.settings))
@@ -259,11 +242,8 @@ class Worker:
                 self.stopping.wait(1.0)
 
     def _wake(self) -> None:
-        """Something came: what rested for want of work need not."""
         with self._lock:
-            for key, rest in self._rests.items():
-                if key[2].startswith(("process", "ring", "push", "shadow")):
-                    rest.until = 0.0
+            self._rests.wake()
         self.bell.set()
 
     def _revive(self) -> None:

@@ -50,6 +50,7 @@ class Abilities:
     read_orders_max: int
     reads_in_order: bool = False  # a window's orders come oldest update first, so a reading that breaks off can go on
     version_tells: bool = False  # an order of the same version says the same; where it may not, it is compared in full
+    listed_after_s: float = 0.0  # how long after a change its window of changes may still leave the order out
     exports_from: int | None = None  # from so many objects on an export is cheaper than pages; None: there are none
     orders_shown_days: int | None = None  # older ones are hidden, unless a fact says ALL_ORDERS_SHOWN; None: none are
     told_after_s: float = 1.0  # how late its deliveries mostly come, until that is measured

@@ -22,14 +22,16 @@ from connectors.errors import ChannelError
 
 PAGE = 500
 
+# Each order is found by its key, whatever is thought of how many there are.
 _OPEN = """
-select o.order_id, o.order_key
-from (select distinct p.order_id from order_position p
-      where p.merchant_id = %(merchant_id)s and p.committed > 0 and p.order_id > %(after)s) p
-join sales_order o on o.merchant_id = %(merchant_id)s and o.order_id = p.order_id
-where o.channel_id = %(channel)s and not o.frozen
-  and coalesce(coalesce(o.placed_at, o.recorded_at) > %(shown_from)s, true)
-order by o.order_id limit %(limit)s
+select p.order_id, o.order_key
+from (select distinct order_id from order_position
+      where merchant_id = %(merchant_id)s and committed > 0 and order_id > %(after)s) p
+cross join lateral (
+    select order_key, channel_id, frozen, coalesce(placed_at, recorded_at) as placed_at from sales_order o
+    where o.merchant_id = %(merchant_id)s and o.order_id = p.order_id offset 0) o
+where o.channel_id = %(channel)s and not o.frozen and coalesce(o.placed_at > %(shown_from)s, true)
+order by p.order_id limit %(limit)s
 """
 
 

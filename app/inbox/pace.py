@@ -14,6 +14,7 @@ from statistics import median
 
 from app.core.db import Row, Session
 from app.inbox.orders import Seen
+from app.listings.channels import hasten_orders
 
 POLL_MIN_S = 5.0
 WORTH_S = 1.0  # a reading is worth its calls when it spares the orders it finds this much waiting, taken together
@@ -44,12 +45,6 @@ where p.merchant_id = %(merchant_id)s and p.channel_id = %(channel)s and p.kind 
 _LEARN = """
 update channel_poll set told_after_s = %(delay)s, missed_share = %(missed)s
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'orders'
-"""
-# A reading that failed keeps its pause.
-_HASTEN = """
-update channel_poll set due_at = %(due)s
-where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'orders'
-  and due_at > %(due)s and failures = 0
 """
 
 
@@ -129,7 +124,7 @@ def follow(
         session.run(_LEARN, channel=channel_id, delay=delay, missed=missed)
     pause = _pause_s(row, delay, missed, assumed_s, usual_s)
     if pause < usual_s:
-        session.run(_HASTEN, channel=channel_id, due=session.now + timedelta(seconds=pause))
+        hasten_orders(session, channel_id, session.now + timedelta(seconds=pause))
 
 
 def _pace(session: Session, channel_id: int, assumed_s: float, *, missed: bool = False) -> Row | None:

@@ -16,7 +16,7 @@ from app.inbox.documents import Source, open_source, store_documents, take
 from app.inbox.pace import find_pause_s
 from app.inbox.polls import Claim, Overtaken, backoff, claim_poll, end_poll, fail_poll, hold_poll
 from app.listings import belief
-from app.listings.channels import ask_for_poll
+from app.listings.channels import ask_for_poll, get_channel
 from app.listings.importing import request_import
 from app.listings.shop_clock import in_its_time, measure_skew, note_skew, read_skew
 from app.listings.wanted import want_listed
@@ -119,15 +119,15 @@ def _claim_window(runtime: Runtime, session: Session, channel_id: int, kind: str
     claimed = claim_poll(runtime, session, channel_id, kind)
     if claimed is None:
         return None
-    sync, skew = runtime.settings.sync, read_skew(session, channel_id)
-    overlap = timedelta(seconds=sync.sweep_overlap_s if kind == "sweep" else sync.poll_overlap_s)
+    skew, late = read_skew(session, channel_id), _listed_after(runtime, session, channel_id)
+    overlap = timedelta(seconds=runtime.settings.sync.sweep_overlap_s) if kind == "sweep" else _overlap(runtime, late)
     oldest, since = session.now - WINDOW_MAX, claimed.read_through - overlap
     if claimed.resume_from is None and since < oldest and kind == "orders":  # nobody read for long: a back-fill
         request_import(session, channel_id, "orders", since=since, until=oldest)
     window = Window(max(since, oldest), session.now)
     asked = in_its_time(window, skew)
     if claimed.resume_from is not None:
-        asked = Window(max(asked.since, claimed.resume_from - STAMP), asked.until)
+        asked = Window(max(asked.since, claimed.resume_from - STAMP - late), asked.until)
     claim = Claim(session.merchant_id, channel_id, kind, claimed.attempt)
     return _Reading(claim, window, asked, skew, claimed.read_through)
 
@@ -139,7 +139,17 @@ def find_listed_from(runtime: Runtime, session: Session, channel_id: int) -> dat
            where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'orders'""",
         channel=channel_id,
     )
-    return through + read_skew(session, channel_id) - timedelta(seconds=runtime.settings.sync.poll_overlap_s)
+    late = _listed_after(runtime, session, channel_id)
+    return through + read_skew(session, channel_id) - _overlap(runtime, late)
+
+
+def _overlap(runtime: Runtime, late: timedelta) -> timedelta:
+    """How far a reading reaches back before the last one; `late`: what the channel lists so late comes on top."""
+    return timedelta(seconds=runtime.settings.sync.poll_overlap_s) + late
+
+
+def _listed_after(runtime: Runtime, session: Session, channel_id: int) -> timedelta:
+    return timedelta(seconds=runtime.connectors[get_channel(session, channel_id).platform].abilities.listed_after_s)
 
 
 def _hold(runtime: Runtime, claim: Claim) -> None:

@@ -12,11 +12,15 @@ from datetime import datetime
 
 from app.core.db import Session
 from app.core.record import record
+from app.listings.shop_clock import MARGIN
 from connectors.base import StockKey, StockReading
+
+WRITES_MAX = 20  # latest writes to a number asked whether one was under way while it was sold
 
 # `passed`: what it went through since it was confirmed. An owner with an open case is looked at when it moves:
 # the order that moved it may be what explains the case. What happened before the first number was read is in it; of an
-# order that began before and ended after nobody knows which part is, and the number is read again.
+# order that began before and ended after nobody knows which part is, and the number is read again. So is the number of
+# what was sold while we wrote to a channel that reads, adds and writes: one of the two may have replaced the other.
 _MOVE = """
 with m as materialized (
     select * from unnest(%(ids)s::bigint[], %(deltas)s::bigint[], %(began)s::timestamptz[], %(ended)s::timestamptz[])
@@ -26,7 +30,14 @@ with m as materialized (
     where o.merchant_id = %(merchant_id)s and o.owner_id in (select owner_id from m) order by o.owner_id for update of o
 ), d as (
     select owner_id, coalesce(sum(m.delta) filter (where counts), 0)::bigint as delta,
-           bool_or(not counts and m.ended >= k.counted_since) as unsure
+           bool_or(not counts and m.ended >= k.counted_since) as unsure,
+           bool_or(exists (
+               select from (select p.attempt_id from push_row p
+                            where p.merchant_id = %(merchant_id)s and p.owner_id = m.owner_id
+                            order by p.attempt_id desc limit %(writes_max)s) p
+               join push_attempt a on a.merchant_id = %(merchant_id)s and a.attempt_id = p.attempt_id
+               where a.blind and a.opened_at <= m.ended
+                 and coalesce(a.closed_at, %(now)s) >= m.began - %(unsharp)s::interval)) as raced
     from m join k using (owner_id)
     cross join lateral (select coalesce(m.began >= k.counted_since, true) as counts) c
     group by owner_id
@@ -36,8 +47,8 @@ set believed = case when not d.unsure then o.believed + d.delta end, belief_revi
     believed_at = %(now)s,
     shadow_shown = o.shadow_shown + d.delta,
     passed = (case when cardinality(o.passed) < 32 then o.passed else o.passed[2:] end) || o.believed,
-    look_since = case when o.case_id is null and not %(doubted)s and not d.unsure then o.look_since
-                      else coalesce(o.look_since, %(now)s) end
+    look_since = case when o.case_id is not null or %(doubted)s or d.unsure or d.raced
+                      then coalesce(o.look_since, %(now)s) else o.look_since end
 from d
 where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id and o.believed is not null
   and (d.delta <> 0 or d.unsure)
@@ -102,6 +113,8 @@ def move(session: Session, moves: Sequence[Move], *, doubted: bool = False) -> N
             ended=[move.ended for move in moves],
             now=session.now,
             doubted=doubted,
+            writes_max=WRITES_MAX,
+            unsharp=2 * MARGIN,  # the times are the latest possible ones
         )
 
 

@@ -271,6 +271,16 @@ def ask_for_orders(session: Session, channel_id: int, when: datetime) -> None:
     _ask(session, channel_id, "orders", when)
 
 
+def hasten_orders(session: Session, channel_id: int, due: datetime) -> None:
+    """Have the channel's orders read at that time at the latest; after readings that failed their pause is kept."""
+    session.run(
+        """update channel_poll set due_at = %(due)s
+           where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'orders'
+             and due_at > %(due)s and failures = 0""",
+        channel=channel_id, due=due,
+    )  # fmt: skip
+
+
 def _ask(session: Session, channel_id: int, kind: str, when: datetime) -> None:
     session.run(
         """update channel_poll set asked_at = greatest(asked_at, %(when)s), started_at = coalesce(started_at, %(when)s)

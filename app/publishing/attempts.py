@@ -46,7 +46,10 @@ with d as materialized (
 update stock_owner o
 set conflicts = case d.outcome when 'written' then 0 when 'conflict' then o.conflicts + 1 else o.conflicts end,
     awaiting_since = case d.outcome when 'conflict' then %(now)s when 'written' then null else o.awaiting_since end,
-    look_since = case when d.look then coalesce(o.look_since, %(now)s) else o.look_since end,
+    look_since = case when d.look or exists (
+                          select from push_attempt a where a.merchant_id = o.merchant_id and a.attempt_id = %(attempt)s
+                          and a.blind and o.believed_at > a.opened_at)  -- an order came meanwhile
+                      then coalesce(o.look_since, %(now)s) else o.look_since end,
     hinted = case when d.look and (o.look_since is null or o.hinted is not null) then d.quantity
                   when d.look then null else o.hinted end,
     unclear_attempt_id = case d.outcome when 'unknown' then %(attempt)s else o.unclear_attempt_id end,
@@ -96,7 +99,7 @@ def to_write(due: Due, mode: WriteMode) -> StockWrite | None:
 
 def claim(runtime: Runtime, session: Session, channel_id: int, lane: int, *, blind: bool = False) -> Attempt | None:
     """Take the lane's one open attempt, still without rows; None when somebody has it, or the channel is not active.
-    `blind`: it will overwrite whatever is there.
+    `blind`: what happens there while it is carried out may be replaced by it.
 
     It is taken before anything is planned: a plan made while another's write is being recorded would write the same
     difference twice.

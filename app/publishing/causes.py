@@ -27,7 +27,7 @@ SAYING = {
     REFUND_DELETED: "a refund was deleted and its units taken off again by hand, as the ledger had done already",
     READ_LATER: "an order that was read later explains the difference",
     PUT_BACK: "the number was put back to what it was",
-    OVERWRITTEN: "an order came while we wrote, and this channel takes nothing but whole numbers: it is written again",
+    OVERWRITTEN: "an order came while we wrote, and the channel kept only one of the two: the number is written again",
     UNREAD: "an order of this channel could not be understood and may explain it: see what is parked",
     SHARED: "several items share this number, and nothing that we know of explains it",
     HAND_EDIT: "nothing that we know of explains it: probably edited by hand in the channel's admin",

@@ -19,11 +19,14 @@ from app.publishing import causes
 from app.publishing.causes import EXPLAINING, SAYING, Facts, cause_of
 from app.publishing.due import read_plans
 from app.publishing.plan import Plan
+from connectors.base import WriteMode
 
 AROUND = timedelta(seconds=30)  # a write without an answer may be applied that much later; clocks are known to seconds
 # A number may be as believed by chance, while a sale that it replaced and one that was not read yet make up for each
-# other: for so long a write that replaced whatever was there is not settled by that.
+# other: for so long a write that replaced whatever was there is not settled by that. What a channel
+# adds late is: few sales meet it.
 OVERWRITES = timedelta(hours=1)
+NEVER = timedelta(0)
 OVERWRITTEN_LINES_MAX = 1_000  # latest lines of an item: what was sold from such a write until its number is looked at
 NOTED_EVERY = timedelta(hours=1)  # an explanation is noted once in that time for an owner
 UNREAD_MAX = 1_000  # latest orders that nobody could understand
@@ -82,8 +85,9 @@ select o.owner_id, i.kind = 'kit' as kit, k.case_id, k.difference, k.decision,
          where p.merchant_id = o.merchant_id and p.owner_id = o.owner_id and a.blind
          order by p.attempt_id desc limit 20) a
        where a.closed_at + %(around)s::interval > coalesce(o.counted_since, '-infinity')
-         and (a.closed_at > %(now)s::timestamptz - %(lately)s::interval
-              or greatest(s.recorded_at, s.observed_at) + %(around)s::interval > coalesce(o.confirmed_at, '-infinity'))
+         and (a.closed_at > least(%(now)s::timestamptz - %(lately)s::interval, coalesce(o.confirmed_at, '-infinity'))
+              or greatest(s.recorded_at, s.observed_at) + %(before)s::interval > coalesce(o.confirmed_at, '-infinity'))
+         and greatest(s.recorded_at, s.observed_at) + %(before)s::interval >= a.opened_at
          and s.version >= a.opened_at + make_interval(secs => c.clock_skew_s) - %(around)s::interval
          and s.placed_at <= a.closed_at + make_interval(secs => c.clock_skew_s) + %(around)s::interval
        )) as overwritten,
@@ -172,7 +176,7 @@ class _Finding:
     target: int | None
 
 
-def judge(session: Session, channel_id: int, rows: Sequence[Row]) -> dict[int, Verdict]:
+def judge(session: Session, channel_id: int, rows: Sequence[Row], mode: WriteMode) -> dict[int, Verdict]:
     """Open, extend or explain the cases of owners whose number contradicts the belief, by owner id. The owners are
     locked by the caller, before any case."""
     if not rows:
@@ -185,7 +189,13 @@ def judge(session: Session, channel_id: int, rows: Sequence[Row]) -> dict[int, V
     facts = {
         row.owner_id: row
         for row in session.rows(
-            _FACTS, channel=channel_id, owners=owners, around=AROUND, now=session.now, lately=OVERWRITES
+            _FACTS,
+            channel=channel_id,
+            owners=owners,
+            around=AROUND,
+            now=session.now,
+            lately=OVERWRITES if mode is WriteMode.ABSOLUTE else NEVER,
+            before=AROUND if mode is WriteMode.ABSOLUTE else NEVER,
         )
     }
     plans = read_plans(session, rows)

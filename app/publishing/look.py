@@ -1,14 +1,15 @@
 """Looking at what a channel really shows, and explaining a difference before anything is corrected.
 
 A number that contradicts the belief proves nothing by itself: a sale may be on its way to us. It is conclusive when a
-complete reading of the channel's orders, begun after it, has been understood, the belief has not moved since before
-the number was read, no order of the item has changed since (it may have been read as it is now, and not as it was), and
-no write of ours to it is under way. Only then is it drift (or the trace of a write whose answer was lost), and belief
-follows it.
+complete reading of the channel's orders, begun after it (and after whatever the channel lists late), has been
+understood, the belief has not moved since before the number was read, no order of the item has changed since (it may
+have been read as it is now, and not as it was), and no write of ours to it is under way. Only then is it drift (or the
+trace of a write whose answer was lost), and belief follows it.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,13 +17,13 @@ from datetime import timedelta
 from app.core.db import Row, Session
 from app.core.runtime import Runtime
 from app.listings import belief
-from app.listings.channels import Channel, ask_for_orders, get_channel, shop_of
+from app.listings.channels import Channel, ask_for_orders, get_channel, hasten_orders, shop_of
 from app.listings.shop_clock import MARGIN
 from app.listings.states import get_standing
 from app.listings.wanted import want_listed
 from app.publishing.decisions import adjust_decided
 from app.publishing.drift import Verdict, judge, note_explained, note_unmanaged
-from connectors.base import StockKey
+from connectors.base import Abilities, StockKey
 from connectors.errors import ChannelError
 
 LOOK_DELAY_S = 3  # a hint mostly explains itself by the order that is right behind it
@@ -40,6 +41,7 @@ select o.owner_id, o.item_id, o.stock_key, o.location_key, o.believed, o.observe
     o.observed_revision, o.case_id, o.passed, o.buffer, o.buffer_percent, o.shown_min, o.shown_max,
     o.oversell_target,
        o.state, o.unclear_attempt_id, p.target - p.expected as unclear_delta, a.closed_at as unclear_at,
+       r.completed_at as orders_read_at,
     exists (select from lately i join channel c on c.merchant_id = o.merchant_id and c.channel_id = i.channel_id
             join sales_order s on s.merchant_id = o.merchant_id and s.channel_id = i.channel_id
                               and s.order_key = i.resource_key
@@ -48,13 +50,13 @@ select o.owner_id, o.item_id, o.stock_key, o.location_key, o.believed, o.observe
               and l.item_id = o.item_id
               and s.version >= o.observed_at + make_interval(secs => c.clock_skew_s) - %(around)s) as changed_since
 from stock_owner o
+join channel_poll r on r.merchant_id = o.merchant_id and r.channel_id = o.channel_id and r.kind = 'orders'
+                   and r.completed_at > o.observed_at
 left join push_row p on p.merchant_id = o.merchant_id and p.attempt_id = o.unclear_attempt_id
                     and p.owner_id = o.owner_id
 left join push_attempt a on a.merchant_id = o.merchant_id and a.attempt_id = o.unclear_attempt_id
 where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
   and o.observed_revision is not null and (o.unclear_attempt_id is null or o.look_since is null)
-  and exists (select from channel_poll c where c.merchant_id = o.merchant_id and c.channel_id = o.channel_id
-              and c.kind = 'orders' and c.completed_at > o.observed_at)
   and not exists (select from inbox i where i.merchant_id = o.merchant_id and i.channel_id = o.channel_id
                   and i.kind = 'document' and i.origin = 'read' and i.state = 'open')
   and not exists (select from push_attempt a join push_row r using (merchant_id, attempt_id)
@@ -98,6 +100,7 @@ from unnest(%(owners)s::bigint[], %(until)s::timestamptz[]) d(owner_id, until)
 where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
 """
 SETTLE_MAX = 1_000
+_JUST_AFTER = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +117,14 @@ def look(runtime: Runtime, merchant_id: int, channel_id: int) -> Looked:
     """Settle what can be settled, then read the numbers that somebody asked to look at."""
     now = runtime.clock()
     with runtime.begin(merchant_id, now) as session:
-        settled = settle(session, channel_id)
+        channel = get_channel(session, channel_id)
+        abilities = runtime.connectors[channel.platform].abilities
+        settled = settle(session, channel_id, abilities)
     adjust_decided(runtime, merchant_id, channel_id)
     with runtime.begin(merchant_id, now) as session:
         belief.forget_hints(session, channel_id)
-        channel = get_channel(session, channel_id)
-        limit = runtime.connectors[channel.platform].abilities.read_rows_max
         before = now - timedelta(seconds=LOOK_DELAY_S)
-        rows = session.rows(_TO_LOOK, channel=channel_id, before=before, now=now, limit=limit)
+        rows = session.rows(_TO_LOOK, channel=channel_id, before=before, now=now, limit=abilities.read_rows_max)
     keys = [StockKey(row.stock_key, row.location_key) for row in rows]
     if not keys:
         return Looked(settled=settled)
@@ -152,37 +155,54 @@ def read_numbers(
     return contradicted
 
 
-def settle(session: Session, channel_id: int) -> int:
+def settle(session: Session, channel_id: int, abilities: Abilities) -> int:
     """Decide about contradicting numbers whose orders have been read since; how many were decided."""
     rows = session.rows(_CONTRADICTED, channel=channel_id, limit=SETTLE_MAX, now=session.now, around=MARGIN)
-    same, conclusive, again, early, numberless = [], [], [], [], []
+    listed_after = timedelta(seconds=abilities.listed_after_s)
+    found: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        if row.observed is None and row.state != "managed":
-            numberless.append(row)
-        elif row.unclear_attempt_id is None and row.observed == row.believed:
-            same.append(row)
-        elif row.observed is None or row.belief_revision != row.observed_revision:
-            again.append(row)
-        elif _may_still_come(row):
-            early.append((row, row.unclear_at + LATE))
-        elif row.changed_since and row.observed != row.believed and not _explained(row):
-            early.append((row, session.now + MARGIN))  # by then the change is older than what is seen
-        else:
-            conclusive.append(row)
+        found[_stands(row, listed_after)].append(row)
+    same, conclusive = found["same"], found["conclusive"]
     differ = [row for row in conclusive if row.observed != row.believed and row.item_id is not None]
     if differ and _is_its_own(session, channel_id):
         differ = []
     note_explained(session, channel_id, same)
-    verdicts = judge(session, channel_id, differ)
+    verdicts = judge(session, channel_id, differ, abilities.write_mode)
     _follow(session, [*same, *conclusive], verdicts)
-    if again:
-        session.run(_AGAIN, now=session.now, owners=[r.owner_id for r in again])
-    if numberless:
-        session.run(_FORGET, owners=[r.owner_id for r in numberless])
-    if early:
-        owners = [row.owner_id for row, _ in early]
-        session.run(_LATER, owners=owners, until=[until for _, until in early])
+    _put_off(session, channel_id, found, listed_after)
     return len(same) + len(conclusive)
+
+
+def _stands(row: Row, listed_after: timedelta) -> str:
+    """How far a contradicting number has come. What the channel lists so late may be the sale that explains it."""
+    if row.observed is None and row.state != "managed":
+        return "numberless"
+    if row.unclear_attempt_id is None and row.observed == row.believed:
+        return "same"
+    if row.observed is None or row.belief_revision != row.observed_revision:
+        return "moved"
+    if _may_still_come(row):
+        return "under_way"
+    if row.changed_since and row.observed != row.believed and not _explained(row):
+        return "changing"
+    return "conclusive" if row.orders_read_at > row.observed_at + listed_after else "unlisted"
+
+
+def _put_off(session: Session, channel_id: int, found: Mapping[str, Sequence[Row]], listed_after: timedelta) -> None:
+    """What can't be decided yet is looked at again, or waits for another reading of the orders."""
+    moved, numberless, unlisted = (found.get(name, ()) for name in ("moved", "numberless", "unlisted"))
+    if moved:
+        session.run(_AGAIN, now=session.now, owners=[row.owner_id for row in moved])
+    if numberless:
+        session.run(_FORGET, owners=[row.owner_id for row in numberless])
+    later = [(row.owner_id, row.unclear_at + LATE) for row in found.get("under_way", ())]
+    # By then the change is older than what is seen.
+    later += [(row.owner_id, session.now + MARGIN) for row in found.get("changing", ())]
+    if later:
+        session.run(_LATER, owners=[owner for owner, _ in later], until=[until for _, until in later])
+    if unlisted:
+        first = min(row.observed_at for row in unlisted)
+        hasten_orders(session, channel_id, first + listed_after + _JUST_AFTER)
 
 
 def _is_its_own(session: Session, channel_id: int) -> bool:

@@ -108,7 +108,9 @@ def _plan(
     writing there or nothing is left to write. What has turned round since it was looked at waits for the next round."""
     now, mode = runtime.clock(), runtime.connectors[channel.platform].abilities.write_mode
     with runtime.begin(merchant_id, now) as session:
-        claimed = attempts.claim(runtime, session, channel.channel_id, lane, blind=mode is WriteMode.ABSOLUTE)
+        claimed = attempts.claim(
+            runtime, session, channel.channel_id, lane, blind=mode is not WriteMode.COMPARE_AND_SET
+        )
     if claimed is None:
         return None
     with runtime.begin(merchant_id, now, snapshot=True) as session:

@@ -90,6 +90,11 @@ class Watch:
     _taken: Counter[tuple[int, str]] = field(default_factory=Counter)
     _read: Counter[int] = field(default_factory=Counter)
     _shown: dict[tuple[int, str], int] = field(default_factory=dict)
+    _replaced: Counter[tuple[int, str]] = field(default_factory=Counter)
+
+    def replaced(self, shop: Shop, sku: str, units: int) -> None:
+        """Told before `wrote`: the shop itself lost that it sold these, until its number is put right."""
+        self._replaced[id(shop), sku] += units
 
     def wrote(self, shop: Shop) -> None:
         """After each call: a number that we raised leaves out every unit that this shop has sold itself, whether we
@@ -102,6 +107,9 @@ class Watch:
         self._read[key] = len(context.sales)
         for write in context.writes[self._seen[key] :]:
             there = self.books.opening.get(write.sku, 0) + self.books.received[write.sku] - self._taken[key, write.sku]
+            if write.quantity <= max(0, there):
+                self._replaced[key, write.sku] = 0
+            there += max(0, self._replaced[key, write.sku])
             raised = write.quantity > self._shown.get((key, write.sku), -1)
             self._shown[key, write.sku] = write.quantity
             if raised and write.sku in self.booked and write.quantity > max(0, there) and _can_be_kept(shop):

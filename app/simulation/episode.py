@@ -45,7 +45,7 @@ TILL_EVERY = 4  # of the seeds: their towns have a till, too, which takes nothin
 PACES_S = (0.2, 0.5, 1.0, 3.0)  # between two moments at which people do something
 BUSY_S = 1.0  # who sells more than that has a larger plan at Shopify: the standard one could not be read as fast
 PACE = {
-    "poll_interval_s": 10, "sweep_interval_s": 90, "audit_interval_s": 20, "known_interval_s": 20,
+    "poll_interval_s": 10, "sweep_interval_s": 90, "audit_interval_s": 15, "known_interval_s": 20,
     "webhook_interval_s": 120, "catalogue_interval_s": 600,
 }  # fmt: skip
 BOOKED, ODD, KIT = ("mug", "cup", "pan", "jug"), ("hat", "bag"), {"set": {"mug": 1, "cup": 2}}
@@ -183,7 +183,7 @@ class _Stage:
         """Rounds of storm and calm; at the end a day passes, and what was still on its way comes."""
         episode, clockwork = self.episode, self.clockwork
         watch = Watch(self.books, BOOKED, episode.failed)
-        wires = Wires(Random(self.dice.getrandbits(64)), lambda: self.weather, episode.saw, watch.wrote)
+        wires = Wires(Random(self.dice.getrandbits(64)), lambda: self.weather, episode.saw, watch.wrote, watch.replaced)
         service = Service(
             self.town, clockwork, wires, Random(self.dice.getrandbits(64)), lambda: self.weather, episode.saw,
             episode.failed, without,

@@ -15,10 +15,12 @@ from app.simulation.weather import Fate, Weather, fate_of
 from sandbox.base import Request, Response, Shop
 from sandbox.front import BAD_GATEWAY, THROTTLED, UNAVAILABLE, Throttling
 from sandbox.inprocess import ShopAdapter
+from sandbox.woocommerce import adding
 
 GIVEN_UP_S = 30.0  # connectors.http.READ_S: how long a caller mostly waits for an answer that never comes
 LATE_S = 15.0  # how long after that a shop may still go on; below `LATE` of app/publishing/look.py
 LATENCY_S = (0.02, 0.6)
+ADDING_S = (0.0, 0.3)  # between WooCommerce's reading of a number and its writing of the sum
 _JSON = {"Content-Type": "application/json"}
 # Each is something that a shop, its firewall or its plugins have been seen to answer with status 200.
 GARBLED = (
@@ -64,13 +66,15 @@ CUT_SHORT = (
 
 @dataclass
 class Wires:
-    """What all wires of a run share. `saw(what)` counts; `wrote(shop)` is told after each effect on a shop. `broken`:
-    calls that nobody will hear of again, and processes that stand still."""
+    """What all wires of a run share. `saw(what)` counts; `wrote(shop)` is told after each effect on a shop, `replaced`
+    of units that were sold while a shop read, added and wrote. `broken`: calls that nobody will hear of again, and
+    processes that stand still."""
 
     dice: Random
     weather: Callable[[], Weather]
     saw: Callable[[str], None]
     wrote: Callable[[Shop], None]
+    replaced: Callable[[Shop, str, int], None] = lambda shop, sku, units: None
     broken: int = 0
 
     @contextmanager
@@ -145,10 +149,24 @@ class Wire(ShopAdapter):
                 self.process.clockwork.after(self.wires.dice.uniform(0, LATE_S), lambda: self._do_late(asked))
 
     def _do_late(self, asked: Request) -> None:
-        self._handled(asked)
-        self.wires.broken -= 1
+        begun = adding.begin(self.shop, asked)
+
+        def end() -> None:
+            self._finish(begun)
+            self.wires.broken -= 1
+
+        self.process.clockwork.after(self.wires.dice.uniform(*ADDING_S), end)
 
     def _handled(self, asked: Request) -> Response:
-        answer = self.shop.handle(asked)
+        begun = adding.begin(self.shop, asked)
+        if begun.read:
+            self.process.pause(self.wires.dice.uniform(*ADDING_S))
+        return self._finish(begun)
+
+    def _finish(self, begun: adding.Adding) -> Response:
+        answer, replaced = adding.finish(self.shop, begun)
+        for sku, units in replaced.items():
+            self.wires.saw("replaced")
+            self.wires.replaced(self.shop, sku, units)
         self.wires.wrote(self.shop)
         return answer

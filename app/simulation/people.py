@@ -96,14 +96,16 @@ class People:
     def _type_over(self) -> None:
         """Somebody types another number into a shop's admin."""
         shop, sku = self.dice.choice(list(self.town.shops.values())), self.dice.choice(list(self.odd))
-        number = max(0, shop.shown()[sku] + self.dice.choice((-3, -1, 1, 4)))
+        by = self.dice.choice((-3, -1, 1, 4))
+        number = max(0, shop.shown()[sku] + by)
         if isinstance(shop, WooShop):
-            by = self.dice.choice((shop.set_stock_by_hand, shop.set_stock_by_sql))
-            by(sku, number)
+            self.dice.choice((shop.set_stock_by_hand, shop.set_stock_by_sql))(sku, number)
         elif isinstance(shop, PretendTill):
             shop.set_stock_by_hand(sku, number)
         else:
-            shop.set_stock_by_hand(sku, gid("Location", self.dice.choice(list(shop.locations))), number)
+            place = self.dice.choice(list(shop.locations))
+            there = shop.inventory.available(shop.variant(sku).item_id, place)
+            shop.set_stock_by_hand(sku, gid("Location", place), max(0, there + by))
 
     def _throw_away(self) -> None:
         """An order is deleted, or trashed, or its refund taken back; only of odd goods."""

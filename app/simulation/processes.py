@@ -22,11 +22,12 @@ from app.claims import free_abandoned
 from app.core.clock import AgreedClock
 from app.core.db import Database, Session
 from app.core.runtime import Runtime
+from app.rests import REST_MAX_S, REST_MIN_S, Key, Rests
 from app.simulation.clockwork import Clockwork, Process
 from app.simulation.network import Wire, Wires
 from app.simulation.town import AnyShop, Town, hand_over
 from app.simulation.weather import Weather
-from app.worker import ACTS, FREE_EVERY_S, REST_MAX_S, REST_MIN_S, THREADS, WAITING_MAX, Key, Worker, waits_long
+from app.worker import ACTS, FREE_EVERY_S, THREADS, WAITING_MAX, Worker, waits_long
 from connectors.http import Http
 from sandbox.base import Delivery
 
@@ -106,6 +107,8 @@ class Service:
     _open: bool = True
     _born: int = 0
     _waiting: int = 0
+    _rests: Rests = field(default_factory=Rests)  # as one worker has for all its threads
+    _free_at_s: float = 0.0
 
     def start(self) -> None:
         """Everybody comes to work."""
@@ -132,6 +135,7 @@ class Service:
     def ring(self) -> None:
         """NOTIFY, which may be lost."""
         if self.dice.random() >= self.weather().bell_lost:
+            self._rests.wake()
             for process in list(self._living):
                 process.wake()
 
@@ -217,11 +221,11 @@ class Service:
                 process.rest(60)
 
     def _work(self, process: Process, runtime: Runtime) -> None:
-        worker, rest, free_at = Worker(runtime, only_merchant=self.town.merchant_id), 0.0, runtime.clock()
+        worker, rest = Worker(runtime, only_merchant=self.town.merchant_id), 0.0
         while True:
-            if runtime.clock() >= free_at:
+            if self._now_s() >= self._free_at_s:
+                self._free_at_s = self._now_s() + FREE_EVERY_S
                 free_abandoned(runtime)
-                free_at = runtime.clock() + timedelta(seconds=FREE_EVERY_S)
             due = [key for key in worker.due() if key[2] not in self.without]
             runtime.rng.shuffle(due)
             did = sum(self._act(runtime, key) for key in due)
@@ -229,16 +233,21 @@ class Service:
             process.rest(rest)
 
     def _act(self, runtime: Runtime, key: Key) -> bool:
-        """As the threads of a worker: some of them are always left for what takes no time."""
-        if not waits_long(key[2]):
-            return self._do(runtime, key)
-        if self._waiting >= WAITING_MAX:
+        """As the threads of a worker: what found nothing to do rests, and some are always left for what takes no time.
+        Unlike those two may be at the same, as workers of two machines."""
+        long = waits_long(key[2])
+        if self._rests.resting(key, self._now_s()) or (long and self._waiting >= WAITING_MAX):
             return False
-        self._waiting += 1
+        self._waiting += long
         try:
-            return self._do(runtime, key)
+            did = self._do(runtime, key)
         finally:
-            self._waiting -= 1
+            self._waiting -= long
+        self._rests.ended(key, did=did, at_s=self._now_s())
+        return did
+
+    def _now_s(self) -> float:
+        return self.clockwork.now.timestamp()
 
     def _do(self, runtime: Runtime, key: Key) -> bool:
         merchant_id, channel_id, act = key

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -70,7 +70,7 @@ def _given() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Print one object per adapter, or write the whole grid."""
+    """Print one object per adapter, or write the whole grid; 1 when Perpetual sold twice what could have been known."""
     given = _given()
     configure("json", "CRITICAL")
 
@@ -82,14 +82,22 @@ def main() -> int:
         for result in grid.results_of(under, list(MIXES)):
             found.append(result)
             grid.write(given.grid, found)  # it takes an hour: what is there can be looked at
-        return 0
+        return _verdict([result for result in found if result["adapter"] == Perpetual.name])
     results = under(given.demand, given.lag, given.faults)
     if given.json:
         print(json.dumps(results))
-        return 0
-    for name, figures in results.items():
-        print(f"{name:24}" + "  ".join(f"{figure} {value:>9}" for figure, value in figures.items()))
-    return 0
+    else:
+        for name, figures in results.items():
+            print(f"{name:24}" + "  ".join(f"{figure} {value:>9}" for figure, value in figures.items()))
+    return _verdict([results[Perpetual.name]])
+
+
+def _verdict(ours: Sequence[Mapping[str, Any]]) -> int:
+    """Whether the promise was kept, as an exit status."""
+    broken = [figures for figures in ours if figures["oversold_beyond_delay_units"] > 0]
+    for figures in broken:
+        print(f"sold twice although it could have been known: {dict(figures)}", file=sys.stderr)
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ class Shopify:
         read_rows_max=stock.ROWS_MAX,
         read_orders_max=orders.READ_ORDERS_MAX,
         reads_in_order=True,
+        listed_after_s=10.0,  # orders(query:) asks an index; how far that is behind, Shopify does not say
         orders_shown_days=60,
         version_tells=True,
         exports_from=bulk.WORTH_FROM,

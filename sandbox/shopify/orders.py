@@ -337,6 +337,7 @@ class Orders:
         """A change of an order moves its version; Shopify's has whole seconds, and so may not differ from the last."""
         yield
         order.updated_at = self._now_after(order)
+        order.changes.append(order.updated_at)
 
     def _now_after(self, order: Order) -> datetime:
         return max(self.context.now(), order.updated_at)

@@ -255,9 +255,10 @@ class PretendShopify(Allocations):
 
     def _orders(self, info: object, query: str = "", **page: Any) -> dict[str, Any]:
         bounds = [(op, datetime.fromisoformat(at).astimezone(UTC)) for op, at in _WINDOW.findall(query or "")]
-        shown = filter(self.shows, self.orders.values())
-        found = [order for order in shown if all(_within(order.updated_at, *bound) for bound in bounds)]
-        return keyset(found, lambda order: (order.updated_at.isoformat(), order.id), self.views.order)(info, **page)
+        now, lag_s = self.context.now(), self.context.faults.search_lag_s
+        at = {order.id: order.found_at(now, lag_s) for order in self.orders.values() if self.shows(order)}
+        found = [self.orders[key] for key, at_ in at.items() if at_ and all(_within(at_, *bound) for bound in bounds)]
+        return keyset(found, lambda order: (f"{at[order.id]}", order.id), self.views.order)(info, **page)
 
     def _webhook_subscriptions(self, info: object, **page: Any) -> dict[str, Any]:
         made = [subscription for subscription in self.webhooks.subscriptions if not subscription.of_app]

@@ -6,7 +6,7 @@ Ids are whole numbers above 2^53, as real ones may be; `gid` makes GraphQL's nam
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 FIRST_ID = 9_007_199_254_740_993  # 2^53 + 1: what a float would get wrong
@@ -174,11 +174,26 @@ class Order:
     fulfillments: list[Fulfillment] = field(default_factory=list)
     refunds: list[Refund] = field(default_factory=list)
     returns: list[Return] = field(default_factory=list)
+    changes: list[datetime] = field(default_factory=list)  # every `updated_at` it has had, oldest first
+
+    def __post_init__(self) -> None:
+        self.changes = self.changes or [self.updated_at]
 
     @property
     def key(self) -> str:
         """Its gid."""
         return gid("Order", self.id)
+
+    def found_at(self, now: datetime, lag_s: float) -> datetime | None:
+        """Its `updated_at` as a search knows it whose index takes up to `lag_s` for each change, for some longer than
+        for others; None while it does not know the order."""
+        if self.updated_at + timedelta(seconds=lag_s) <= now:
+            return self.updated_at
+        shares = [(self.id * 7 + number * 3) % 10 / 10 + 0.1 for number in range(len(self.changes))]
+        known = [
+            at for at, share in zip(self.changes, shares, strict=True) if at + timedelta(seconds=lag_s * share) <= now
+        ]
+        return max(known, default=None)
 
     def line(self, which: str | int) -> Line:
         """A line by id, gid or SKU. Raises `KeyError`."""

@@ -25,6 +25,7 @@ from app.worker import Worker
 from connectors.http import Http
 from sandbox.front import Front
 from sandbox.shopify import PretendShopify
+from tests.browser.clicks import Clicks, steps_in_readme
 from tests.browser.test_seeing import violations
 from tests.installing import CLIENT_ID, SECRET, Installing, pretend_app
 from tests.ports import free_port
@@ -34,6 +35,7 @@ from tests.unit.web.site import PASSWORD, Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 PICTURES = os.environ.get("PERPETUAL_TEST_PICTURES")  # a folder: keep what is seen
+SHOPIFY = 1  # the column of the README's table
 
 
 @dataclass
@@ -142,7 +144,10 @@ def install(admin: Admin, page: Page) -> FrameLocator:
     return inside
 
 
-def click(inside: FrameLocator, name: str, role: str = "button") -> None:
+Inside = FrameLocator | Page  # within Shopify's admin, or by itself
+
+
+def click(inside: Inside, name: str, role: str = "button") -> None:
     inside.get_by_role(role, name=re.compile(name)).first.click()  # type: ignore[arg-type]
 
 
@@ -150,8 +155,7 @@ def fine(page: Page) -> None:
     assert violations(page) == []
 
 
-def match_and_open(page: Page, inside: FrameLocator) -> None:
-    click(inside, "Match its products", "link")
+def match_and_open(page: Page, inside: Inside) -> None:
     expect(inside.get_by_role("heading", level=1)).to_have_text("Set up Pretend shop")
     fine(page)
     picture(page, "4-setup")
@@ -175,7 +179,7 @@ def match_and_open(page: Page, inside: FrameLocator) -> None:
     expect(inside.get_by_role("status")).to_contain_text("The ledger is open: 2 items, 10 units.")
 
 
-def check(page: Page, inside: FrameLocator) -> None:
+def check(page: Page, inside: Inside) -> None:
     click(inside, "Check the connection", "link")
     click(inside, "Check now")
     expect(inside.get_by_text("The shop was last asked")).to_be_visible()
@@ -184,7 +188,7 @@ def check(page: Page, inside: FrameLocator) -> None:
     picture(page, "7-check")
 
 
-def hold_back(inside: FrameLocator, sku: str, units: str) -> None:
+def hold_back(inside: Inside, sku: str, units: str) -> None:
     click(inside, "^Items$", "link")
     inside.get_by_role("link", name=sku, exact=True).click()
     inside.locator("#rules summary").first.click()
@@ -193,12 +197,12 @@ def hold_back(inside: FrameLocator, sku: str, units: str) -> None:
     expect(inside.get_by_role("status").first).to_contain_text("The rule is set")
 
 
-def open_set_up(inside: FrameLocator) -> None:
+def open_set_up(inside: Inside) -> None:
     click(inside, "^Home$", "link")
     click(inside, "setting it up", "link")
 
 
-def push(admin: Admin, page: Page, inside: FrameLocator) -> None:
+def push(admin: Admin, page: Page, inside: Inside) -> None:
     open_set_up(inside)
     click(inside, "See the first numbers", "link")
     click(inside, "Show me what would be written")
@@ -228,10 +232,13 @@ def push(admin: Admin, page: Page, inside: FrameLocator) -> None:
 def test_from_install_to_the_first_number_in_the_shop_and_back_after_an_uninstall_by_clicks_in_the_frame(
     admin: Admin, page: Page
 ) -> None:
+    clicks = Clicks.in_(page.context)
     inside = install(admin, page)
+    click(inside, "Match its products", "link")
     match_and_open(page, inside)
     check(page, inside)
     push(admin, page, inside)
+    assert clicks.follow(steps_in_readme(SHOPIFY, "connect", "go on")) == ""
     before = admin.installing.found(admin.shop)
     page.goto(f"{admin.front.base_url}/admin")
     page.get_by_role("button", name="Uninstall").click()
@@ -247,16 +254,18 @@ def test_from_install_to_the_first_number_in_the_shop_and_back_after_an_uninstal
     assert admin.shop.shown() == {"mug": 3, "bowl": 4}
 
 
-def test_a_shop_is_connected_with_the_keys_of_its_own_app_by_clicks(admin: Admin, page: Page) -> None:
+def test_a_shop_goes_to_its_first_number_with_the_keys_of_its_own_app_by_clicks(admin: Admin, page: Page) -> None:
+    clicks = Clicks.in_(page.context)
     own = pretend_app(origin=admin.app_origin, client_id="my-own-app", own=True)
     with admin.front.lock:
         admin.shop.admin.apps = {own.client_id: own}
     page.goto(f"{admin.front.base_url}/admin")
     page.get_by_role("link", name="Install app").click()
     page.get_by_role("button", name="Install").click()
-    page.goto(f"{admin.app_origin}/connect?merchant={admin.installing.street.world.merchant_id}")
+    page.goto(f"{admin.app_origin}/?merchant={admin.installing.street.world.merchant_id}")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
+    page.get_by_role("link", name="Connect", exact=True).click()
     page.get_by_role("link", name="Connect a Shopify shop").click()
     form = page.locator("form", has_text="With an app of your own")
     form.get_by_label("The shop's address").fill(admin.shop.domain)
@@ -275,4 +284,8 @@ def test_a_shop_is_connected_with_the_keys_of_its_own_app_by_clicks(admin: Admin
     expect(page.locator("main")).to_contain_text("2 products are here.")
     fine(page)
     picture(page, "own-2-connected")
+    match_and_open(page, page)
+    check(page, page)
+    push(admin, page, page)
+    assert clicks.follow(steps_in_readme(SHOPIFY, "or by hand")) == ""
     assert admin.installing.found(admin.shop)[0] == admin.installing.street.world.merchant_id

@@ -11,7 +11,7 @@ import pytest
 
 from app.simulation.weather import CALM
 from bench.oversell import grid
-from bench.oversell.__main__ import MIXES
+from bench.oversell.__main__ import MIXES, _verdict
 from bench.oversell.market import Conditions, Market
 from bench.oversell.naive import Naive, Oracle, Overwrite, PushOnChange
 
@@ -73,6 +73,14 @@ def test_the_grid_is_written_as_data_a_table_and_a_chart_of_all_conditions(tmp_p
     bars = [told for told in _titles(tmp_path / "oversell.svg") if told.startswith("deaf <&>: ")]
     assert bars.count(f"deaf <&>: {results[1]['oversold_units']:,}") >= 1
     assert len(bars) == 2 * conditions
+
+
+@pytest.mark.parametrize(("beyond", "status"), [(0, 0), (167, 1)])
+def test_it_fails_when_perpetual_sold_twice_what_could_have_been_known(
+    capsys: pytest.CaptureFixture[str], beyond: int, status: int
+) -> None:
+    assert _verdict([{"faults": "mild", "oversold_beyond_delay_units": beyond}]) == status
+    assert ("could have been known" in capsys.readouterr().err) is bool(status)
 
 
 def _titles(chart: Path) -> Iterator[str]:

@@ -1,0 +1,87 @@
+"""WooCommerce adds by reading and writing: a sale in between is lost to its number, which is found and put right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from app.inbox.process import process
+from app.publishing.look import look
+from sandbox.base import Request, Response
+from sandbox.woocommerce import WooShop, adding
+from tests.drifting import Shop, adjustments, audit, causes, edit, numbers, open_shops
+from tests.street import Street
+
+
+def while_it_adds(monkeypatch: pytest.MonkeyPatch, shop: WooShop, happen: Callable[[], object]) -> None:
+    """Something happens once, between the shop's reading of a number that we change and its writing of the sum."""
+    handle, happens = shop.handle, iter([happen])
+
+    def slowly(request: Request) -> Response:
+        begun = adding.begin(shop, request)
+        for one in happens if begun.read else ():
+            one()
+        return handle(begun.request)
+
+    monkeypatch.setattr(shop, "handle", slowly)
+
+
+def open_woo(street: Street) -> tuple[WooShop, Shop]:
+    """Whoever believes such a number would adjust the ledger by it."""
+    woo, other = open_shops(street, "woo", "channel_wins")
+    assert isinstance(woo, WooShop)
+    return woo, other
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["told", "only polled"])
+@pytest.mark.parametrize("by", [-2, 5], ids=["down", "up"])
+def test_a_sale_that_was_lost_while_we_wrote_is_taken_off_again_and_is_no_edit(
+    street: Street, monkeypatch: pytest.MonkeyPatch, by: int, heard: bool
+) -> None:
+    woo, other = open_woo(street)
+    while_it_adds(monkeypatch, woo, lambda: woo.place_order([("mug", 3)]))
+    street.heard = lambda posted: heard or "woocommerce" not in posted.url
+    if by < 0:
+        other.place_order([("mug", -by)])
+    else:
+        street.world.move("mug", by, "supplier > available@A", "25")
+    street.settle(90)
+    assert numbers(street, woo, other) == (17 + by,) * 3
+    assert ("overwritten", "explained") in causes(street)
+    assert adjustments(street) == []
+    assert {cause for cause, _ in causes(street)} <= {"overwritten", "order_in_flight", "webhook_lost"}
+
+
+def test_a_sale_that_was_booked_and_looked_at_before_our_sum_came_is_taken_off_again_as_well(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woo, other = open_woo(street)
+    merchant, channel = street.world.merchant_id, street.channel_of(woo)
+
+    def sell_and_book() -> None:
+        street.live(0.5)
+        woo.place_order([("mug", 3)])
+        street.deliver()
+        process(street.runtime, merchant, channel)
+        street.live(8)
+        look(street.runtime, merchant, channel)
+
+    # Nothing is said about products, or the number would be looked at for that.
+    street.heard = lambda posted: posted.headers.get("X-WC-Webhook-Topic", "order.").startswith("order.")
+    while_it_adds(monkeypatch, woo, sell_and_book)
+    other.place_order([("mug", 2)])
+    street.settle(60)
+    assert numbers(street, woo, other) == (15, 15, 15)
+    assert adjustments(street) == []
+
+
+def test_an_edit_of_a_number_that_was_as_believed_after_our_last_write_stays_an_edit(street: Street) -> None:
+    woo, other = open_woo(street)
+    other.place_order([("mug", 2)])
+    woo.place_order([("mug", 3)])
+    audit(street)
+    edit(woo, 3)
+    audit(street)
+    assert causes(street)[-1][0] == "hand_edit"
+    assert sum(units for _, units, _ in adjustments(street)) == 3
