@@ -10,6 +10,7 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -21,9 +22,11 @@ from app.catalog.items import NewItem, create_items, create_kit
 from app.catalog.locations import create_location
 from app.core.clock import Clock
 from app.core.db import Database
+from app.core.errors import Conflict
 from app.ledger.models import Movement, State
 from app.ledger.post import post
 from app.listings.channels import set_drift_policy
+from app.publishing.decisions import decide
 from app.simulation.checks import Books, Watch, differences, miscounted, unfinished, unsound
 from app.simulation.clockwork import Clockwork
 from app.simulation.network import Wires
@@ -48,6 +51,11 @@ PACE = {
     "poll_interval_s": 10, "sweep_interval_s": 90, "audit_interval_s": 15, "known_interval_s": 20,
     "webhook_interval_s": 120, "catalogue_interval_s": 600,
 }  # fmt: skip
+POLICIES = ("ledger_wins", "ledger_wins", "channel_wins", "ask")
+_ASKING = """
+select c.case_id from case_file c join stock_owner o using (merchant_id, owner_id, case_id)
+where c.merchant_id = %(merchant_id)s and c.state = 'open' and o.held order by c.case_id
+"""
 BOOKED, ODD, KIT = ("mug", "cup", "pan", "jug"), ("hat", "bag"), {"set": {"mug": 1, "cup": 2}}
 
 
@@ -167,7 +175,7 @@ class _Stage:
             self.town.open_till(stock, clock=self._clock())
         with self.town.runtime.begin(self.town.merchant_id, START) as session:
             for channel_id in self.town.shops:
-                set_drift_policy(session, channel_id, "ledger_wins")
+                set_drift_policy(session, channel_id, self.dice.choice(POLICIES))
                 if self.dice.random() < 0.3:
                     session.run(
                         """update stock_owner set buffer = 2
@@ -231,10 +239,19 @@ class _Stage:
         until = self.clockwork.now + timedelta(seconds=seconds)
         while self.clockwork.now < until:
             self.clockwork.run(min(seconds, SOUND_EVERY_S))
+            self._decide()
             if (self.clockwork.now - self.sound_at).total_seconds() >= script.sound_every_s:
                 self._listen()
             if self.episode.violations and not script.to_the_end:
                 raise _Enough
+
+    def _decide(self) -> None:
+        """The merchant says which is right, of each number that asks."""
+        with self.town.runtime.begin(self.town.merchant_id, self.clockwork.now) as session:
+            asking = [row.case_id for row in session.rows(_ASKING)]
+        for case_id in asking:
+            with suppress(Conflict), self.town.runtime.begin(self.town.merchant_id, self.clockwork.now) as session:
+                decide(session, case_id, self.dice.choice(("ledger", "channel")), "the merchant")
 
     def _listen(self) -> None:
         """Whether the ledger's promises hold at this moment."""

@@ -92,6 +92,8 @@ BUGS: Mapping[str, tuple[Change, ...]] = {
     "windows do not overlap": (
         ("app.inbox.read", "_overlap", "return timedelta(seconds=runtime.settings.sync.poll_overlap_s) + late",
          "return timedelta(0)"),
+        ("app.listings.shop_clock", "in_its_time", "skew - MARGIN, window.until + skew + MARGIN",
+         "skew, window.until + skew"),
     ),
     "whoever was overtaken records their answer all the same": (
         ("app.publishing.attempts", "record", "and owner = %(owner)s and state = 'open'", "and state = 'open'"),
@@ -105,6 +107,8 @@ BUGS: Mapping[str, tuple[Change, ...]] = {
 }  # fmt: skip
 
 
+# What is only seen where numbers are looked at without a reason is found with that loop on.
+HEAL: Mapping[str, str] = {"a sale that the search does not list yet is called an edit": "sweep"}
 # The first run that shows a bug, where it is not the first.
 SEEDS: Mapping[str, int] = {
     "an answer that was lost is taken for a no": 7,
