@@ -5,6 +5,7 @@ Tenancy keeps the tests apart just as it keeps merchants apart.
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,10 +13,12 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, NullPool, create_engine
 
 from app.core.db import Database, connect
 from app.core.embedded import APP_ROLE, OWNER_ROLE, Embedded
 from app.core.migrate import migrate
+from tests.canaries import logging_to
 from tests.street import Street
 from tests.world import World
 
@@ -66,3 +69,18 @@ def other(database: Database) -> Iterator[World]:
 def street(world: World, tmp_path: Path) -> Street:
     """Two pretend shops can be opened on it; the merchant is `world`."""
     return Street(world, tmp_path)
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """What is logged during the test, as JSON lines."""
+    with logging_to() as stream:
+        yield stream
+
+
+@pytest.fixture
+def owner(server: Embedded) -> Iterator[Engine]:
+    """The database as its owner sees it: every row, every column."""
+    engine = create_engine(server.url(OWNER_ROLE), poolclass=NullPool)
+    yield engine
+    engine.dispose()

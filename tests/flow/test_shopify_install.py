@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from datetime import timedelta
 
@@ -381,15 +382,12 @@ def test_an_answer_that_was_lost_is_said_and_the_next_opening_connects(
     assert installing.state(shop) == "shadow"
 
 
-def test_the_id_token_is_in_no_log_26(
-    installing: Installing, shop: PretendShopify, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("DEBUG")
+def test_the_id_token_is_in_no_log_26(installing: Installing, shop: PretendShopify, logged: io.StringIO) -> None:
     query = installing.query(shop)
     shop.admin.install(CLIENT_ID)
     installing.get("/shopify/app", query)
     installing.get("/nowhere", query)
     installing.street.world.now += timedelta(minutes=5)
     installing.get("/", query)
-    assert query["id_token"] not in caplog.text
+    assert query["id_token"] not in logged.getvalue()
     assert shop.admin.grants.given == ["session"]
