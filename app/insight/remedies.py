@@ -158,6 +158,7 @@ REQUIREMENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "rights": ("The key may read orders and write stock", ("scope_missing",)),
     "version": ("Its version is one that this was tried with", ("api_version_retired",)),
     "stock_managed": ("It keeps stock", ("stock_not_managed",)),
+    "sells_all": ("It sells its last units", ()),
     "cron": ("Its cron runs by itself", ()),
     "posts_out": ("Its server can call others", ("cannot_post",)),
     "reachable": ("This server has an address that shops can call", ("no_public_url",)),
@@ -180,12 +181,14 @@ ASKED_OF_ALL = frozenset({"answers", "key", "reachable"})
 # and more of these.
 ASKED: Mapping[str, frozenset[str]] = {
     "shopify": ASKED_OF_ALL | {"encrypted", "rights", "version"},
-    "woocommerce": ASKED_OF_ALL | {"encrypted", "rights", "version", "stock_managed", "cron", "posts_out"},
+    "woocommerce": ASKED_OF_ALL | {"encrypted", "rights", "version", "stock_managed", "sells_all", "cron", "posts_out"},
 }
 ASKED_AT_ALL = ASKED_OF_ALL.union(*ASKED.values())
 # Why it is not known whether something is in order, and what to do about it.
 UNSURE = {
     "version_untried": "this version was not tried yet: look at the first numbers with care",
+    "keeps_last_units": "so many units of each product are never sold there, whatever it shows: its out-of-stock "
+    "threshold; unless that is wanted, set it to 0 under WooCommerce, Settings, Products, Inventory",
     "cron_elsewhere": "WordPress's own cron is off; if its host calls wp-cron.php every minute all is well, else the "
     "shop tells us of sales late",
 }

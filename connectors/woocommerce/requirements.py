@@ -16,8 +16,8 @@ from connectors.woocommerce.shop_facts import read_facts
 
 PASS, FAIL, UNKNOWN = "pass", "fail", "unknown"
 ENCRYPTED, ANSWERS, KEY, RIGHTS = "encrypted", "answers", "key", "rights"
-VERSION, STOCK, CRON, POSTS = "version", "stock_managed", "cron", "posts_out"
-NAMES = (ENCRYPTED, ANSWERS, KEY, RIGHTS, VERSION, STOCK, CRON, POSTS)
+VERSION, STOCK, SELLS, CRON, POSTS = "version", "stock_managed", "sells_all", "cron", "posts_out"
+NAMES = (ENCRYPTED, ANSWERS, KEY, RIGHTS, VERSION, STOCK, SELLS, CRON, POSTS)
 TRIED = ((10, 2), (10, 9))  # the oldest and the newest version that all of this was tried with
 _OF_KEY = frozenset({"keys_not_accepted", "keys_refused", "wrong_secret", "wrong_signature", "missing_credentials"})
 _OF_RIGHTS = frozenset({"forbidden", "no_permission", "read_only_key"})
@@ -83,6 +83,9 @@ def _of_facts(facts: Mapping[str, str]) -> Iterator[Requirement]:
     yield Requirement(VERSION, PASS if tried else UNKNOWN, "" if tried else "version_untried", version)
     managed = facts.get("manage_stock") == "yes"
     yield Requirement(STOCK, PASS) if managed else Requirement(STOCK, FAIL, "stock_not_managed")
+    kept = facts.get("no_stock_amount", "")  # what is not above it is out of stock
+    sells = not fields.is_count(kept) or int(kept) == 0
+    yield Requirement(SELLS, PASS) if sells else Requirement(SELLS, UNKNOWN, "keeps_last_units", kept)
     cron = facts.get("wp_cron") == "yes"
     yield Requirement(CRON, PASS) if cron else Requirement(CRON, UNKNOWN, "cron_elsewhere")
     posts = facts.get("remote_post") == "yes"

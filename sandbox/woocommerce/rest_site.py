@@ -81,7 +81,7 @@ class Site:
             "woocommerce_manage_stock": "yes" if self._state.options.manages_stock else "no",
             "woocommerce_hold_stock_minutes": "60",
             "woocommerce_notify_low_stock_amount": "2",
-            "woocommerce_notify_no_stock_amount": "0",
+            "woocommerce_notify_no_stock_amount": str(self._state.options.no_stock_amount),
         }
 
     def _settings(self, call: Call) -> list[Json]:

@@ -73,7 +73,7 @@ class WooShop:
 
     def for_sale(self) -> dict[str, int]:
         """Units that a buyer can buy."""
-        return {sku: max(0, units) for sku, units in self.shown().items()}
+        return {sku: units if units > self.state.options.no_stock_amount else 0 for sku, units in self.shown().items()}
 
     # -- what people do
 
@@ -128,7 +128,11 @@ class WooShop:
 
     def _has(self, product: Product, units: int) -> bool:
         owner = self.state.owner(product)
-        return owner is None or owner.backorders != "no" or (owner.stock or 0) >= units
+        return (
+            owner is None
+            or owner.backorders != "no"
+            or (owner.stock or 0) >= max(units, self.state.options.no_stock_amount + 1)
+        )
 
     def set_status(self, order: int, status: str) -> None:
         """Any status, a plugin's too."""

@@ -32,10 +32,10 @@ class Key:
 @dataclass(frozen=True, slots=True)
 class Options:
     """How this shop is set up. `webhooks`: "cron" delivers about a minute late, "instant" at once. `needs_traffic`:
-    cron runs only when somebody visits. `sells_below_zero` False: buyers are turned away. `tls`: PHP believes it is
-    called over https although the socket is plain. `host`: what the machine before PHP does to a call.
-    `oauth_window_s` None: time stamps are not checked. `moved_to`: everything redirects there. `callback_over_tls`
-    False: keys are sent over plain http too, which no real shop does."""
+    cron runs only when somebody visits. `sells_below_zero` False: buyers are turned away. `no_stock_amount`: what is
+    not above it is out of stock. `tls`: PHP believes it is called over https although the socket is plain. `host`: what
+    the machine before PHP does to a call. `oauth_window_s` None: time stamps are not checked. `moved_to`: everything
+    redirects there. `callback_over_tls` False: keys are sent over plain http too, which no real shop does."""
 
     base_url: str = "http://shop.example"
     name: str = "Pretend Woo"
@@ -48,6 +48,7 @@ class Options:
     needs_traffic: bool = False
     sells_below_zero: bool = True
     manages_stock: bool = True
+    no_stock_amount: int = 0
     tls: bool = False
     host: Literal[
         "", "strips_authorization", "hides_tls", "firewall", "challenge", "login_redirect", "login_wall", "maintenance",

@@ -66,7 +66,7 @@ class Wire:
         owner = self._state.owner(product)
         quantity = owner.stock if owner else None
         backorders = owner.backorders if owner else product.backorders
-        status = "instock" if owner is None or (quantity or 0) > 0 else "outofstock"
+        status = "instock" if owner is None or (quantity or 0) > self._state.options.no_stock_amount else "outofstock"
         if status == "outofstock" and backorders != "no":
             status = "onbackorder"
         return {

@@ -227,7 +227,7 @@ def states(rig: Rig, http: Http, **credentials: str) -> dict[str, str]:
 
 GOOD = {
     "encrypted": "pass", "answers": "pass", "key": "pass", "rights": "pass", "version": "pass",
-    "stock_managed": "pass", "cron": "pass", "posts_out": "pass",
+    "stock_managed": "pass", "sells_all": "pass", "cron": "pass", "posts_out": "pass",
 }  # fmt: skip
 
 
@@ -236,6 +236,7 @@ GOOD = {
     [
         ({}, {}),
         ({"manages_stock": False}, {"stock_managed": "fail stock_not_managed"}),
+        ({"no_stock_amount": 5}, {"sells_all": "unknown keeps_last_units"}),
         ({"runs_cron": False}, {"cron": "unknown cron_elsewhere"}),
         ({"posts_out": False}, {"posts_out": "fail cannot_post"}),
         ({"version": "9.4.1"}, {"version": "unknown version_untried"}),

@@ -74,7 +74,8 @@ def test_before_the_shop_was_asked_what_only_it_knows_is_unknown(street: Street)
     assert told(street).checked_at is None
     unknown = {name for name, state in states(street).items() if state == "unknown"}
     assert unknown == {
-        "answers", "encrypted", "key", "rights", "version", "stock_managed", "cron", "posts_out", "reachable",
+        "answers", "encrypted", "key", "rights", "version", "stock_managed", "sells_all", "cron", "posts_out",
+        "reachable",
     }  # fmt: skip
 
 
@@ -99,7 +100,8 @@ def test_of_a_shop_whose_package_looks_nothing_over_only_what_can_be_asked_of_an
     street.open_till({"mug": 10})
     street.settle()
     assert {name for name, state in states(street).items() if state == "unknown"} == {"answers", "key", "reachable"}
-    assert states(street).keys().isdisjoint({"encrypted", "rights", "version", "stock_managed", "cron", "posts_out"})
+    of_woo = {"encrypted", "rights", "version", "stock_managed", "sells_all", "cron", "posts_out"}
+    assert states(street).keys().isdisjoint(of_woo)
 
 
 @pytest.mark.parametrize(
@@ -121,6 +123,20 @@ def test_a_setting_of_the_shop_that_is_wrong_is_broken_until_it_is_asked_again(
     shop.state.options = replace(shop.options, manages_stock=True, posts_out=True)
     run(street, shop)
     assert (link in broken(street), states(street)[requirement]) == (False, "pass")
+
+
+def test_units_that_a_shop_never_sells_are_told_of_with_the_setting_and_nothing_is_called_broken(
+    street: Street,
+) -> None:
+    shop = open_woo(street, no_stock_amount=5)
+    (found,) = [one for one in told(street).requirements if one.name == "sells_all"]
+    assert (found.state, found.detail, broken(street)) == ("unknown", "5", [])
+    assert "set it to 0 under WooCommerce, Settings, Products, Inventory" in found.do
+    shop.state.products[next(iter(shop.state.products))].stock = 5
+    assert shop.for_sale() == {"mug": 0}
+    shop.state.options = replace(shop.options, no_stock_amount=0)
+    run(street, shop)
+    assert (states(street)["sells_all"], shop.for_sale()) == ("pass", {"mug": 5})
 
 
 def test_a_key_that_the_shop_no_longer_knows_is_found_at_once_and_over_when_a_reading_works(street: Street) -> None:

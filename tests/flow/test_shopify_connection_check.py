@@ -84,7 +84,7 @@ def test_nothing_is_asked_of_shopify_that_only_a_woocommerce_shop_can_fulfil(
     after = {one.name for one in told(installing.street).requirements}
     assert before == after
     assert after >= set(OF_SHOPIFY)
-    assert after.isdisjoint({"stock_managed", "cron", "posts_out"})
+    assert after.isdisjoint({"stock_managed", "sells_all", "cron", "posts_out"})
 
 
 def test_what_the_shop_told_of_itself_is_shown_in_its_own_terms(

@@ -74,12 +74,8 @@ BUGS: Mapping[str, tuple[Change, ...]] = {
         ("app.publishing.push", "_plan", "blind=mode is not WriteMode.COMPARE_AND_SET", "blind=False"),
     ),
     "after a conflict the same number goes out again, expecting what was found": (
-        ("app.publishing.attempts", "_OWNERS", "set conflicts = ",
-         "set believed = case when d.outcome = 'conflict' then coalesce(d.quantity, o.believed) else o.believed end, "
-         "awaiting_since = null, conflicts = "),
-        ("app.publishing.attempts", "_OWNERS",
-         "awaiting_since = case d.outcome when 'conflict' then %(now)s when 'written' then null "
-         "else o.awaiting_since end,", ""),
+        ("app.listings.belief", "_OBSERVE", "believed = case when o.believed is null then",
+         "believed = case when o.believed is null or o.awaiting_since is not null then"),
     ),
     "a number is believed as soon as it is seen": (
         ("app.listings.belief", "_OBSERVE",
