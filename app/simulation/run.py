@@ -26,7 +26,7 @@ from app.core.log import configure
 from app.core.migrate import migrate
 from app.core.percentile import percentile
 from app.simulation.episode import FULL, Episode, Script, play
-from app.simulation.weather import LOOPS
+from app.simulation.weather import LOOPS, STORM, Weather
 
 TEMPLATE = "simulation_template"
 POOL_MAX = 20
@@ -107,10 +107,12 @@ def prepare_template(server: Embedded) -> None:
     migrate(server.url(OWNER_ROLE, TEMPLATE))
 
 
-def run_one(server: Embedded, seed: int, without: Sequence[str], script: Script = FULL) -> Episode:
+def run_one(
+    server: Embedded, seed: int, without: Sequence[str], script: Script = FULL, storm: Weather = STORM
+) -> Episode:
     """One seed on a fresh copy, which is gone afterwards."""
     with fresh_database(server, f"simulation_{os.getpid()}_{seed}") as database:
-        return play(database, seed, without=without, script=script)
+        return play(database, seed, without=without, storm=storm, script=script)
 
 
 @contextmanager

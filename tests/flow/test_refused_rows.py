@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from app.core.db import Row
 from app.publishing.push import push
+from connectors.errors import Transient
+from connectors.shopify.errors import USER_ERRORS, Call
+from connectors.shopify.errors import Row as RefusedRow
 from sandbox.base import Request, Response
 from sandbox.shopify import PretendShopify
+from sandbox.shopify.api import introspection
 from sandbox.shopify.stock import ROW_NAMED, UserError
 from tests.street import Street
+from tests.world import World
 
 OPENING = "opening > available@A"
 SKUS = [f"sku {number}" for number in range(40)]
@@ -52,6 +58,45 @@ def test_a_row_that_is_refused_for_no_reason_that_we_know_stands_aside_and_the_o
     assert shop.shown() == {sku: 10 if sku == bad else 9 for sku in SKUS}
     (case,) = refusals(street)
     assert (case.state, "The moon is full." in case.detail) == ("refused", True)
+
+
+@pytest.fixture
+def few(world: World, tmp_path: Path) -> tuple[Street, PretendShopify]:
+    """Three numbers, looked at every two minutes."""
+    street = Street(world, tmp_path, sync={"audit_interval_s": 120})
+    for sku in SKUS[:3]:
+        world.move(sku, 10, OPENING, "50")
+    shop = street.open_shopify(dict.fromkeys(SKUS[:3], 10))
+    street.settle(5)
+    return street, shop
+
+
+def codes_of_a_reduction() -> list[str]:
+    """What the schema says that Shopify may refuse one by. A conflict is none: it is not compared. That an earlier
+    attempt failed is about a key, and each new call has another."""
+    types = {entry["name"]: entry for entry in introspection()["__schema"]["types"]}
+    named = [value["name"] for value in types["InventoryAdjustQuantitiesUserErrorCode"]["enumValues"]]
+    of_a_key = "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED"
+    return sorted(code for code in named if code != of_a_key and USER_ERRORS[code] is not RefusedRow.CONFLICT)
+
+
+@pytest.mark.parametrize("code", codes_of_a_reduction())
+def test_whatever_code_refuses_a_number_the_others_are_written_and_it_is_too_when_the_shop_takes_it_again(
+    few: tuple[Street, PretendShopify], code: str
+) -> None:
+    street, shop = few
+    item, verdict = shop.variant(SKUS[1]).item_id, USER_ERRORS[code]
+    shop.inventory.refused[item] = UserError(code, "The moon is full.", ROW_NAMED)
+    street.world.post(*(street.world.movement(sku, 1, "available@A > shrinkage") for sku in SKUS[:3]))
+    street.settle(90, rounds_max=2_000)
+    shown = [shop.shown()[sku] for sku in SKUS[:3]]
+    # What a shop says that cannot write just now is asked again under the same key, and nothing else meanwhile.
+    busy = isinstance(verdict, Call) and verdict.error is Transient
+    assert shown == ([10, 10, 10] if busy else [9, 10, 9])
+    del shop.inventory.refused[item]
+    street.settle(400, rounds_max=4_000)
+    assert shop.shown() == dict.fromkeys(SKUS[:3], 9)
+    assert street.world.verify() == []
 
 
 def test_a_row_that_is_sent_alone_and_named_stands_aside_and_a_whole_call_that_is_refused_does_not_set_it_aside(

@@ -9,10 +9,13 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from types import FunctionType
 
 import pytest
+
+from app.simulation.weather import CALM, STORM, Weather
 
 Change = tuple[str, str, str, str]  # module, name in it, text, what stands there instead
 
@@ -105,6 +108,11 @@ BUGS: Mapping[str, tuple[Change, ...]] = {
 
 # What is only seen where numbers are looked at without a reason is found with that loop on.
 HEAL: Mapping[str, str] = {"a sale that the search does not list yet is called an edit": "sweep"}
+# What a storm of everything mostly hides is found in one of that alone.
+STORMS: Mapping[str, Weather] = {
+    "nothing is thought to happen after a connection was lost": replace(CALM, late=0.2),
+    "whoever was overtaken records their answer all the same": replace(STORM, stall=0.02),
+}
 # The first run that shows a bug, where it is not the first.
 SEEDS: Mapping[str, int] = {
     "an answer that was lost is taken for a no": 7,

@@ -19,8 +19,8 @@ from app.core.embedded import Embedded
 from app.simulation.clockwork import Clockwork, Killed, Process
 from app.simulation.episode import FULL, Episode, Script
 from app.simulation.run import Summary, loops_off, run_one, simulate, theatre
-from app.simulation.weather import LOOPS
-from tests.simulation.bugs import BUGS, HEAL, SEEDS, plant
+from app.simulation.weather import LOOPS, STORM
+from tests.simulation.bugs import BUGS, HEAL, SEEDS, STORMS, plant
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SHORT = Script(rounds=2, storm_s=60, to_the_end=False, sound_every_s=5)
@@ -34,13 +34,18 @@ def stage() -> Iterator[Embedded]:
 
 
 def _with_bug(
-    stage: Embedded, name: str, seeds: Sequence[int], heal: str = "off", script: Script = SHORT
+    stage: Embedded,
+    name: str,
+    seeds: Sequence[int],
+    heal: str = "off",
+    script: Script = SHORT,
 ) -> list[Episode]:
     """In a process of its own, which ends with the bug in it."""
     with pytest.MonkeyPatch.context() as patch:
         if name:
             plant(patch, name)
-        return [run_one(stage, seed, loops_off(heal), script) for seed in seeds]
+        storm = STORMS.get(name, STORM)
+        return [run_one(stage, seed, loops_off(heal), script, storm) for seed in seeds]
 
 
 @pytest.fixture
