@@ -16,6 +16,7 @@ from types import FunctionType
 import pytest
 
 from app.simulation.weather import CALM, STORM, Weather
+from sandbox.faults import NONE
 
 Change = tuple[str, str, str, str]  # module, name in it, text, what stands there instead
 
@@ -110,15 +111,29 @@ BUGS: Mapping[str, tuple[Change, ...]] = {
 HEAL: Mapping[str, str] = {"a sale that the search does not list yet is called an edit": "sweep"}
 # What a storm of everything mostly hides is found in one of that alone.
 STORMS: Mapping[str, Weather] = {
+    "a sale that the search does not list yet is called an edit": replace(
+        CALM, faults=replace(NONE, lose=0.5, search_lag_s=8.0)
+    ),
     "nothing is thought to happen after a connection was lost": replace(CALM, late=0.2),
     "whoever was overtaken records their answer all the same": replace(STORM, stall=0.02),
 }
+# What it is found by, where that is not a number of goods that nobody edits being called an edit by hand.
+FOUND_BY: Mapping[str, str] = {
+    "a document that comes again is booked again": "the ledger has",
+    "what became due while a number was being written is taken for done": "its target is",
+    "a number is believed as soon as it is seen": "but this shop's own sales leave",
+    "windows do not overlap": "the shops' books say",
+}
 # The first run that shows a bug, where it is not the first.
 SEEDS: Mapping[str, int] = {
-    "an answer that was lost is taken for a no": 7,
+    "an answer that was lost is taken for a no": 2,
     "what was not answered is sent again under a new key": 2,
     "an accepted write makes the belief its target, whatever orders came meanwhile": 3,
     "each process believes its own clock": 4,
+    "a write that the shop throttled is taken for done": 3,
+    "a sale that the search does not list yet is called an edit": 2,
+    "windows do not overlap": 2,
+    "whoever was overtaken records their answer all the same": 3,
     "of two documents of one second the later is dropped": 2,
 }
 
