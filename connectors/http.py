@@ -189,9 +189,15 @@ class Http:
             yield at, at + len(rest), rest
 
     def _retrying(self) -> tenacity.Retrying:
+        """By our own clock, where tenacity's would be the machine's."""
+        began = self.monotonic()
+
+        def too_late(state: tenacity.RetryCallState) -> bool:
+            return self.monotonic() - began + state.upcoming_sleep >= RETRY_TOTAL_S
+
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Transient),
-            stop=tenacity.stop_after_attempt(TRIES_MAX) | tenacity.stop_before_delay(RETRY_TOTAL_S),
+            stop=lambda state: state.attempt_number >= TRIES_MAX or too_late(state),
             wait=_wait_s,
             sleep=self.sleep,
             reraise=True,

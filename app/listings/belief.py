@@ -53,7 +53,8 @@ from d
 where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id and o.believed is not null
   and (d.delta <> 0 or d.unsure)
 """
-# Equal: confirmed. Different: remembered with the belief's revision from before the reading; `settle` decides once
+# Equal: confirmed. Different: remembered with the belief's revision from before the reading, since when it was first
+# seen so (else whoever looks often would never know); `settle` decides once
 # orders were read and no order has moved the belief since.
 _OBSERVE = """
 with d as materialized (
@@ -66,7 +67,9 @@ with d as materialized (
     where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s order by o.owner_id for update of o
 )
 update stock_owner o
-set observed = k.quantity, observed_at = %(at)s, hinted = null,
+set observed = k.quantity, hinted = null,
+    observed_at = case when o.observed = k.quantity and o.observed_revision = k.revision then o.observed_at
+                       else %(at)s end,
     confirmed_at = case when k.quantity = o.believed then %(at)s else o.confirmed_at end,
     passed = case when k.quantity = o.believed then '{}' else o.passed end,
     doubts = case when k.quantity <> o.believed then least(o.doubts + 1, 100) else 0 end,

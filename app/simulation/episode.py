@@ -48,7 +48,7 @@ TILL_EVERY = 4  # of the seeds: their towns have a till, too, which takes nothin
 PACES_S = (0.2, 0.5, 1.0, 3.0)  # between two moments at which people do something
 BUSY_S = 1.0  # who sells more than that has a larger plan at Shopify: the standard one could not be read as fast
 PACE = {
-    "poll_interval_s": 10, "sweep_interval_s": 90, "audit_interval_s": 15, "known_interval_s": 20,
+    "poll_interval_s": 10, "sweep_interval_s": 90, "audit_interval_s": 10, "known_interval_s": 20,
     "webhook_interval_s": 120, "catalogue_interval_s": 600,
 }  # fmt: skip
 POLICIES = ("ledger_wins", "ledger_wins", "channel_wins", "ask")

@@ -51,6 +51,15 @@ def test_an_edit_is_written_over_as_soon_as_no_sale_can_be_behind_it(behind: Str
     assert numbers(behind, shop, other) == (20, 20, 20)
 
 
+def test_a_number_that_is_looked_at_again_and_again_is_decided_all_the_same(behind: Street) -> None:
+    shop, other = open_shops(behind, "shopify", "ledger_wins")
+    edit(shop, 5)
+    for _ in range(8):
+        audit(behind, 4)
+    assert causes(behind) == [("hand_edit", "corrected")]
+    assert numbers(behind, shop, other) == (20, 20, 20)
+
+
 def test_what_is_found_late_is_in_the_next_window(alone: Street) -> None:
     shop = open_quiet(alone)
     shop.context.faults = replace(NONE, search_lag_s=LATE_S)

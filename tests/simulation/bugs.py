@@ -132,6 +132,7 @@ SEEDS: Mapping[str, int] = {
     "each process believes its own clock": 4,
     "a write that the shop throttled is taken for done": 3,
     "a sale that the search does not list yet is called an edit": 2,
+    "nothing is thought to happen after a connection was lost": 2,
     "windows do not overlap": 2,
     "whoever was overtaken records their answer all the same": 3,
     "of two documents of one second the later is dropped": 2,
