@@ -53,9 +53,9 @@ from d
 where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id and o.believed is not null
   and (d.delta <> 0 or d.unsure)
 """
-# Equal: confirmed. Different: remembered with the belief's revision from before the reading, since when it was first
-# seen so (else whoever looks often would never know); `settle` decides once
-# orders were read and no order has moved the belief since.
+# Equal: confirmed. Different: remembered with the belief's revision from before the reading, and when it was first seen
+# so (else whoever looks often would never know); `settle` decides once orders were read and no order has moved the
+# belief since.
 _OBSERVE = """
 with d as materialized (
     select * from unnest(%(keys)s::text[], %(places)s::text[], %(quantities)s::bigint[], %(states)s::text[],

@@ -23,10 +23,10 @@ from connectors.base import WriteMode
 
 AROUND = timedelta(seconds=30)  # a write without an answer may be applied that much later; clocks are known to seconds
 # A number may be as believed by chance, while a sale that it replaced and one that was not read yet make up for each
-# other: for so long a write that replaced whatever was there is not settled by that. What a channel
-# adds late is: few sales meet it.
+# other: for so long a write that replaced whatever was there is not settled by that. What a channel adds itself is
+# settled by a number as believed, at once: few sales meet it.
 OVERWRITES = timedelta(hours=1)
-NEVER = timedelta(0)
+AT_ONCE = timedelta(0)
 OVERWRITTEN_LINES_MAX = 1_000  # latest lines of an item: what was sold from such a write until its number is looked at
 NOTED_EVERY = timedelta(hours=1)  # an explanation is noted once in that time for an owner
 UNREAD_MAX = 1_000  # latest orders that nobody could understand
@@ -194,8 +194,8 @@ def judge(session: Session, channel_id: int, rows: Sequence[Row], mode: WriteMod
             owners=owners,
             around=AROUND,
             now=session.now,
-            lately=OVERWRITES if mode is WriteMode.ABSOLUTE else NEVER,
-            before=AROUND if mode is WriteMode.ABSOLUTE else NEVER,
+            lately=OVERWRITES if mode is WriteMode.ABSOLUTE else AT_ONCE,
+            before=AROUND if mode is WriteMode.ABSOLUTE else AT_ONCE,
         )
     }
     plans = read_plans(session, rows)
