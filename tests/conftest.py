@@ -19,6 +19,7 @@ from app.core.db import Database, connect
 from app.core.embedded import APP_ROLE, OWNER_ROLE, Embedded
 from app.core.migrate import migrate
 from tests.canaries import logging_to
+from tests.people import People
 from tests.street import Street
 from tests.world import World
 
@@ -84,3 +85,12 @@ def owner(server: Embedded) -> Iterator[Engine]:
     engine = create_engine(server.url(OWNER_ROLE), poolclass=NullPool)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def people(street: Street, other: World, owner: Engine) -> Iterator[People]:
+    """While there are users, nobody is let in without a login: other tests need that there are none afterwards."""
+    yield People(street, other)
+    with owner.begin() as connection:
+        for table in ("user_session", "membership", "invitation", "user_account"):
+            connection.exec_driver_sql(f"delete from {table}")

@@ -240,8 +240,9 @@ def set_state(session: Session, channel_id: int, state: str) -> None:
     `app.listings.states.change_state`. Raises NotFound."""
     before = get_standing(session, channel_id, lock=True)
     session.run(
-        "update channel set state = %(state)s where merchant_id = %(merchant_id)s and channel_id = %(id)s",
-        state=state, id=channel_id,
+        """update channel set state = %(state)s, state_at = %(now)s, state_by = ''
+           where merchant_id = %(merchant_id)s and channel_id = %(id)s""",
+        state=state, id=channel_id, now=session.now,
     )  # fmt: skip
     audit.note(
         session, None, "channel.state_changed", before.name, before={"state": before.state}, after={"state": state}

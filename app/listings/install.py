@@ -19,6 +19,7 @@ from app.listings.cases import close_cases
 from app.listings.channels import NewChannel
 from app.listings.connect import SUBSCRIBED_BY, connect, read_history
 from app.listings.credentials import WEBHOOK_SECRETS, unseal_credentials
+from app.listings.states import Standing, get_standing
 from app.listings.tokens import CLIENT_ID, CLIENT_SECRET, EXPIRES, RECONNECT, as_credentials, our_keys
 from connectors.apps import AppKeys, GrantKind
 from connectors.base import Shop
@@ -66,6 +67,14 @@ def find_visitors_role(runtime: Runtime, installed: Installed) -> str:
             id=installed.channel_id, came=MERCHANT_NAME,
         )  # fmt: skip
     return role
+
+
+def find_left(runtime: Runtime, installed: Installed) -> Standing | None:
+    """How a channel stands that a person disconnected here: it stays so until a person connects it again. None for any
+    other, also for one whose app was uninstalled in the shop: installing it says all."""
+    with runtime.begin(installed.merchant_id, runtime.clock()) as session:
+        standing = get_standing(session, installed.channel_id)
+    return standing if standing.state == "disconnected" and standing.by else None
 
 
 def _has_access(runtime: Runtime, row: Row) -> bool:

@@ -123,10 +123,14 @@ def disconnect(id_: int) -> Answer | tuple[str, int]:
     """Disconnect the shop, if the box is ticked that says so."""
     if request.form.get("sure") != "yes":
         return _render(id_, {"sure": gettext("tick the box first")}), 422
+    with reading() as session:
+        by_keys = _by_keys(get_channel(session, id_))
     trouble = leave(runtime(), chosen().merchant_id, id_, asker().name)
     if trouble:
         said = gettext("Disconnected. Its webhooks could not be taken back: delete those named Perpetual in the shop.")
         refuse(f"{said} ({gettext(words.failure(trouble))})")
-    else:
+    elif by_keys:
         flash(gettext("Disconnected. Its keys are forgotten here; you can delete them in the shop too."))
+    else:
+        flash(gettext("Disconnected. Its access is forgotten here; you can uninstall the app in the shop too."))
     return redirect(url_for("checks.show", id_=id_), 303)

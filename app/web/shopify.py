@@ -15,12 +15,12 @@ from flask import Blueprint, current_app, g, redirect, render_template, request,
 from werkzeug.wrappers import Response
 
 from app.accounts.merchants import list_merchants
-from app.core.errors import BadRequest, Forbidden, InvalidInput, NotFound, PerpetualError, Unavailable
+from app.core.errors import BadRequest, Forbidden, InvalidInput, NotFound, PerpetualError, Unauthenticated, Unavailable
 from app.core.log import get_logger
 from app.core.runtime import Runtime
 from app.insight.home import list_channel_views, read_home
 from app.insight.words import failure
-from app.listings.install import Installed, find_installed, install, install_own, open_state, take_state
+from app.listings.install import Installed, find_installed, find_left, install, install_own, open_state, take_state
 from app.listings.tokens import our_keys
 from app.web.access import find_browser_asker
 from app.web.asker import NOBODY, asker, needs
@@ -48,10 +48,25 @@ def app_page() -> str | Response:
     if seen is None:
         return _outside()
     found = find_installed(_runtime(), PLATFORM, seen.shop)
+    left = find_left(_runtime(), found) if found is not None else None
+    if found is not None and left is not None:
+        return render_template("shopify_left.html", name=found.name, left=left)
     fresh = found is None or not found.complete
     if found is None or not found.complete:
         found = _install(seen.shop, (GrantKind.SESSION, _token()), None)
     return _shown(found, fresh=fresh)
+
+
+@open_blueprint.post("/again")
+def connect_again() -> Response:
+    """A shop that somebody disconnected here, as a person in its admin wants it. Raises Unauthenticated for anybody who
+    does not speak from there."""
+    _require_app()
+    seen = visitor()
+    if seen is None:
+        raise Unauthenticated("no_session", "open the app from the shop's admin")
+    _install(seen.shop, (GrantKind.SESSION, _token()), None)
+    return redirect(url_for("shopify_app.app_page"), 303)
 
 
 def _outside() -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -52,9 +52,10 @@ def _language() -> str:
 
 def ago(instant: datetime) -> str:
     """How long ago, in one unit."""
-    return format_timedelta(
-        instant - merchant.now(), add_direction=True, format="narrow", threshold=1, locale=get_locale()
-    )
+    since = instant - merchant.now()
+    if abs(since) < timedelta(seconds=1):
+        return str(gettext("now"))
+    return format_timedelta(since, add_direction=True, format="narrow", threshold=1, locale=get_locale())
 
 
 def say(table: Mapping[str, str], slug: str, otherwise: str | None = None) -> str:

@@ -127,6 +127,10 @@ class Shopify:
         """See `shop.write_webhooks`; deliveries are signed with the app's secret."""
         return shop_facts.write_webhooks(http, shop, url, renew=renew)
 
+    def leave(self, http: Http, shop: Shop, url: str) -> int:
+        """See `shop.remove_webhooks`; those of the app's own configuration end when the app is uninstalled."""
+        return shop_facts.remove_webhooks(http, shop, url)
+
     def start_export(self, http: Http, shop: Shop, what: ExportOf, window: Window) -> Export:
         """See `bulk.start`."""
         return bulk.start(http, shop, what, window)

@@ -99,6 +99,23 @@ def write_webhooks(http: Http, shop: Shop, uri: str, *, renew: bool = False) -> 
     return [_ensure(http, shop, uri, topic, known=existing.get(topic), renew=renew) for topic in TOPICS]
 
 
+def remove_webhooks(http: Http, shop: Shop, uri: str) -> int:
+    """Take back those that deliver to `uri`; how many. Safe to repeat. Raises `Refused("webhook_refused")`."""
+    ours = [subscription for subscription in read_webhooks(http, shop) if subscription.url == uri]
+    for subscription in ours:
+        reply = graphql.mutate(http, shop, "webhook_delete", {"id": subscription.subscription_key})
+        _accepted(reply, subscription.topic)
+    return len(ours)
+
+
+def _accepted(reply: graphql.Reply, topic: str) -> Node:
+    """What a webhook's mutation answered. Raises `Refused("webhook_refused")`."""
+    payload = Node(next(iter(reply.data.values()), None), "payload")
+    for error in payload.find_nodes("userErrors"):
+        raise Refused("webhook_refused", f"{topic}: {error.find_text('message')}"[:200])
+    return payload
+
+
 def _ensure(
     http: Http, shop: Shop, uri: str, topic: str, *, known: Subscription | None, renew: bool
 ) -> Subscription:  # fmt: skip
@@ -112,8 +129,5 @@ def _ensure(
         reply = graphql.mutate(
             http, shop, "webhook_update", {"id": known.subscription_key, "subscription": subscription}
         )
-    payload = Node(next(iter(reply.data.values()), None), "payload")
-    for error in payload.find_nodes("userErrors"):
-        raise Refused("webhook_refused", f"{topic}: {error.find_text('message')}"[:200])
-    made = payload.node("webhookSubscription")
+    made = _accepted(reply, topic).node("webhookSubscription")
     return Subscription(made.text("id"), made.text("topic"), made.text("uri"))

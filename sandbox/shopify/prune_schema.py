@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import sys
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from graphql import (
 EXTRAS = ("requiredAccess", "isProtected")
 PLAIN_KINDS = ("SCALAR", "ENUM")
 TYPES_MAX = 500
+_IMPORT = re.compile(r"^#import (.*?)\s*$", re.MULTILINE)
 
 
 class Used(Visitor):
@@ -58,18 +61,17 @@ class Used(Visitor):
         self.directives.add(node.name.value)
 
 
-def prune(raw: dict[str, Any], documents: str) -> dict[str, Any]:
-    """`raw` is the introspection result with its `data`; `documents` all documents in one text. Raises `ValueError`
-    when they do not validate."""
+def prune(raw: dict[str, Any], documents: Sequence[str]) -> dict[str, Any]:
+    """`raw` is the introspection result with its `data`. Raises `ValueError` when a document does not validate."""
     introspection: Any = raw["data"]
     schema: GraphQLSchema = build_client_schema(introspection, assume_valid=True)
-    document = parse(documents)
-    errors = validate(schema, document)
-    if errors:
-        raise ValueError("; ".join(error.message for error in errors))
     info = TypeInfo(schema)
     used = Used(info)
-    visit(document, TypeInfoVisitor(info, used))
+    for document in map(parse, documents):  # each by itself: two may have a fragment of one name
+        errors = validate(schema, document)
+        if errors:
+            raise ValueError("; ".join(error.message for error in errors))
+        visit(document, TypeInfoVisitor(info, used))
     return _cut(introspection["__schema"], used)
 
 
@@ -153,11 +155,22 @@ def _innermost(type_: dict[str, Any]) -> str:
     return str(type_["name"])
 
 
+def _whole(name: str, texts: Mapping[str, str], imported: Mapping[str, Sequence[str]]) -> str:
+    """A document with what it imports, each once."""
+    names = [name]
+    for known in names:
+        names += [other for other in imported[known] if other not in names]
+    return "\n".join(texts[known] for known in names)
+
+
 def main(source: str, folder: str, target: str) -> None:
     """Read, prune, write; see the module's own text for the arguments."""
     with gzip.open(source) as stream:
         raw = json.load(stream)
-    documents = "\n".join(path.read_text("utf-8") for path in sorted(Path(folder).glob("*.graphql")))
+    texts = {path.stem: path.read_text("utf-8") for path in sorted(Path(folder).glob("*.graphql"))}
+    imported = {name: _IMPORT.findall(text) for name, text in texts.items()}
+    parts = set().union(*imported.values())  # fragments: checked in the documents that they stand in
+    documents = [_whole(name, texts, imported) for name in texts if name not in parts]
     pruned = {"data": {"__schema": prune(raw, documents)}}
     Path(target).write_text(json.dumps(pruned, separators=(",", ":"), sort_keys=True) + "\n", "utf-8")
 

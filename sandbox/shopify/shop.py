@@ -35,6 +35,7 @@ SCOPES = (
     "read_merchant_managed_fulfillment_orders", "read_third_party_fulfillment_orders", "read_returns",
 )  # fmt: skip
 _PATH = re.compile(r"/admin/api/([0-9]{4}-[0-9]{2}|unstable)/graphql\.json")
+_NOT_FOUND = {"field": ["id"], "message": "Webhook subscription does not exist"}
 _WINDOW = re.compile(r"updated_at:(>=|<=|>|<)'([^']+)'")
 THROTTLED_COST = 110  # of an injected throttle, above what is left: some 1.1 seconds on a Standard plan
 
@@ -231,6 +232,7 @@ class PretendShopify(Allocations):
             "inventoryAdjustQuantities": lambda info, input: self.inventory.adjust_quantities(input, _key(info)),
             "webhookSubscriptionCreate": self._create_subscription,
             "webhookSubscriptionUpdate": self._update_subscription,
+            "webhookSubscriptionDelete": self._delete_subscription,
         }
 
     def _shop(self) -> dict[str, Any]:
@@ -278,7 +280,14 @@ class PretendShopify(Allocations):
             if subscription.id == number(id):
                 subscription.uri = webhookSubscription.get("uri") or subscription.uri
                 return {"webhookSubscription": _subscription(subscription), "userErrors": []}
-        return {"webhookSubscription": None, "userErrors": [{"field": ["id"], "message": "not found"}]}
+        return {"webhookSubscription": None, "userErrors": [_NOT_FOUND]}
+
+    def _delete_subscription(self, _info: object, id: str) -> dict[str, Any]:
+        for subscription in self.webhooks.subscriptions:
+            if subscription.id == number(id) and not subscription.of_app:
+                self.webhooks.subscriptions.remove(subscription)
+                return {"deletedWebhookSubscriptionId": id, "userErrors": []}
+        return {"deletedWebhookSubscriptionId": None, "userErrors": [_NOT_FOUND]}
 
 
 def _subscription(subscription: Subscription) -> dict[str, Any]:

@@ -11,11 +11,12 @@ from urllib.parse import urlencode
 import pytest
 from werkzeug.test import TestResponse
 
-from app.listings.install import find_installed, install
+from app.listings.install import find_installed, install, install_own
+from app.listings.leaving import leave
 from app.simulation.town import ORIGIN
-from connectors.apps import GrantKind
+from connectors.apps import AppKeys, GrantKind
 from sandbox.shopify import PretendShopify
-from tests.installing import CLIENT_ID, Installing, query_of
+from tests.installing import CLIENT_ID, Installing, pretend_app, query_of
 from tests.street import Street
 from tests.unit.web.site import BROWSER, Site
 
@@ -173,6 +174,60 @@ def test_the_log_says_whose_hand_connected_and_disconnected_a_shop(
     told = dict(actors(installing, shop))
     someone = f"user 42 in the admin of {shop.domain}"
     assert (told["channel.connected"], told["channel.disconnected"]) == (someone, someone)
+
+
+def disconnected(installing: Installing, shop: PretendShopify) -> None:
+    _, channel = installing.found(shop)
+    assert send(installing, shop, f"/channels/{channel}/disconnect", {"sure": "yes"}).status_code == 303
+
+
+def test_a_shop_that_somebody_disconnected_stays_so_until_somebody_wants_it_again(
+    installing: Installing, shop: PretendShopify
+) -> None:
+    disconnected(installing, shop)
+    given = list(shop.admin.grants.given)
+    page = installing.open(shop).text
+    assert f"user 42 in the admin of {shop.domain}</bdi> did that" in page
+    assert "Connect it again" in page
+    assert (installing.state(shop), shop.admin.grants.given) == ("disconnected", given)
+    other = installing.shop("other")
+    other.admin.install(CLIENT_ID)
+    for asker, token in ((shop, ""), (shop, "forged"), (other, "")):
+        form = installing.site.client.post(
+            f"/shopify/again?shop={asker.domain}", data={"id_token": token}, base_url=ORIGIN
+        )
+        assert form.status_code == 401
+    assert send(installing, other, "/shopify/again", {}).status_code == 303  # for its own shop
+    assert installing.state(shop) == "disconnected"
+    assert send(installing, shop, "/shopify/again", {}).status_code == 303
+    assert installing.state(shop) == "shadow"
+    assert "How it stands" in installing.open(shop).text
+
+
+def test_an_app_that_is_taken_out_of_a_disconnected_shop_and_put_in_again_connects_it(
+    installing: Installing, shop: PretendShopify
+) -> None:
+    disconnected(installing, shop)
+    shop.admin.uninstall(CLIENT_ID)
+    installing.street.deliver()
+    installing.street.worker.step()
+    assert "How it stands" in installing.installed(shop).text
+    assert installing.state(shop) == "shadow"
+
+
+def test_disconnecting_a_shop_with_its_own_app_takes_our_webhooks_back_and_no_other(installing: Installing) -> None:
+    keys = AppKeys("my-own-app", ("shpss_of_my_own_app",))
+    shop = installing.shop("own", app=pretend_app(client_id=keys.client_id, secrets=keys.secrets, own=True))
+    shop.admin.install(keys.client_id)
+    runtime, merchant = installing.street.runtime, installing.street.world.merchant_id
+    found = install_own(
+        runtime, "shopify", shop.domain, keys, merchant_id=merchant, url=f"{ORIGIN}/webhooks/shopify"
+    )  # fmt: skip
+    shop.subscribe("ORDERS_CREATE", "https://elsewhere.example/hook", of_app=False)
+    assert len(shop.webhooks.subscriptions) > 1
+    assert leave(runtime, merchant, found.channel_id, "somebody") == ""
+    assert [subscription.uri for subscription in shop.webhooks.subscriptions] == ["https://elsewhere.example/hook"]
+    assert installing.credentials(shop) == {}
 
 
 def test_a_made_up_host_is_given_to_no_shop_as_our_address_46(installing: Installing) -> None:

@@ -6,12 +6,14 @@
   const skew = Date.parse(body.dataset.now) - Date.now();
   const toast = document.getElementById("toast");
   const words = new Intl.RelativeTimeFormat(document.documentElement.lang, { style: "narrow" });
+  const now = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" }).format(0, "second");
   const UNITS = [["second", 60], ["minute", 60], ["hour", 24], ["day", 7], ["week", 4.35], ["month", 12], ["year", Infinity]];
   const PAUSE_MS = 1000, RETRY_MS = 30000;
   let loading = false, again = false, last = 0, seen = "";
 
   function ago(instant) {
     let value = (instant - Date.now() - skew) / 1000;
+    if (Math.abs(value) < 1) return now;
     for (const [unit, size] of UNITS) {
       if (Math.abs(value) < size) return words.format(Math.round(value), unit);
       value /= size;
