@@ -31,6 +31,14 @@ join stock_owner o using (merchant_id, owner_id) join item i on i.merchant_id = 
 where c.merchant_id = %(merchant_id)s and c.kind = 'drift' and c.cause in ('hand_edit', 'shared_owner')
   and i.sku = any(%(skus)s)
 """
+# Of a channel that adds by itself; one that takes whole numbers replaces whatever is there.
+_OVERWRITTEN = """
+select c.case_id, c.cause, c.detail, c.opened_at, c.evidence, i.sku, c.channel_id from case_file c
+join stock_owner o using (merchant_id, owner_id) join item i on i.merchant_id = o.merchant_id and i.item_id = o.item_id
+join channel h on h.merchant_id = c.merchant_id and h.channel_id = c.channel_id
+where c.merchant_id = %(merchant_id)s and c.kind = 'drift' and c.cause = 'overwritten' and h.platform = 'woocommerce'
+  and i.sku = any(%(skus)s)
+"""
 _BOOKED = """
 select o.channel_id, o.order_key, i.sku, sum(case m.from_state when 'available' then m.quantity else 0 end
        - case m.to_state when 'available' then m.quantity else 0 end)::bigint as units
@@ -59,6 +67,11 @@ class Books:
     kits: Mapping[str, Mapping[str, int]]
     received: Counter[str] = field(default_factory=Counter)
     written_off: Counter[str] = field(default_factory=Counter)
+
+    def come(self, sku: str) -> int:
+        """Units that ever came in, of a kit those that could be made of its parts."""
+        parts = self.kits.get(sku, {sku: 1})
+        return min((self.opening.get(part, 0) + self.received[part]) // each for part, each in parts.items())
 
     def left(self) -> dict[str, int]:
         """Units that can be sold, by SKU, negative where more was sold than there was."""
@@ -91,28 +104,39 @@ class Watch:
     _read: Counter[int] = field(default_factory=Counter)
     _shown: dict[tuple[int, str], int] = field(default_factory=dict)
     _replaced: Counter[tuple[int, str]] = field(default_factory=Counter)
+    _ever_replaced: set[tuple[int, str]] = field(default_factory=set)
 
     def replaced(self, shop: Shop, sku: str, units: int) -> None:
         """Told before `wrote`: the shop itself lost that it sold these, until its number is put right."""
         self._replaced[id(shop), sku] += units
+        self._ever_replaced.add((id(shop), sku))
+
+    def misexplained(self, session: Session) -> list[str]:
+        """Numbers that are said to have been overwritten in a shop that never lost a sale of them: something else is
+        wrong, and that explanation hides it."""
+        shops = self.books.town.shops
+        rows = session.rows(_OVERWRITTEN, skus=list(self.booked))
+        false = [row for row in rows if (id(shops[row.channel_id]), row.sku) not in self._ever_replaced]
+        return [f"false explanation of {row.sku} on channel {row.channel_id}, {_told(row)}" for row in false]
 
     def wrote(self, shop: Shop) -> None:
         """After each call: a number that we raised leaves out every unit that this shop has sold itself, whether we
-        have heard of it or not. What other shops sold may be on its way to us, and one that we lowered counts nothing
-        that the shop did not count itself."""
+        have heard of it or not. What other shops sold may be on its way to us, as may what kits took of their parts;
+        one that we lowered counts nothing that the shop did not count itself."""
         context, key = shop.context, id(shop)
         for sale in context.sales[self._read[key] :]:
             self._taken[key, sale.sku] += sale.units
             self._shown[key, sale.sku] = sale.shown_after
         self._read[key] = len(context.sales)
         for write in context.writes[self._seen[key] :]:
-            there = self.books.opening.get(write.sku, 0) + self.books.received[write.sku] - self._taken[key, write.sku]
+            there = self.books.come(write.sku) - self._taken[key, write.sku]
             if write.quantity <= max(0, there):
                 self._replaced[key, write.sku] = 0
             there += max(0, self._replaced[key, write.sku])
             raised = write.quantity > self._shown.get((key, write.sku), -1)
             self._shown[key, write.sku] = write.quantity
-            if raised and write.sku in self.booked and write.quantity > max(0, there) and _can_be_kept(shop):
+            looked_at = write.sku in self.booked or write.sku in self.books.kits
+            if raised and looked_at and write.quantity > max(0, there) and _can_be_kept(shop):
                 self.failed(f"{write.sku} was written to {write.quantity}, but this shop's own sales leave {there}")
         self._seen[key] = len(context.writes)
 

@@ -130,6 +130,7 @@ class _Stage:
     town: Town
     books: Books
     pace_s: float
+    watch: Watch
     weather: Weather = CALM
     sound_at: datetime = START
 
@@ -147,7 +148,8 @@ class _Stage:
                 create_kit(session, NewItem(sku, sku), {ids[part]: units for part, units in parts.items()})
         town = Town(database, merchant_id, lambda: clockwork.now, Random(dice.getrandbits(64)), folder, sync=PACE)
         opening = {sku: dice.choice((5, 20, 60, 200)) for sku in (*BOOKED, *ODD)}
-        stage = cls(dice, episode, clockwork, town, Books(town, opening, kits), dice.choice(PACES_S))
+        books, pace_s = Books(town, opening, kits), dice.choice(PACES_S)
+        stage = cls(dice, episode, clockwork, town, books, pace_s, Watch(books, BOOKED, episode.failed))
         stage._open(places, ids)
         return stage
 
@@ -190,8 +192,9 @@ class _Stage:
     def run(self, storm: Weather, without: Sequence[str], script: Script) -> None:
         """Rounds of storm and calm; at the end a day passes, and what was still on its way comes."""
         episode, clockwork = self.episode, self.clockwork
-        watch = Watch(self.books, BOOKED, episode.failed)
-        wires = Wires(Random(self.dice.getrandbits(64)), lambda: self.weather, episode.saw, watch.wrote, watch.replaced)
+        wires = Wires(
+            Random(self.dice.getrandbits(64)), lambda: self.weather, episode.saw, self.watch.wrote, self.watch.replaced
+        )  # fmt: skip
         service = Service(
             self.town, clockwork, wires, Random(self.dice.getrandbits(64)), lambda: self.weather, episode.saw,
             episode.failed, without,
@@ -257,7 +260,7 @@ class _Stage:
         """Whether the ledger's promises hold at this moment."""
         self.sound_at = self.clockwork.now
         with self.town.runtime.begin(self.town.merchant_id, self.clockwork.now) as session:
-            for why in unsound(session, BOOKED):
+            for why in [*unsound(session, BOOKED), *self.watch.misexplained(session)]:
                 self.episode.failed(why)
 
     def _let_break(self, wires: Wires) -> None:

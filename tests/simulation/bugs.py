@@ -119,6 +119,7 @@ STORMS: Mapping[str, Weather] = {
 }
 # What it is found by, where that is not a number of goods that nobody edits being called an edit by hand.
 FOUND_BY: Mapping[str, str] = {
+    "an answer that was lost is taken for a no": "false explanation",
     "a document that comes again is booked again": "the ledger has",
     "what became due while a number was being written is taken for done": "its target is",
     "a number is believed as soon as it is seen": "but this shop's own sales leave",
@@ -126,7 +127,7 @@ FOUND_BY: Mapping[str, str] = {
 }
 # The first run that shows a bug, where it is not the first.
 SEEDS: Mapping[str, int] = {
-    "an answer that was lost is taken for a no": 2,
+    "an answer that was lost is taken for a no": 3,
     "what was not answered is sent again under a new key": 2,
     "an accepted write makes the belief its target, whatever orders came meanwhile": 3,
     "each process believes its own clock": 4,
