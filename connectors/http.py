@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import orjson
@@ -125,14 +125,16 @@ def retry_after_s(headers: Mapping[str, str], now: Callable[[], float] = time.ti
 
 @dataclass
 class Http:
-    """A session to one shop. Not shared between threads. `stamp`: the time that its last prompt answer was stamped
-    with by the shop's own clock, and when that was by `monotonic`."""
+    """A session to one shop. Not shared between threads. `until`: from then on, by `monotonic`, nothing is asked or
+    waited for. `stamp`: the time that its last prompt answer was stamped with by the shop's own clock, and when that
+    was by `monotonic`."""
 
     session: requests.Session = field(default_factory=requests.Session)
     total_s: float = TOTAL_S
     read_s: float = READ_S
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
+    until: float = inf
     stamp: tuple[datetime, float] | None = None
 
     def read(self, method: str, url: str, *, judge: Judge | None = None, **kwargs: Any) -> Answer:
@@ -193,7 +195,8 @@ class Http:
         began = self.monotonic()
 
         def too_late(state: tenacity.RetryCallState) -> bool:
-            return self.monotonic() - began + state.upcoming_sleep >= RETRY_TOTAL_S
+            again_at = self.monotonic() + state.upcoming_sleep
+            return again_at >= min(began + RETRY_TOTAL_S, self.until)
 
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Transient),
@@ -219,15 +222,18 @@ class Http:
 
     def _send(self, method: str, url: str, *, write: bool, **kwargs: Any) -> Answer:
         headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **kwargs.pop("headers", {})}
-        within_s = kwargs.pop("within_s", self.read_s)
         asked_at = self.monotonic()
+        left_s = self.until - asked_at
+        if left_s <= 0:
+            raise Transient("read_timeout", "there is no time left to ask")
+        within_s = min(kwargs.pop("within_s", self.read_s), self.read_s, left_s)
         with (
             _named(write=write),
             self.session.request(
                 method,
                 url,
                 headers=headers,
-                timeout=(CONNECT_S, min(within_s, self.read_s)),
+                timeout=(min(CONNECT_S, left_s), within_s),
                 allow_redirects=False,
                 stream=True,
                 **kwargs,
@@ -250,7 +256,7 @@ class Http:
             size += len(chunk)
             if size > BODY_MAX:
                 raise Malformed("answer_too_large", f"the shop's answer is over {BODY_MAX} bytes")
-            if self.monotonic() - started > self.total_s:
+            if self.monotonic() > min(started + self.total_s, self.until):
                 raise requests.ReadTimeout("the shop's answer took too long")
             parts.append(chunk)
         return b"".join(parts)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from collections.abc import Callable
+from dataclasses import replace
+
+from flask import Flask, g, has_request_context
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.core.runtime import Runtime
@@ -33,6 +36,9 @@ from app.web import (
     webhooks,
 )
 from app.web.live import Live
+from connectors.http import Http
+
+SHOPS_TOTAL_S = 60.0  # that a page waits for shops in all, however many things it asks: a thread is not theirs to keep
 
 
 def create_app(runtime: Runtime) -> Flask:
@@ -40,7 +46,7 @@ def create_app(runtime: Runtime) -> Flask:
     app = Flask(__name__)
     app.url_map.merge_slashes = False  # a SKU may hold two
     app.config["MAX_CONTENT_LENGTH"] = runtime.settings.server.body_max_bytes
-    app.extensions["runtime"] = runtime
+    app.extensions["runtime"] = replace(runtime, open_http=_within_a_request(runtime.open_http))
     app.extensions["flusher"] = webhooks.make_flusher(runtime)
     app.extensions["live"] = Live(runtime)
     hosts.install(app)
@@ -65,3 +71,16 @@ def create_app(runtime: Runtime) -> Flask:
     if hops := runtime.settings.server.proxy_hops:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     return app
+
+
+def _within_a_request(open_http: Callable[[], Http]) -> Callable[[], Http]:
+    """Shops that are asked while a request is answered have a minute in all."""
+
+    def bounded() -> Http:
+        http = open_http()
+        if not has_request_context():
+            return http
+        began: float = g.setdefault("shops_asked_since", http.monotonic())
+        return replace(http, until=began + SHOPS_TOTAL_S)
+
+    return bounded
