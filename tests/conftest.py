@@ -19,7 +19,6 @@ from app.core.db import Database, connect
 from app.core.embedded import APP_ROLE, OWNER_ROLE, Embedded
 from app.core.migrate import migrate
 from tests.canaries import logging_to
-from tests.no_transaction import watching
 from tests.people import People
 from tests.street import Street
 from tests.world import World
@@ -44,21 +43,6 @@ def database(server: Embedded) -> Iterator[Database]:
     database = connect(server.url(APP_ROLE), pool_max=20)
     yield database
     database.close()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def asked_in_transactions() -> Iterator[list[str]]:
-    """Calls to shops that were made while a transaction was open."""
-    with watching() as found:
-        yield found
-
-
-@pytest.fixture(autouse=True)
-def asks_nobody_in_a_transaction(asked_in_transactions: list[str]) -> Iterator[None]:
-    """Whatever a test is about: its locks wait for no shop."""
-    asked_in_transactions.clear()
-    yield
-    assert asked_in_transactions == []
 
 
 @pytest.fixture(params=["fifo"])

@@ -1,4 +1,4 @@
-"""A promise that every test keeps besides its own: no shop is asked anything while a transaction is open, which would
+"""A promise that every flow keeps besides its own: no shop is asked anything while a transaction is open, which would
 hold its locks for as long as the shop likes to take.
 
 Only what happens in the test's own process is seen, by thread.

@@ -1,4 +1,4 @@
-"""No shop is asked anything while a transaction is open: every test sees to it, and this one that they do."""
+"""No shop is asked anything while a transaction is open: every flow sees to it, and this one that they do."""
 
 from __future__ import annotations
 
