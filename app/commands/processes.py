@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 from typing import Any
 
 from app.commands.frame import add_command, stop_embedded
 from app.core.config import Settings
+from app.core.signals import stop_on_signals
 from app.supervisor import Child, Supervisor
 from app.wiring import build, embedded_of, prepare
 from app.worker import Worker
@@ -30,8 +30,7 @@ def run_serve(arguments: argparse.Namespace, settings: Settings) -> int:
         environment = child_environment(settings)
         children = [Child("web", ["web"]), Child("worker", ["worker"])]
         supervisor = Supervisor(children, environment, embedded_of(settings))
-        for name in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, lambda *_: supervisor.stop())
+        stop_on_signals(supervisor.stop)
         print(f"Perpetual is at http://{settings.server.host}:{settings.server.port}/ (Ctrl-C stops it)", flush=True)
         supervisor.run()
     finally:
@@ -71,8 +70,7 @@ def run_worker(arguments: argparse.Namespace, settings: Settings) -> int:
     """A worker until SIGTERM; finishes the steps it is at."""
     prepare(settings)
     worker = Worker(build(settings), embedded_of(settings))
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: worker.stop())
+    stop_on_signals(worker.stop)
     worker.run()
     return 0
 

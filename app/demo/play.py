@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from app.core.config import Settings
 from app.core.errors import Conflict, Unavailable
 from app.core.log import configure
 from app.core.runtime import Runtime
+from app.core.signals import stop_on_signals
 from app.demo import goods, shops
 from app.demo.goods import Merchant, create_demo_merchant, find_demo_merchant
 from app.demo.home import only_one, prepare_home
@@ -195,8 +195,7 @@ def play(args: argparse.Namespace, settings: Settings) -> int:
         was_there = prepare_home(settings, empty=not goes_on)
         runtime = build(settings, name="demo")
         demo = Demo(args, runtime, folder)
-        for name in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, lambda *_: demo.stopping.set())
+        stop_on_signals(demo.stopping.set)
         if not goes_on:
             (folder / SHOPS_FILE).unlink(missing_ok=True)
             (folder / LOG_FILE).unlink(missing_ok=True)
