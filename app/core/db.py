@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.clock import AgreedClock
 from app.core.embedded import APP_ROLE
-from app.core.errors import PerpetualError, Unavailable
+from app.core.errors import InvalidInput, PerpetualError, Unavailable
 
 STATEMENT_TIMEOUT_S = 60
 LOCK_TIMEOUT_S = 20
@@ -263,6 +263,8 @@ def _typed(cause: BaseException | None) -> PerpetualError | None:
         return ConstraintViolated(cause.diag.constraint_name)
     if isinstance(cause, psycopg.errors.QueryCanceled):
         return Unavailable("took_too_long", "this takes too long: ask for less at once, or try again later")
+    if isinstance(cause, psycopg.DataError):
+        return InvalidInput("out_of_range", "a number, a date or a text in it can't be kept")
     if isinstance(cause, (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)):
         return Unavailable("database_unavailable", "the database can't be reached or can't write now")
     return None

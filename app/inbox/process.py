@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,7 +50,7 @@ from connectors.errors import Malformed
 _CLAIM = """
 select inbox_id, received_on, kind, origin, topic, resource, resource_key, body, observed_at, attempts from inbox
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind in ('document', 'observation') and state =
-    'open'
+    'open' and (%(only)s::bigint[] is null or inbox_id = any(%(only)s))
 order by inbox_id limit %(limit)s for update skip locked
 """
 # An upsert that never inserts: rows are looked up by key, however little the planner knows of today's partition.
@@ -126,34 +126,35 @@ def process(runtime: Runtime, merchant_id: int, channel_id: int) -> Processed:
         total = Processed(0, 0, 0)
         for _ in range(limit):
             one = _process_one(runtime, merchant_id, channel_id)
-            total = Processed(*(a + b for a, b in zip(_counts(total), _counts(one), strict=True)))
+            total = Processed(*map(sum, zip(astuple(total), astuple(one), strict=True)))
             if not one.documents:
                 break
         return total
 
 
-def _counts(processed: Processed) -> tuple[int, int, int]:
-    return (processed.documents, processed.movements, processed.parked)
-
-
 def _process_one(runtime: Runtime, merchant_id: int, channel_id: int) -> Processed:
+    taken: list[int] = []
     try:
-        return _process(runtime, merchant_id, channel_id, 1)
+        return _process(runtime, merchant_id, channel_id, 1, taken)
     except Unavailable:
         raise
     except PerpetualError as error:
-        now = runtime.clock()
-        with runtime.begin(merchant_id, now) as session:
-            batch = _claim(session, channel_id, 1)
+        with runtime.begin(merchant_id, runtime.clock()) as session:
+            batch = _claim(session, channel_id, 1, taken)  # none, when somebody else has it by now
             for inbox_id in batch.rows:
                 batch.park(inbox_id, error.reason, error.detail)
             return _finish(session, channel_id, batch, 0)
 
 
-def _process(runtime: Runtime, merchant_id: int, channel_id: int, limit: int) -> Processed:
+def _process(
+    runtime: Runtime, merchant_id: int, channel_id: int, limit: int, ids: list[int] | None = None
+) -> Processed:
+    """`ids` is told what was claimed."""
     now = runtime.clock()
     with runtime.begin(merchant_id, now) as session:
         batch = _claim(session, channel_id, limit)
+        if ids is not None:
+            ids += batch.rows
         if not batch.rows:
             return Processed(0, 0, 0)
         channel = get_channel(session, channel_id)
@@ -175,8 +176,8 @@ def _process(runtime: Runtime, merchant_id: int, channel_id: int, limit: int) ->
         return _finish(session, channel_id, batch, movements)
 
 
-def _claim(session: Session, channel_id: int, limit: int) -> _Batch:
-    rows = session.rows(_CLAIM, channel=channel_id, limit=limit)
+def _claim(session: Session, channel_id: int, limit: int, only: Sequence[int] | None = None) -> _Batch:
+    rows = session.rows(_CLAIM, channel=channel_id, limit=limit, only=only)
     return _Batch({row.inbox_id: row for row in rows})
 
 

@@ -209,6 +209,7 @@ KEY_STATES = {"active": "Active", "revoked": "Revoked", "expired": "Expired"}
 # What was done, in the audit log.
 DEEDS = {
     "login.succeeded": "Logged in",
+    "password.changed": "Changed their password",
     "operator.entered": "Looked at this merchant with the operator's password",
     "member.added": "Became a member",
     "member.removed": "Removed a member",

@@ -115,11 +115,12 @@ def _install(
     platform, domain = where
     with runtime.database.alone(f"install {platform} {domain}"):  # a page that is loaded twice installs once
         known = find_installed(runtime, platform, domain)
-        if known is not None and asked[0] not in (None, known.merchant_id):
-            raise Conflict("channel_taken", "this shop is connected already")
+        if grant[0] is not GrantKind.OWN:  # who comes by Shopify was seen to speak for the shop
+            _check_free(known, asked[0])
         if known is not None and known.complete and grant[0] is GrantKind.SESSION:
             return known
         new = _with_tokens(runtime, where, keys, grant)
+        _check_free(known, asked[0])
         merchant_id = known.merchant_id if known else asked[0]
         if merchant_id is None:
             merchant_id, called = _new_merchant(runtime, new)
@@ -133,6 +134,12 @@ def _install(
     return Installed(merchant_id, channel_id, name, new.state, complete=True)
 
 
+def _check_free(known: Installed | None, merchant_id: int | None) -> None:
+    """Raises Conflict when the shop is another merchant's: told to who has proved to speak for the shop only."""
+    if known is not None and merchant_id not in (None, known.merchant_id):
+        raise Conflict("channel_taken", "this shop is connected already")
+
+
 def _with_tokens(
     runtime: Runtime, where: tuple[str, str], keys: AppKeys, grant: tuple[GrantKind, str]
 ) -> NewChannel:  # fmt: skip
@@ -144,8 +151,7 @@ def _with_tokens(
     facts = {INSTALLED_AT: now.isoformat()}
     if grant[0] is GrantKind.OWN:
         credentials |= {CLIENT_ID: keys.client_id, CLIENT_SECRET: keys.secrets[0], WEBHOOK_SECRETS: keys.secrets[0]}
-    else:
-        facts[SUBSCRIBED_BY] = "app"
+    facts[SUBSCRIBED_BY] = "api" if grant[0] is GrantKind.OWN else "app"
     shop = Shop(base_url, domain, credentials)
     facts |= runtime.connectors[platform].read_facts(runtime.open_http(), shop)
     return NewChannel(platform, facts.get("name") or domain, domain, base_url, credentials, facts, state="shadow")

@@ -15,6 +15,7 @@ from connectors.http import Http
 
 SAME = timedelta(seconds=3)  # a stamp has whole seconds and travels
 MARGIN = timedelta(seconds=6)  # more than what is known of a clock may be wrong: that, the stamp's, the travelling
+SKEW_MAX = timedelta(days=3_650)  # a clock that is wrong by more is no clock
 _WHOLE_SECONDS = timedelta(seconds=0.5)  # a stamp is cut off, on average by that
 
 
@@ -53,8 +54,8 @@ def in_its_time(window: Window, skew: timedelta) -> Window:
 
 
 def note_skew(session: Session, channel_id: int, known: timedelta, measured: timedelta | None) -> timedelta:
-    """Remember what was measured if it is another than known; returns what holds from now on."""
-    if measured is None or abs(measured - known) <= SAME:
+    """Remember what was measured if it is another than known, and can be meant; returns what holds from now on."""
+    if measured is None or abs(measured) > SKEW_MAX or abs(measured - known) <= SAME:
         return known
     session.run(
         """update channel set clock_skew_s = %(skew)s

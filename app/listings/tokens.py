@@ -16,6 +16,7 @@ from app.core.log import get_logger
 from app.core.runtime import Runtime
 from app.listings.cases import close_cases, open_cases
 from app.listings.credentials import read_credentials, write_credentials
+from app.listings.states import get_standing
 from connectors.apps import AppKeys, GrantKind, Tokens
 from connectors.errors import AccessDenied, OutcomeUnknown, Transient
 
@@ -95,12 +96,23 @@ def _refresh_alone(runtime: Runtime, merchant_id: int, channel_id: int, *, kept_
     except AccessDenied as error:
         note_refusal(runtime, merchant_id, channel_id, error)
         raise
-    return store(runtime, merchant_id, channel_id, {**known, **as_credentials(tokens, known.get(GRANT, ""), now)})
+    return store(runtime, merchant_id, channel_id, known, as_credentials(tokens, known.get(GRANT, ""), now))
 
 
-def store(runtime: Runtime, merchant_id: int, channel_id: int, credentials: dict[str, str]) -> dict[str, str]:
-    """Keep new tokens, and return them only then; what a person was asked to do about the old ones is done."""
+def store(
+    runtime: Runtime, merchant_id: int, channel_id: int, known: dict[str, str], tokens: Mapping[str, str]
+) -> dict[str, str]:
+    """Keep new tokens beside what else is `known`, and return them only then; what a person was asked to do about the
+    old ones is done. Whoever disconnected the shop or connected it again meanwhile was later: theirs stay. Raises
+    AccessDenied when there are none then."""
+    credentials = {**known, **tokens}
     with runtime.begin(merchant_id, runtime.clock()) as session:
+        get_standing(session, channel_id, lock=True)
+        now_known = read_credentials(runtime.sealer, session, channel_id)
+        if now_known != known:
+            if ACCESS not in now_known:
+                raise AccessDenied("channel_disconnected", "the shop was disconnected meanwhile")
+            return now_known
         write_credentials(runtime.sealer, session, channel_id, credentials)
         close_cases(session, channel_id, [RECONNECT])
     return credentials

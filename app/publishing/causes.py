@@ -74,10 +74,10 @@ def cause_of(facts: Facts) -> str:
         return READ_LATER if facts.orders_since else PUT_BACK
     if facts.undone and change == -facts.undone:
         return REFUND_DELETED
-    if facts.overwritten and abs(change - (facts.lost_delta or 0)) <= facts.overwritten:
-        return OVERWRITTEN
     if facts.unread:
         return UNREAD
+    if facts.overwritten and abs(change - (facts.lost_delta or 0)) <= facts.overwritten:
+        return OVERWRITTEN
     return SHARED if facts.items > 1 else HAND_EDIT
 
 

@@ -90,7 +90,7 @@ def _exchange(runtime: Runtime, merchant_id: int, channel_id: int, known: dict[s
     except AccessDenied as error:
         note_refusal(runtime, merchant_id, channel_id, error)
         raise
-    store(runtime, merchant_id, channel_id, {**known, **as_credentials(tokens, GrantKind.PERMANENT, now)})
+    store(runtime, merchant_id, channel_id, known, as_credentials(tokens, GrantKind.PERMANENT, now))
     return True
 
 

@@ -6,13 +6,14 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response
 
+from app.accounts import audit
 from app.accounts.logins import close_sessions, list_sessions, open_session
 from app.accounts.users import check_password, set_password
 from app.core.errors import InvalidInput, NotFound
 from app.web.access import open_user_session
 from app.web.asker import asker, needs
 from app.web.forms import read_form
-from app.web.login import begin_try, forget_tries
+from app.web.login import begin_try, forget_tries, take_back_try
 from app.web.merchant import now, runtime
 from app.web.pages import ID_MAX
 
@@ -46,16 +47,20 @@ def change_password() -> Response | Page:
     """With the former one; every session ends and this browser gets a new one."""
     user_id = _user_id()
     form = read_form("former", "password")
-    begin_try(asker().name)  # a browser that was left open may not guess for ever
+    address = begin_try(asker().name)  # a browser that was left open may not guess for ever
     try:
         if check_password(runtime().database, now(), asker().name, form["former"]) is None:
             raise InvalidInput("wrong_password", "That is not your password.", "former")
         forget_tries(asker().name)
+        take_back_try(address)
         set_password(runtime().database, now(), asker().name, form["password"])
     except InvalidInput as error:
         return _render(error), error.status
     origin, agent = request.remote_addr or "", request.user_agent.string
     open_user_session(open_session(runtime().database, now(), user_id, origin=origin, agent=agent))
+    for merchant_id in asker().roles:
+        with runtime().begin(merchant_id, now()) as session:
+            audit.note(session, None, "password.changed", asker().name)
     flash(gettext("The password is set, and every other browser is logged out."))
     return redirect(url_for("account.index"), 303)
 

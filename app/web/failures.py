@@ -28,8 +28,9 @@ def network(address: str) -> str:
 
 @dataclass(slots=True)
 class Failures:
-    """Tries per address or user within a window; a good login forgets them. A try counts when it begins, so that tries
-    at the same time count as well."""
+    """Tries per address or user within a window. A try counts when it begins, so that tries at the same time count as
+    well. A good login forgets those for the user; of the address only itself, which says nothing of whom else somebody
+    tried from there."""
 
     _tries: OrderedDict[str, tuple[int, datetime]] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -48,6 +49,13 @@ class Failures:
             raise RateLimited("too_many_logins", "too many wrong passwords: wait a while", retry_after_s=wait)
 
     def forget(self, who: str) -> None:
-        """A good login."""
+        """All of them."""
         with self._lock:
             self._tries.pop(who, None)
+
+    def take_back(self, who: str) -> None:
+        """One of them."""
+        with self._lock:
+            if who in self._tries:
+                count, since = self._tries[who]
+                self._tries[who] = (count - 1, since)

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 from app.accounts import audit
 from app.accounts.logins import close_sessions, find_login, open_session
 from app.accounts.members import Invited, accept, get_invited
-from app.accounts.users import User, check_password, create_user
+from app.accounts.users import User, check_password, create_user, normal_email
 from app.core.errors import InvalidInput, PerpetualError
 from app.core.log import get_logger
 from app.core.passwords import verify_password
@@ -53,7 +53,7 @@ def log_in() -> Response | Page:
     if not (_log_in_user(email, password) if email else _log_in_owner(password)):
         log.warning("login_refused", reason="wrong_password")
         return _form(email, wrong=True), 401
-    _failures().forget(address)
+    take_back_try(address)
     return redirect(_next())
 
 
@@ -62,14 +62,28 @@ def begin_try(email: str) -> str:
     Raises RateLimited."""
     address = network(request.remote_addr or "")
     _failures().begin(address, now())
-    if email:
-        _failures().begin(f"user {email.lower()[:254]}", now(), USER_FAILURES_MAX)
+    if (user := _counted_user(email)) is not None:
+        _failures().begin(user, now(), USER_FAILURES_MAX)
     return address
+
+
+def take_back_try(address: str) -> None:
+    """It was the right password, which is no guess."""
+    _failures().take_back(address)
 
 
 def forget_tries(email: str) -> None:
     """They knew the password."""
-    _failures().forget(f"user {email.lower()[:254]}")
+    if (user := _counted_user(email)) is not None:
+        _failures().forget(user)
+
+
+def _counted_user(email: str) -> str | None:
+    """The user as they are looked up, however the address was written; None for what is nobody's address."""
+    try:
+        return f"user {normal_email(email)}"
+    except InvalidInput:
+        return None
 
 
 def _failures() -> Failures:
@@ -149,7 +163,8 @@ def _join_known(invited: Invited, password: str) -> User:
     user = check_password(runtime().database, now(), invited.email, password)
     if user is None:
         raise InvalidInput("wrong_password", "That is not the password.", "password")
-    _failures().forget(address)
+    take_back_try(address)
+    forget_tries(invited.email)
     with runtime().begin(invited.merchant_id, now()) as transaction:
         accept(transaction, invited, user)
     return user

@@ -5,9 +5,10 @@ Reasons: `missing_field`, `wrong_type`, `out_of_range`. The value itself is neve
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
+from connectors import plausible
 from connectors.base import QUANTITY_MAX
 from connectors.errors import Malformed
 
@@ -131,9 +132,10 @@ class Node:
         """ISO 8601 with an offset, as aware UTC."""
         try:
             at = datetime.fromisoformat(self.text(name))
-            return at.astimezone(UTC) if at.tzinfo is not None else self._no_instant(name)
-        except (ValueError, OverflowError):
+        except ValueError:
             return self._no_instant(name)
+        known = plausible.instant(at) if at.tzinfo is not None else None
+        return self._no_instant(name) if known is None else known
 
     def find_money(self, name: str) -> Decimal | None:
         """A decimal written as a string; None for null, absent or blank."""
@@ -144,7 +146,7 @@ class Node:
             amount = Decimal(text)
         except InvalidOperation:
             amount = Decimal("NaN")
-        if not amount.is_finite():
+        if not plausible.is_amount(amount):
             raise Malformed("wrong_type", "expected an amount", field=self.at(name))
         return amount
 

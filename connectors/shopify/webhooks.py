@@ -16,7 +16,7 @@ from datetime import datetime
 
 import orjson
 
-from connectors import strict_json
+from connectors import plausible, strict_json
 from connectors.base import QUANTITY_MAX, Notice, NoticeKind, Shop
 from connectors.errors import InvalidSignature, Malformed
 from connectors.shopify import webhook_document
@@ -223,6 +223,9 @@ def _app(delivery: _Delivery) -> Notice:
 def _about_app(delivery: _Delivery) -> Notice:
     """`app/uninstalled` and the compliance topics, without the customer: what is known of one is found without them."""
     body = delivery.body
+    of_shop = "myshopify_domain" if delivery.topic == "app/uninstalled" else "shop_domain"
+    if find_domain(str(body.values.get(of_shop) or "")) != delivery.shop.domain:
+        raise _mismatch(of_shop)  # headers are not signed: another shop's delivery may not be taken for this one's
     orders = body.values.get("orders_requested") or body.values.get("orders_to_redact") or []
     if not isinstance(orders, list) or len(orders) > ORDERS_MAX or not all(type(order) is int for order in orders):
         raise _mismatch("orders_to_redact")
@@ -240,7 +243,8 @@ def _instant(text: str | None) -> str | None:
         at = datetime.fromisoformat(text or "")
     except ValueError:
         return None
-    return at.isoformat() if at.tzinfo is not None else None
+    known = plausible.instant(at) if at.tzinfo is not None else None
+    return known.isoformat() if known is not None else None
 
 
 def _doorbell(delivery: _Delivery, resource: str, key: str) -> Notice:

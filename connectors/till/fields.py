@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 
+from connectors import plausible
 from connectors.errors import Malformed
 
 Node = Mapping[str, object]
@@ -76,7 +77,7 @@ def is_key(text: str) -> bool:
 def amount(value: object, path: str) -> Decimal | None:
     """Money is text on the wire: a number could only come as a float, which has lost something already."""
     found = find_text(value, path)
-    if found is not None and not _AMOUNT.match(found):
+    if found is not None and not (_AMOUNT.match(found) and plausible.is_amount(Decimal(found))):
         raise Malformed("not_an_amount", "text that is no amount", field=path)
     return None if found is None else Decimal(found)
 
@@ -89,4 +90,7 @@ def instant(value: object, path: str) -> datetime:
         raise Malformed("not_a_date", "not a date with time", field=path) from error
     if stamp.tzinfo is None:
         raise Malformed("no_time_zone", "a date that does not say its zone", field=path)
-    return stamp.astimezone(UTC)
+    known = plausible.instant(stamp)
+    if known is None:
+        raise Malformed("not_a_date", "a year that nothing happens in", field=path)
+    return known

@@ -8,18 +8,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 
 import orjson
 
-from connectors import strict_json
+from connectors import plausible, strict_json
 from connectors.errors import Malformed
 
 Node = Mapping[str, object]
 KEY_MAX = 2**63
 TEXT_MAX = 500
-AMOUNT_DIGITS_MAX = 15
 _WHOLE = re.compile(r"-?[0-9]{1,12}(\.0{1,6})?\Z")
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{0,60})?\Z")
 
@@ -115,10 +114,10 @@ def amount(value: object, path: str) -> Decimal | None:
     """Money as a number or as digits in text; "" and null are no amount."""
     if value is None or value == "":
         return None
-    if isinstance(value, Decimal) and value.is_finite() and -20 < value.adjusted() < AMOUNT_DIGITS_MAX:
+    if isinstance(value, Decimal) and plausible.is_amount(value):
         return value
     plain = isinstance(value, (str, int)) and not isinstance(value, bool)
-    if not plain or not _AMOUNT.match(str(value)):
+    if not plain or not _AMOUNT.match(str(value)) or not plausible.is_amount(Decimal(str(value))):
         raise Malformed("not_an_amount", f"{_kind(value)} that is not an amount", field=path)
     return Decimal(str(value))
 
@@ -131,9 +130,10 @@ def find_instant(value: object, path: str) -> datetime | None:
         stamp = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         stamp = None
-    if stamp is None:
+    known = None if stamp is None else plausible.instant(stamp)
+    if known is None:
         raise Malformed("not_a_date", "not a date with time", field=path)
-    return stamp.replace(tzinfo=UTC) if stamp.tzinfo is None else stamp.astimezone(UTC)
+    return known
 
 
 def get_instant(value: object, path: str) -> datetime:

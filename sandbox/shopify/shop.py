@@ -268,7 +268,7 @@ class PretendShopify(Allocations):
 
     def _create_subscription(self, _info: object, topic: str, webhookSubscription: dict[str, Any]) -> dict[str, Any]:
         uri = webhookSubscription.get("uri") or ""
-        if any(s.topic == topic and s.uri == uri for s in self.webhooks.subscriptions):
+        if any(s.topic == topic and s.uri == uri and not s.of_app for s in self.webhooks.subscriptions):
             taken = "Address for this topic has already been taken"
             error = {"field": ["webhookSubscription", "uri"], "message": taken}
             return {"webhookSubscription": None, "userErrors": [error]}

@@ -11,10 +11,12 @@ from urllib.parse import urlencode
 import pytest
 from werkzeug.test import TestResponse
 
+from app.core.errors import Conflict
 from app.listings.install import find_installed, install, install_own
 from app.listings.leaving import leave
 from app.simulation.town import ORIGIN
 from connectors.apps import AppKeys, GrantKind
+from connectors.errors import ChannelError
 from sandbox.shopify import PretendShopify
 from tests.installing import CLIENT_ID, Installing, pretend_app, query_of
 from tests.street import Street
@@ -228,6 +230,38 @@ def test_disconnecting_a_shop_with_its_own_app_takes_our_webhooks_back_and_no_ot
     assert leave(runtime, merchant, found.channel_id, "somebody") == ""
     assert [subscription.uri for subscription in shop.webhooks.subscriptions] == ["https://elsewhere.example/hook"]
     assert installing.credentials(shop) == {}
+
+
+def test_whoever_has_no_keys_of_a_shop_is_not_told_whether_it_is_connected_here_21(
+    installing: Installing, shop: PretendShopify
+) -> None:
+    unknown = installing.shop("unknown")
+    runtime, merchant = installing.street.runtime, installing.street.world.merchant_id
+    reasons = []
+    for domain in (shop.domain, unknown.domain):
+        with pytest.raises((ChannelError, Conflict)) as refused:
+            install_own(
+                runtime, "shopify", domain, AppKeys("made-up", ("shpss_made_up",)), merchant_id=merchant,
+                url=f"{ORIGIN}/webhooks/shopify",
+            )  # fmt: skip
+        reasons.append(refused.value.reason)
+    assert reasons[0] == reasons[1] != "channel_taken"
+
+
+def test_a_shop_that_changes_to_an_app_of_its_own_gets_that_apps_webhooks(
+    installing: Installing, shop: PretendShopify
+) -> None:
+    merchant, channel = installing.found(shop)
+    own = pretend_app(client_id="my-own-app", secrets=("shpss_of_my_own_app",), own=True)
+    shop.admin.register(own)
+    shop.admin.install(own.client_id)
+    keys = AppKeys(own.client_id, own.secrets)
+    install_own(
+        installing.street.runtime, "shopify", shop.domain, keys, merchant_id=merchant, url=f"{ORIGIN}/webhooks/shopify"
+    )
+    assert installing.found(shop) == (merchant, channel)
+    made = {subscription.topic for subscription in shop.webhooks.subscriptions if not subscription.of_app}
+    assert "ORDERS_CREATE" in made
 
 
 def test_a_made_up_host_is_given_to_no_shop_as_our_address_46(installing: Installing) -> None:

@@ -65,6 +65,10 @@ def post(installing: Installing, shop: PretendShopify, topic: str, body: bytes, 
     return receive(installing.street.runtime, [Delivery("shopify", None, headers, body)])[0].status
 
 
+def redact(shop: PretendShopify) -> bytes:
+    return orjson.dumps({"shop_id": 1, "shop_domain": shop.domain, "customer": {}, "orders_to_redact": []})
+
+
 def poisoned(value: Any) -> Any:
     """A payload whose every text that may be a person's is the canary."""
     keep = {"id", "admin_graphql_api_id", "name", "sku", "created_at", "updated_at", "currency", "price", "status",
@@ -164,7 +168,8 @@ def test_a_customer_is_kept_nowhere_but_sealed_where_nobody_could_read_it_and_er
     assert put_in_everywhere(installing, shop) > 10
     work(installing)
     assert haystack.find(CANARY) == ["inbox.body"]
-    body = {"shop_id": 1, "customer": {"id": 7, "email": CANARY, "phone": PHONE}, "orders_to_redact": [1]}
+    person = {"id": 7, "email": CANARY, "phone": PHONE}
+    body = {"shop_id": 1, "shop_domain": shop.domain, "customer": person, "orders_to_redact": [1]}
     assert post(installing, shop, "customers/redact", orjson.dumps(body)) == 200
     assert haystack.find(PHONE) == []
     work(installing)
@@ -179,6 +184,7 @@ def test_a_request_for_a_customers_data_tells_the_merchant_what_is_held_and_keep
     work(installing)
     number = int(order.rpartition("/")[2])
     asked = {"customer": {"email": CANARY, "phone": PHONE}, "orders_requested": [number], "data_request": {"id": 99}}
+    asked["shop_domain"] = shop.domain
     assert post(installing, shop, "customers/data_request", orjson.dumps(asked)) == 200
     work(installing)
     home = installing.open(shop, "/").text
@@ -194,10 +200,10 @@ def test_the_other_merchants_deliveries_are_untouched_by_an_erasure(
     other = installing.shop("two")
     installing.installed(other)
     post(installing, other, "orders/create", b'{"id": 1, "note": "' + CANARY.encode())
-    post(installing, shop, "customers/redact", b'{"shop_id": 1, "customer": {}, "orders_to_redact": []}')
+    post(installing, shop, "customers/redact", redact(shop))
     work(installing)
     assert haystack.find(CANARY) == ["inbox.body"]
-    post(installing, other, "customers/redact", b'{"shop_id": 1, "customer": {}, "orders_to_redact": []}')
+    post(installing, other, "customers/redact", redact(other))
     installing.street.worker.only_merchant = installing.found(other)[0]
     work(installing)
     assert haystack.find(CANARY) == []
@@ -358,3 +364,15 @@ def test_a_compliance_webhook_is_answered_by_its_signature_whether_the_shop_is_k
         assert post(installing, shop, topic, body, domain=domain, secret=FORMER, key=f"b {domain}") == 200
         assert post(installing, shop, topic, body, domain=domain, secret="wrong", key=f"c {domain}") == 401
         assert post(installing, shop, topic, body, domain=domain, secret="", key=f"d {domain}") == 401
+
+
+def test_a_signed_delivery_that_is_sent_again_for_another_shop_erases_nothing_there(
+    installing: Installing, shop: PretendShopify
+) -> None:
+    shop.place_order([("mug", 1)])
+    work(installing)
+    stored = rows(installing, shop, "sales_order")
+    for body in (redact(installing.shop("thief")), b'{"id": 5, "line_items": []}'):
+        assert post(installing, shop, "shop/redact", body, key=f"{len(body)}") == 200
+    work(installing)
+    assert (installing.state(shop), rows(installing, shop, "sales_order"), stored) == ("shadow", 1, 1)

@@ -17,6 +17,7 @@ from app.listings.cases import list_cases
 from app.listings.channels import get_channel, shop_of
 from app.listings.credentials import write_credentials
 from app.listings.install import install_own
+from app.listings.leaving import leave
 from app.listings.states import change_state
 from app.reconcile.shop import ask_shop
 from connectors.apps import AppKeys
@@ -117,6 +118,27 @@ def test_a_reading_that_outlives_its_token_goes_on_with_the_next_one(
     installing.street.world.now += timedelta(hours=3)
     connector.read_locations(runtime.open_http(), seen)
     assert shop.admin.grants.given == ["refresh"]
+
+
+def test_a_token_that_comes_after_the_shop_was_disconnected_is_not_kept(
+    installing: Installing, shop: PretendShopify
+) -> None:
+    runtime, (merchant_id, channel_id) = installing.street.runtime, installing.found(shop)
+
+    class Leaving(ShopAdapter):
+        """The shop is disconnected while it makes a token."""
+
+        def _answer(self, asked: Request) -> Response:
+            answer = super()._answer(asked)
+            if asked.path.endswith("access_token"):
+                leave(runtime, merchant_id, channel_id, "somebody")
+            return answer
+
+    installing.street.session.mount(f"https://{shop.domain}", Leaving(shop))
+    installing.street.world.now += timedelta(hours=2)
+    with pytest.raises(AccessDenied):
+        token(installing, shop)
+    assert installing.credentials(shop) == {}
 
 
 class Losing(ShopAdapter):

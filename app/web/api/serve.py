@@ -105,7 +105,8 @@ def _cursors(own: Runtime, principal: Principal, route: Route, query: BaseModel)
 
 def _once(call: Call, act: Act, data: bytes) -> StoredAnswer:
     """Do it unless it was done under this key, and keep the answer; one that holds a secret is kept sealed."""
-    said = b"\0".join([request.method.encode(), request.full_path.encode(), data])
+    who = f"{call.principal.key_id}".encode()  # another key may not see what this one was answered
+    said = b"\0".join([who, request.method.encode(), request.full_path.encode(), data])
     known = claim(call.session, call.key, hashlib.sha256(said).digest())
     bound_to = answer_bound_to(call.principal.merchant_id, call.key)
     if known is not None:

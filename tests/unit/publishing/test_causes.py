@@ -20,6 +20,9 @@ from app.publishing.causes import EXPLAINING, SAYING, Facts, cause_of, decide
         (Facts(10, 7, open_difference=-3, orders_since=True), "order_read_later"),
         (Facts(10, 7, open_difference=-3), "put_back"),
         (Facts(11, 7, open_difference=-3, orders_since=True), "hand_edit"),
+        (Facts(7, 10, overwritten=4), "overwritten"),
+        (Facts(7, 10, unread=1), "order_unread"),
+        (Facts(7, 10, overwritten=4, unread=1), "order_unread"),  # which may be what took them: a person is asked
         (Facts(7, 10, items=2), "shared_owner"),
         (Facts(7, 10), "hand_edit"),
     ],

@@ -201,7 +201,7 @@ def test_a_delivery_without_a_topic_is_malformed() -> None:
 @pytest.mark.parametrize(
     ("topic", "body", "key", "orders"),
     [
-        ("app/uninstalled", {"id": 3}, "", []),
+        ("app/uninstalled", {"id": 3, "myshopify_domain": SHOP.domain}, "", []),
         ("shop/redact", {"shop_id": 3}, "", []),
         ("customers/redact", {"customer": {"email": "a@b.c"}, "orders_to_redact": [7]}, "", ["gid://shopify/Order/7"]),
         (
@@ -215,8 +215,18 @@ def test_a_delivery_without_a_topic_is_malformed() -> None:
 def test_a_word_about_our_app_is_kept_without_the_person_it_is_about(
     topic: str, body: dict[str, Any], key: str, orders: list[str]
 ) -> None:
-    notice = SHOPIFY.notice(
-        SHOP, {**headers(topic), "X-Shopify-Triggered-At": "2026-11-23T12:00:00Z"}, orjson.dumps(body)
-    )
+    told = orjson.dumps({"shop_domain": SHOP.domain, **body})
+    notice = SHOPIFY.notice(SHOP, {**headers(topic), "X-Shopify-Triggered-At": "2026-11-23T12:00:00Z"}, told)
     assert (notice.kind, notice.resource, notice.resource_key) == (NoticeKind.APP, "app", key)
     assert orjson.loads(notice.body or b"") == {"triggered_at": "2026-11-23T12:00:00+00:00", "orders": orders}
+
+
+@pytest.mark.parametrize("topic", ["app/uninstalled", "shop/redact", "customers/redact", "customers/data_request"])
+@pytest.mark.parametrize("told", ["another-shop.myshopify.com", "", None])
+def test_a_word_about_our_app_whose_signed_body_names_another_shop_than_its_headers_is_not_believed(
+    topic: str, told: str | None
+) -> None:
+    body = {"shop_id": 3, "shop_domain": told, "myshopify_domain": told}
+    with pytest.raises(Malformed) as caught:
+        SHOPIFY.notice(SHOP, headers(topic), orjson.dumps(body))
+    assert caught.value.reason == "topic_body_mismatch"

@@ -92,6 +92,27 @@ def test_row_35_tries_are_slowed_by_address_and_for_one_user_from_wherever(peopl
     assert int(slowed.headers["Retry-After"]) > 0
 
 
+def test_row_35_another_spelling_of_an_address_is_no_further_try(people: People) -> None:
+    people.user(ANNA)
+    site = people.site()
+    wide = [ANNA.replace(letter, chr(ord(letter) + 0xFEE0)) for letter in "anexmplco"]  # one person, by NFKC
+    for number in range(USER_FAILURES_MAX):
+        place = {"REMOTE_ADDR": f"203.0.113.{number}"}
+        assert site.log_in("wrong password", email=wide[number % len(wide)], environ_base=place).status_code == 401
+    assert site.log_in(PASSWORD, email=ANNA, environ_base={"REMOTE_ADDR": "198.51.100.1"}).status_code == 429
+
+
+def test_row_35_logging_in_oneself_gives_no_further_guesses_at_somebody_elses_password(people: People) -> None:
+    people.user(ANNA)
+    site = people.site(password=True)
+    statuses = []
+    for _ in range(FAILURES_MAX):
+        statuses.append(site.another().log_in("a guess at the operator's").status_code)
+        statuses.append(site.another().log_in(PASSWORD, email=ANNA).status_code)
+    assert statuses[:2] == [401, 302]
+    assert site.another().log_in("a guess at the operator's").status_code == 429
+
+
 def test_row_35_a_password_of_a_megabyte_is_refused_for_a_user_too(people: People) -> None:
     people.user(ANNA)
     assert people.site().log_in("x" * 1_000_000, email=ANNA).status_code == 422
@@ -173,6 +194,11 @@ def test_another_password_needs_the_former_one_and_ends_every_other_session(peop
     assert (site.get("/account").status_code, elsewhere.get("/account").status_code) == (200, 302)
     assert people.site().log_in(PASSWORD, email=ANNA).status_code == 401
     assert people.site().log_in("another long password", email=ANNA).status_code == 302
+    with people.world.session() as session:
+        told = [
+            (entry.actor, entry.subject) for entry in audit.list_entries(session) if entry.action == "password.changed"
+        ]
+    assert told == [(ANNA, ANNA)]
 
 
 def test_row_35_a_browser_that_was_left_open_may_not_guess_the_former_password_for_ever(people: People) -> None:

@@ -92,3 +92,11 @@ def test_two_merchants_have_keys_of_their_own(program: Program, site: Site, othe
     theirs = Program.of(site, other)  # type: ignore[arg-type]
     for own in (program, theirs):
         assert own.call("POST", "/items", {"sku": "a", "name": "a"}, headers=AGAIN).status_code == 201
+
+
+def test_the_answer_that_one_key_got_is_not_told_to_another_with_fewer_scopes(site: Site, program: Program) -> None:
+    item = {"sku": "secret", "name": "a"}
+    assert program.call("POST", "/items", item, headers=AGAIN).status_code == 201
+    other = Program.of(site, scopes=["items:write"])
+    told = other.call("POST", "/items", item, headers=AGAIN)
+    assert (told.status_code, told.json["reason"]) == (409, "idempotency_key_reused")
