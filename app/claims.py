@@ -5,12 +5,18 @@ Nobody has to wait for the deadline of such a claim.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
 from app.core.db import Session
 from app.core.log import get_logger
 from app.core.runtime import Runtime
 
 log = get_logger("worker")
 
+GRACE_S = 3.0
+_ABSENT = "select worker from absent_workers(%(now)s) worker"
+_FREE = "select free_abandoned(%(now)s, %(workers)s::text[])"
 _ATTEMPTS = """
 update push_attempt set deadline = %(now)s - interval '1 microsecond'
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and state = 'open' and deadline >= %(now)s
@@ -28,12 +34,28 @@ where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'doo
 """
 
 
-def free_abandoned(runtime: Runtime) -> int:
+@dataclass(slots=True)
+class Absences:
+    """Workers that somebody looked for in vain, and since when by his own monotonic clock. One whose connection broke,
+    or whose server was started again, is back within a second or two, and may be at its work all the while: it is given
+    `grace_s`."""
+
+    grace_s: float = GRACE_S
+    _since: dict[str, float] = field(default_factory=dict)
+
+    def note(self, absent: Collection[str], at_s: float) -> list[str]:
+        """Who of them is gone for good."""
+        self._since = {worker: self._since.get(worker, at_s) for worker in absent}
+        return [worker for worker, since in self._since.items() if at_s - since >= self.grace_s]
+
+
+def free_abandoned(runtime: Runtime, absences: Absences, at_s: float) -> int:
     """Free what workers had claimed that live no longer; how much. A worker lives as long as it holds the lock named
     after it."""
     now = runtime.clock()
     with runtime.database.across(now) as session:
-        freed: int = session.value("select free_abandoned(%(now)s)", now=now)
+        gone = absences.note([row.worker for row in session.rows(_ABSENT, now=now)], at_s)
+        freed: int = session.value(_FREE, now=now, workers=gone) if gone else 0
     if freed:
         log.warning("abandoned_work_freed", claims=freed)
     return freed

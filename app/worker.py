@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import psycopg
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -19,7 +20,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from app.accounts.answers import prune_answers
 from app.accounts.logins import drop_old_sessions
 from app.accounts.merchants import list_merchants
-from app.claims import free_abandoned, free_own
+from app.claims import Absences, free_abandoned, free_own
 from app.core.clock import monotonic_s
 from app.core.db import psycopg_url
 from app.core.embedded import Embedded
@@ -37,6 +38,7 @@ from app.inbox.read import answer_rings, poll_orders
 from app.ledger.seal import seal_history
 from app.listings.joining import prune_joinings
 from app.outbox.deliver import deliver, prune_webhooks
+from app.publishing.attempts import prune_attempts
 from app.publishing.demand import refresh_buffers
 from app.publishing.look import look
 from app.publishing.push import push
@@ -56,6 +58,13 @@ HOUSEKEEPING_S = 600
 DELIVER = "deliver"
 DELIVERING_MAX = 2  # threads that may wait for endpoints of others: the shops' numbers come first
 WAITING_MAX = 4  # threads in acts that take minutes: sales are booked and numbers go out meanwhile
+ASKING_MAX = 5  # threads that may wait for a shop at all: what was told is booked meanwhile
+ASKING_ONE_MAX = 3  # of them for the same shop, which may be hanging
+# Of the connection that says that we live: it breaks within seconds of the network.
+_KEPT_ALIVE: Mapping[str, Any] = {
+    "connect_timeout": 5, "keepalives": 1, "keepalives_idle": 2, "keepalives_interval": 2, "keepalives_count": 3,
+    "tcp_user_timeout": 6_000,
+}  # fmt: skip
 _LEADER = 7_201_965  # advisory lock: one housekeeper among any number of workers
 
 # An endpoint that is told of events stands where the other acts have a channel.
@@ -103,6 +112,12 @@ def waits_long(act: str) -> bool:
     return act == DELIVER or act.startswith("poll_")
 
 
+def asked(key: Key) -> tuple[int, int, bool] | None:
+    """The shop, or endpoint of others, whose answer it waits for; None: nobody's."""
+    merchant_id, channel_id, act = key
+    return None if act in ("process", "shadow") else (merchant_id, channel_id, act == DELIVER)
+
+
 @dataclass
 class Worker:
     """One worker process. `step` is one round without threads, for tests and tools."""
@@ -114,6 +129,7 @@ class Worker:
     bell: threading.Event = field(default_factory=threading.Event)
     present: threading.Event = field(default_factory=threading.Event)  # others can see that we live
     _free_at: float = 0.0
+    _absences: Absences = field(default_factory=Absences)
     _busy: set[Key] = field(default_factory=set)
     _failed: set[Key] = field(default_factory=set)  # the database was not there: may have left claims behind
     _rests: Rests = field(default_factory=Rests)
@@ -162,10 +178,12 @@ class Worker:
     def _full(self, key: Key) -> bool:
         """No thread is left for it."""
         act, busy = key[2], [act for _, _, act in self._busy]
+        who, asking = asked(key), [one for one in map(asked, self._busy) if one is not None]
         return (
             len(busy) >= THREADS
             or (act == DELIVER and busy.count(DELIVER) >= DELIVERING_MAX)
             or (waits_long(act) and sum(map(waits_long, busy)) >= WAITING_MAX)
+            or (who is not None and (len(asking) >= ASKING_MAX or asking.count(who) >= ASKING_ONE_MAX))
         )
 
     def _free(self) -> None:
@@ -174,7 +192,7 @@ class Worker:
             return
         self._free_at = monotonic_s() + FREE_EVERY_S
         try:
-            free_abandoned(self.runtime)
+            free_abandoned(self.runtime, self._absences, monotonic_s())
             with self._lock:
                 left = self._failed - self._busy
             for key in left:
@@ -228,18 +246,27 @@ class Worker:
         url = psycopg_url(app_url(self.runtime.settings))
         while not self.stopping.is_set():
             try:
-                with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
-                    connection.execute("select pg_advisory_lock(presence_key(%s))", (self.runtime.worker,))
+                with psycopg.connect(url, autocommit=True, **_KEPT_ALIVE) as connection:
+                    # Shared: of a connection that broke the server may not know yet, and nobody waits for that.
+                    connection.execute("select pg_advisory_lock_shared(presence_key(%s))", (self.runtime.worker,))
                     connection.execute("select pg_advisory_lock_shared(presence_key('of any'))")
                     connection.execute(f"listen {DOORBELL}")
                     self.present.set()
                     self.bell.set()
                     while not self.stopping.is_set():
-                        for _ in connection.notifies(timeout=1.0, stop_after=1):
-                            self._wake()
+                        self._hear(connection)
             except psycopg.OperationalError:
                 self.present.clear()
                 self.stopping.wait(1.0)
+
+    def _hear(self, connection: psycopg.Connection[Any]) -> None:
+        """The doorbell. When it does not ring, whether the connection is still one: a firewall may have forgotten it,
+        and the others would take us for dead."""
+        rang = list(connection.notifies(timeout=1.0, stop_after=1))
+        if rang:
+            self._wake()
+        else:
+            connection.execute("select 1")
 
     def _wake(self) -> None:
         with self._lock:
@@ -281,6 +308,7 @@ def housekeeping(runtime: Runtime) -> bool:
         refresh_buffers(runtime, merchant.merchant_id)
         with runtime.begin(merchant.merchant_id, now) as session:
             seal_history(session)
+            prune_attempts(session)
             prune_shadow(session)
             prune_answers(session)
             prune_webhooks(session)

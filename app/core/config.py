@@ -28,7 +28,7 @@ PREFIX = "PERPETUAL_"
 NOT_SETTINGS = frozenset({"PERPETUAL_CONFIG", "PERPETUAL_CI"})  # beside PERPETUAL_TEST_…: read by the tests
 EXAMPLE_MARK = "REPLACE-ME"  # every secret of config.example.toml holds it
 SECRET_KEY_LENGTH_MIN = 32
-CALL_TOTAL_S = 60  # connectors.http.TOTAL_S: an attempt must outlive the call that it stands for
+ATTEMPT_MAX_S = 70  # of app/publishing/push.py: an attempt must outlive the call that it stands for
 
 DEFAULT_SCOPES = (
     "read_products,read_inventory,write_inventory,read_locations,read_orders,read_fulfillments,"
@@ -147,7 +147,7 @@ class Sync(_Section):
     sweep_overlap_s: Seconds = 900
     process_batch_max: int = Field(500, ge=1, le=5_000)
     push_batch_max: int = Field(50, ge=1, le=250)
-    attempt_deadline_s: int = Field(180, gt=CALL_TOTAL_S, le=3_600)
+    attempt_deadline_s: int = Field(180, gt=ATTEMPT_MAX_S, le=3_600)
     audit_interval_s: Seconds = 3_600
     known_interval_s: Seconds = 21_600
     webhook_interval_s: Seconds = 600

@@ -263,6 +263,8 @@ def _typed(cause: BaseException | None) -> PerpetualError | None:
         return ConstraintViolated(cause.diag.constraint_name)
     if isinstance(cause, psycopg.errors.QueryCanceled):
         return Unavailable("took_too_long", "this takes too long: ask for less at once, or try again later")
+    if isinstance(cause, psycopg.errors.SerializationFailure):
+        return Unavailable("changed_meanwhile", "somebody else changed it at the same moment: try again")
     if isinstance(cause, psycopg.DataError):
         return InvalidInput("out_of_range", "a number, a date or a text in it can't be kept")
     if isinstance(cause, (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)):

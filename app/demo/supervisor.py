@@ -28,7 +28,7 @@ PACE = {
     "sweep_interval_s": 20,
     "sweep_overlap_s": 60,
     "audit_interval_s": 20,
-    "attempt_deadline_s": 61,
+    "attempt_deadline_s": 71,
 }
 _RELEASE = (
     """update push_attempt set deadline = %(now)s

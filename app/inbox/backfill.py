@@ -131,13 +131,13 @@ def run_import(runtime: Runtime, merchant_id: int, channel_id: int) -> bool:
     try:
         pause_s = _STEPS[job.state](work)
     except ChannelError as error:
-        fail_poll(runtime, merchant_id, channel_id, ("import", claim.attempt), error)
+        fail_poll(runtime, claim, error)
         return False
     except Overtaken:
         return False
     except _Stopped:
         pause_s = 0  # the next call sees what is left to do
-    end_poll(runtime, merchant_id, channel_id, ("import", claim.attempt), through=now, every_s=pause_s)
+    end_poll(runtime, claim, through=now, every_s=pause_s)
     return pause_s == 0
 
 

@@ -56,12 +56,12 @@ def check_known(runtime: Runtime, merchant_id: int, channel_id: int) -> Read:
                 break
             stored += _look_for(runtime, source, keys, listed_from)
     except ChannelError as error:
-        fail_poll(runtime, merchant_id, channel_id, ("known", claim.attempt), error)
+        fail_poll(runtime, claim, error)
         return Read(stored, error.reason)
     except Overtaken:
         return Read(stored)
     every_s = runtime.settings.sync.known_interval_s
-    end_poll(runtime, merchant_id, channel_id, ("known", claim.attempt), through=now, every_s=every_s)
+    end_poll(runtime, claim, through=now, every_s=every_s)
     return Read(stored)
 
 

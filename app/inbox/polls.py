@@ -13,6 +13,7 @@ from app.core.db import Row, Session
 from app.core.runtime import Runtime
 from connectors.errors import ChannelError, Throttled
 
+CLOCK_MOVED = "clock_moved"
 BACKOFF_S = (1, 2, 5, 15, 60, 300)  # after the first, second … failure in a row
 
 _CLAIM = """
@@ -25,15 +26,20 @@ _HOLD = """
 update channel_poll set deadline = %(deadline)s
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = %(kind)s and attempt = %(attempt)s
 """
-# While older orders are still being back-filled no reading is complete: nothing is concluded from it.
-_END = """
-update channel_poll set deadline = null, owner = null, failures = 0, last_error = null, read_through = %(through)s,
-    resume_from = null, due_at = %(due)s, took_s = extract(epoch from greatest(%(now)s, started_at) - started_at),
-    completed_at = case when kind = 'orders' and exists (
-        select from channel_import i where i.merchant_id = %(merchant_id)s and i.channel_id = %(channel)s
-        and i.what = 'orders' and i.completed_at is null) then completed_at else started_at end
+# While older orders are still being back-filled no reading is complete: nothing is concluded from it. Nor from one for
+# whose window the shop's clock turned out to be another, which is read again at once; a shop whose servers disagree
+# (the next one finds it moved again) is taken as it is.
+_END = f"""
+update channel_poll set deadline = null, owner = null, failures = 0, read_through = %(through)s, resume_from = null,
+    last_error = case when not %(whole)s and last_error is distinct from '{CLOCK_MOVED}' then '{CLOCK_MOVED}' end,
+    due_at = case when not %(whole)s and last_error is distinct from '{CLOCK_MOVED}' then %(now)s else %(due)s end,
+    took_s = extract(epoch from greatest(%(now)s, started_at) - started_at),
+    completed_at = case when not %(whole)s and last_error is distinct from '{CLOCK_MOVED}'
+        or kind = 'orders' and exists (
+            select from channel_import i where i.merchant_id = %(merchant_id)s and i.channel_id = %(channel)s
+            and i.what = 'orders' and i.completed_at is null) then completed_at else started_at end
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = %(kind)s and attempt = %(attempt)s
-"""
+"""  # noqa: S608  a constant only
 _FAIL = """
 update channel_poll set deadline = null, owner = null, failures = failures + 1, last_error = %(error)s,
     resume_from = greatest(resume_from, %(got_to)s),
@@ -47,7 +53,7 @@ where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = %(ki
 _PUT_OFF = """
 update channel_poll set failures = failures + 1, last_error = %(error)s,
     due_at = %(now)s + make_interval(secs => %(pause)s)
-where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind <> 'push' and due_at <= %(now)s
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind not in ('push', 'look') and due_at <= %(now)s
   and (deadline is null or deadline < %(now)s)
 """
 PUT_OFF_S = 60
@@ -88,33 +94,23 @@ def hold_poll(runtime: Runtime, session: Session, claim: Claim) -> None:
         raise Overtaken
 
 
-def end_poll(
-    runtime: Runtime, merchant_id: int, channel_id: int, claimed: tuple[str, int], *, through: datetime, every_s: float
-) -> None:
-    """A poll got through; the next is due after `every_s`."""
+def end_poll(runtime: Runtime, claim: Claim, *, through: datetime, every_s: float, whole: bool = True) -> None:
+    """A poll got through; the next is due after `every_s`. `whole` False: it may have missed something."""
     now = runtime.clock()
-    with runtime.begin(merchant_id, now) as session:
+    with runtime.begin(claim.merchant_id, now) as session:
         session.run(
-            _END, channel=channel_id, kind=claimed[0], attempt=claimed[1], through=through, now=now,
-            due=now + timedelta(seconds=every_s),
+            _END, channel=claim.channel_id, kind=claim.kind, attempt=claim.attempt, through=through, now=now,
+            whole=whole, due=now + timedelta(seconds=every_s),
         )  # fmt: skip
 
 
-def fail_poll(
-    runtime: Runtime,
-    merchant_id: int,
-    channel_id: int,
-    claimed: tuple[str, int],
-    error: ChannelError,
-    *,
-    got_to: datetime | None = None,
-) -> None:
+def fail_poll(runtime: Runtime, claim: Claim, error: ChannelError, *, got_to: datetime | None = None) -> None:
     """A poll failed: it is due again after the channel's own wish or ours, whichever is later. `got_to`: everything
     that was updated before is stored."""
     now, steps = runtime.clock(), backoff(error)
-    with runtime.begin(merchant_id, now) as session:
+    with runtime.begin(claim.merchant_id, now) as session:
         session.run(
-            _FAIL, channel=channel_id, kind=claimed[0], attempt=claimed[1], now=now, error=error.reason,
+            _FAIL, channel=claim.channel_id, kind=claim.kind, attempt=claim.attempt, now=now, error=error.reason,
             got_to=got_to, after=error.retry_after_s or 0, backoff=list(steps), steps=len(steps),
         )  # fmt: skip
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from app.core.runtime import Runtime
 from app.inbox.documents import open_source
-from app.inbox.polls import claim_poll, end_poll, fail_poll
+from app.inbox.polls import Claim, claim_poll, end_poll, fail_poll
 from app.listings import wanted
 from app.listings.catalogue import import_entries
 from app.listings.importing import request_import
@@ -35,7 +35,7 @@ def read_products(runtime: Runtime, merchant_id: int, channel_id: int) -> bool:
     try:
         entries = source.connector.read_entries(runtime.open_http(), source.shop, keys) if keys else []
     except ChannelError as error:
-        fail_poll(runtime, merchant_id, channel_id, ("products", claimed.attempt), error)
+        fail_poll(runtime, Claim(merchant_id, channel_id, "products", claimed.attempt), error)
         return False
     with runtime.begin(merchant_id, runtime.clock()) as session:
         if entries:
@@ -49,5 +49,5 @@ def read_products(runtime: Runtime, merchant_id: int, channel_id: int) -> bool:
         through = now if whole else claimed.read_through
         due = min(at for at in (through + every, wanted.find_next(session, channel_id)) if at is not None)
         pause_s = max(0.0, (due - session.now).total_seconds())
-    end_poll(runtime, merchant_id, channel_id, ("products", claimed.attempt), through=through, every_s=pause_s)
+    end_poll(runtime, Claim(merchant_id, channel_id, "products", claimed.attempt), through=through, every_s=pause_s)
     return bool(keys)

@@ -107,7 +107,7 @@ def poll_orders(runtime: Runtime, merchant_id: int, channel_id: int, kind: str =
                     got_to = taken.through or got_to
             _hold(runtime, reading.claim)
     except ChannelError as error:
-        fail_poll(runtime, merchant_id, channel_id, (kind, reading.claim.attempt), error, got_to=got_to)
+        fail_poll(runtime, reading.claim, error, got_to=got_to)
         return Read(stored, error.reason)
     except Overtaken:
         return Read(stored)
@@ -164,8 +164,9 @@ def _end(runtime: Runtime, reading: _Reading, http: Http, assumed_s: float) -> N
         skew = note_skew(session, claim.channel_id, reading.skew, measure_skew(http, now))
         if claim.kind == "orders":
             every_s = find_pause_s(session, claim.channel_id, assumed_s=assumed_s, usual_s=sync.poll_interval_s)
-    end_poll(runtime, claim.merchant_id, claim.channel_id, (claim.kind, claim.attempt),
-        through=_read_through(reading, skew), every_s=every_s)  # fmt: skip
+    end_poll(
+        runtime, claim, through=_read_through(reading, skew), every_s=every_s, whole=skew == reading.skew
+    )  # fmt: skip
 
 
 def _read_through(reading: _Reading, skew: timedelta) -> datetime:

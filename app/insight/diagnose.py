@@ -179,7 +179,9 @@ def _clock(channel: Row, polls: Sequence[Row], now: datetime) -> Iterator[_Said]
     overdue = [
         poll.due_at
         for poll in polls
-        if poll.kind != "push" and poll.due_at < now - OVERDUE and (poll.deadline is None or poll.deadline < now)
+        if poll.kind not in ("push", "look")  # these are due whenever there is something to do
+        and poll.due_at < now - OVERDUE
+        and (poll.deadline is None or poll.deadline < now)
     ]
     if not channel.worker:
         yield _Said("clock_not_running", since=min(overdue, default=None))

@@ -43,6 +43,7 @@ _FAILING = {
     "shop": "asking_the_shop_fails",
     "import": "importing_fails",
     "push": "writing_fails",
+    "look": "looking_fails",
 }
 
 _CHANNELS = f"""

@@ -24,6 +24,7 @@ HEALTH = {
     "asking_the_shop_fails": "The shop can't be asked who it is and what we may do",
     "importing_fails": "Its catalogue or older orders can't be imported",
     "writing_fails": "Numbers can't be written",
+    "looking_fails": "Its numbers can't be looked at",
     "writing_is_late": "Numbers wait longer than they should",
     "webhooks_refused": "Webhooks were refused: their signature is not the one we know",
 }
@@ -88,6 +89,7 @@ FAILURES = {
     "connection_failed": "it can't be reached",
     "connection_lost": "the connection broke",
     "connect_timeout": "it can't be reached in time",
+    "stood_still": "this process stood still before it could be sent",
     "read_timeout": "it takes too long to answer",
     "throttled": "it asked us to slow down",
     "export_busy": "it is busy with other exports",

@@ -88,9 +88,12 @@ returning o.owner_id, o.observed_revision
 """
 _STATES = {
     "untracked": "untracked", "bundle_parent": "bundle", "gone": "gone", "not_stocked": "refused",
-    "not_whole": "refused",
+    "not_whole": "refused", "parent_managed": "refused",
 }  # fmt: skip
-_SAYING = {"not_whole": "what the channel shows is no whole number"}
+_SAYING = {
+    "not_whole": "what the channel shows is no whole number",
+    "parent_managed": "its number is kept at the product, not at the variation",
+}
 
 
 @record

@@ -165,6 +165,7 @@ def _schedule(runtime: Runtime, session: Session, channel_id: int, platform: str
         ("webhooks", session.now + timedelta(seconds=sync.webhook_interval_s)),
         ("products", session.now + timedelta(seconds=sync.catalogue_interval_s)),
         ("push", session.now),
+        ("look", session.now),
     ]
     if platform in runtime.platforms:
         rows.append(("shop", session.now + KEPT_ALIVE))

@@ -19,15 +19,23 @@ from app.listings.cases import close_corrected
 from app.publishing.due import CONFLICTS_MAX, Due, settle_due
 from connectors.base import Conflict, Rejected, StockKey, StockWrite, Unknown, Unsent, WriteMode, WriteOutcome, Written
 
+KEEP = timedelta(days=90)
+PRUNED_MAX = 10_000  # attempts at once
 REPLAY_MAX = timedelta(hours=23)  # a vendor remembers a key for 24 h
 
+# Only while the attempt is still ours: who stood still since it was claimed has lost it.
 _INSERT_ROWS = """
+with mine as materialized (
+    select from push_attempt where merchant_id = %(merchant_id)s and attempt_id = %(attempt)s and owner = %(owner)s
+      and state = 'open' for no key update
+)
 insert into push_row (merchant_id, attempt_id, owner_id, expected, target, relative, due_since, due_ids, reasons)
 select %(merchant_id)s, %(attempt)s, r.owner_id, r.expected, r.target, r.relative, r.since, r.due_ids::bigint[],
     r.reasons
 from unnest(%(owners)s::bigint[], %(expected)s::bigint[], %(targets)s::bigint[], %(relative)s::boolean[],
             %(since)s::timestamptz[], %(due)s::text[], %(reasons)s::jsonb[])
      r(owner_id, expected, target, relative, since, due_ids, reasons)
+where exists (select from mine)
 """
 _OUTCOMES = """
 update push_row p set outcome = o.outcome, quantity_after = o.quantity, detail = o.detail
@@ -58,6 +66,15 @@ set conflicts = case d.outcome when 'written' then 0 when 'conflict' then o.conf
 from d join k using (owner_id)
 where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
 returning o.owner_id, o.case_id
+"""
+
+# One that nobody knows the outcome of yet is kept however old it is.
+_OLD = """
+select attempt_id from push_attempt
+where merchant_id = %(merchant_id)s and state = 'done' and closed_at < %(before)s
+  and attempt_id <> all (array(select unclear_attempt_id from stock_owner
+                               where merchant_id = %(merchant_id)s and unclear_attempt_id is not null))
+order by closed_at limit %(limit)s
 """
 
 
@@ -125,12 +142,13 @@ def claim(runtime: Runtime, session: Session, channel_id: int, lane: int, *, bli
     return Attempt(attempt_id, key, owner, lane, {}, session.now) if claimed else None
 
 
-def fill(session: Session, attempt: Attempt, rows: Sequence[tuple[Due, StockWrite]]) -> Attempt:
-    """Store what a claimed attempt will send, before it is sent."""
+def fill(session: Session, attempt: Attempt, rows: Sequence[tuple[Due, StockWrite]]) -> Attempt | None:
+    """Store what a claimed attempt will send, before it is sent; None when it was taken over meanwhile."""
     rows = sorted(rows, key=lambda pair: pair[0].owner_id)  # as `take_over` reads them: the same again, to the letter
-    session.run(
+    stored = session.run(
         _INSERT_ROWS,
         attempt=attempt.attempt_id,
+        owner=attempt.owner,
         owners=[due.owner_id for due, _ in rows],
         expected=[row.expected for _, row in rows],
         targets=[row.target for _, row in rows],
@@ -139,7 +157,7 @@ def fill(session: Session, attempt: Attempt, rows: Sequence[tuple[Due, StockWrit
         due=["{" + ",".join(map(str, due.due_ids)) + "}" for due, _ in rows],
         reasons=[orjson.dumps(due.plan.reasons if due.plan else []).decode() for due, _ in rows],
     )
-    return replace(attempt, rows={due.owner_id: row for due, row in rows})
+    return replace(attempt, rows={due.owner_id: row for due, row in rows}) if stored else None
 
 
 def drop(session: Session, attempt: Attempt) -> None:
@@ -214,6 +232,15 @@ def record(
         for name in ("written", "conflict", "rejected", "unknown", "unsent")
     }
     return Recorded(*counts.values())
+
+
+def prune_attempts(session: Session) -> int:
+    """Drop attempts that are old, with their rows, some at a time; how many. Cases keep what they were about."""
+    old = session.rows(_OLD, before=session.now - KEEP, limit=PRUNED_MAX)
+    ids = [row.attempt_id for row in old]
+    for table in ("push_row", "push_attempt") if ids else ():
+        session.run(f"delete from {table} where merchant_id = %(merchant_id)s and attempt_id = any(%(ids)s)", ids=ids)  # noqa: S608
+    return len(ids)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ def cause_of(facts: Facts) -> str:
         return REFUND_DELETED
     if facts.unread:
         return UNREAD
-    if facts.overwritten and abs(change - (facts.lost_delta or 0)) <= facts.overwritten:
+    if facts.overwritten and min(abs(change), abs(change - (facts.lost_delta or 0))) <= facts.overwritten:
         return OVERWRITTEN
     return SHARED if facts.items > 1 else HAND_EDIT
 

@@ -23,18 +23,21 @@ from app.listings.states import get_standing
 from app.listings.wanted import want_listed
 from app.publishing.decisions import adjust_decided
 from app.publishing.drift import Verdict, judge, note_explained, note_unmanaged
+from app.publishing.pauses import note_answer, pause
 from connectors.base import Abilities, StockKey
 from connectors.errors import ChannelError
 
+PAUSES_S = (1, 2, 5, 15, 60)  # after the first, second … look in a row that failed
 LOOK_DELAY_S = 3  # a hint mostly explains itself by the order that is right behind it
 READING = timedelta(seconds=60)  # a number is older by that, at most, than the end of the call that brought it
 LATE = timedelta(seconds=20)  # how long a shop may go on with a write after the connection to it was lost
 
-DOCUMENTS_MAX = 1_000  # latest rows of the inbox asked whether an order has changed since a number was read
+DOCUMENTS_MAX = 1_000  # latest documents of the channel asked whether an order has changed since a number was read
 _CONTRADICTED = f"""
 with lately as materialized (
-    select channel_id, kind, resource_key, received_at from inbox
-    where merchant_id = %(merchant_id)s and received_on >= ((%(now)s)::timestamptz at time zone 'UTC')::date - 1
+    select resource_key, received_at from inbox
+    where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'document'
+      and received_on >= ((%(now)s)::timestamptz at time zone 'UTC')::date - 1
     order by received_on desc, inbox_id desc limit {DOCUMENTS_MAX}
 )
 select o.owner_id, o.item_id, o.stock_key, o.location_key, o.believed, o.observed, o.observed_at, o.belief_revision,
@@ -42,11 +45,11 @@ select o.owner_id, o.item_id, o.stock_key, o.location_key, o.believed, o.observe
     o.oversell_target,
        o.state, o.unclear_attempt_id, p.target - p.expected as unclear_delta, a.closed_at as unclear_at,
        r.completed_at as orders_read_at,
-    exists (select from lately i join channel c on c.merchant_id = o.merchant_id and c.channel_id = i.channel_id
-            join sales_order s on s.merchant_id = o.merchant_id and s.channel_id = i.channel_id
+    exists (select from lately i join channel c on c.merchant_id = o.merchant_id and c.channel_id = o.channel_id
+            join sales_order s on s.merchant_id = o.merchant_id and s.channel_id = o.channel_id
                               and s.order_key = i.resource_key
             join order_line l on l.merchant_id = s.merchant_id and l.order_id = s.order_id
-            where i.channel_id = o.channel_id and i.kind = 'document' and i.received_at >= o.observed_at - %(around)s
+            where i.received_at >= o.observed_at - %(around)s
               and l.item_id = o.item_id
               and s.version >= o.observed_at + make_interval(secs => c.clock_skew_s) - %(around)s) as changed_since
 from stock_owner o
@@ -65,9 +68,9 @@ where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
 order by o.owner_id limit %(limit)s for update of o
 """  # noqa: S608  a constant only
 _TO_LOOK = """
-select stock_key, location_key from stock_owner
-where merchant_id = %(merchant_id)s and channel_id = %(channel)s and look_since is not null
-  and look_since <= case when unclear_attempt_id is null then %(before)s else %(now)s end
+select stock_key, location_key from stock_owner join channel_poll p using (merchant_id, channel_id)
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and p.kind = 'look' and p.due_at <= %(now)s
+  and look_since is not null and look_since <= case when unclear_attempt_id is null then %(before)s else %(now)s end
 order by look_since limit %(limit)s
 """
 _FOLLOW = """
@@ -129,9 +132,11 @@ def look(runtime: Runtime, merchant_id: int, channel_id: int) -> Looked:
     if not keys:
         return Looked(settled=settled)
     try:
-        return Looked(len(keys), read_numbers(runtime, merchant_id, channel, keys, patient=True), settled)
+        contradicted = read_numbers(runtime, merchant_id, channel, keys, patient=True)
     except ChannelError as error:
+        pause(runtime, (merchant_id, channel_id), "look", error, PAUSES_S)
         return Looked(settled=settled, error=error.reason)
+    return Looked(len(keys), contradicted, settled)
 
 
 def read_numbers(
@@ -146,12 +151,14 @@ def read_numbers(
     readings = connector.read_stock(runtime.open_http(), shop_of(runtime, merchant_id, channel), keys)
     after = runtime.clock()
     with runtime.begin(merchant_id, after) as session:
+        note_answer(session, channel.channel_id, "look")
         contradicted = belief.observe(session, channel.channel_id, readings, revisions, began=now, patient=patient)
         if contradicted:
             ask_for_orders(session, channel.channel_id, after)
         if any(reading.quantity is None for reading in readings):
             note_unmanaged(session, channel.channel_id)
-            want_listed(session, channel.channel_id, {r.key.stock_key for r in readings if r.reason == "gone"})
+            elsewhere = {r.key.stock_key for r in readings if r.reason in ("gone", "parent_managed")}
+            want_listed(session, channel.channel_id, elsewhere)
     return contradicted
 
 

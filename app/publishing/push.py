@@ -22,9 +22,12 @@ from app.publishing import attempts
 from app.publishing.attempts import REPLAY_MAX, Attempt, Recorded, to_write
 from app.publishing.due import Due, list_due, settle_due
 from app.publishing.look import read_numbers
+from app.publishing.pauses import note_answer, pause
 from connectors.base import StockWrite, Unknown, Unsent, WriteMode, WriteOutcome
-from connectors.errors import ChannelError, Malformed, NeverApplied, OutcomeUnknown, Refused
+from connectors.errors import ChannelError, Malformed, NeverApplied, OutcomeUnknown, Refused, Transient
+from connectors.http import TOTAL_S, Http
 
+SENT_WITHIN_S = 10.0  # of when it was claimed
 REPLAY_AFTER_S = 1.0
 REPLAY_AFTER_MAX_S = 60.0
 NOTHING_SAID = frozenset({"unreadable_answer", "internal_server_error", "graphql_error"})
@@ -36,10 +39,6 @@ Row = tuple[Due, StockWrite]
 _REFUSED = """
 select least(failures, 30) from channel_poll
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'push'
-"""
-_ANSWERED = """
-update channel_poll set failures = 0, last_error = null
-where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'push' and failures > 0
 """
 
 
@@ -55,14 +54,14 @@ class Pushed:
 
 def push(runtime: Runtime, merchant_id: int, channel_id: int, lane: int = 0) -> Pushed:
     """One round of a channel's lane: finish an attempt that was left, else plan and write a batch of what is due."""
-    now = runtime.clock()
+    now, http = runtime.clock(), _session(runtime)
     with runtime.begin(merchant_id, now) as session:
         channel = get_channel(session, channel_id)
         if channel.state != "active":
             return Pushed()  # it was when the worker looked
         left = attempts.take_over(runtime, session, channel_id, lane)
     if left is not None:
-        return _finish_left(runtime, merchant_id, channel, left)
+        return _finish_left(runtime, merchant_id, channel, left, http)
     batch, settled = _candidates(runtime, merchant_id, channel, lane)
     if not batch:
         return Pushed(settled=settled)
@@ -74,10 +73,19 @@ def push(runtime: Runtime, merchant_id: int, channel_id: int, lane: int = 0) -> 
         except ChannelError as error:
             return _paused(runtime, merchant_id, channel_id, error)
     owners = [due.owner_id for due, _ in batch]
+    http = _session(runtime)
     attempt = _plan(runtime, merchant_id, channel, lane, owners=owners, reduces=reduces)
     if attempt is None:
         return Pushed(settled=settled)
-    return _send(runtime, merchant_id, channel, attempt)
+    return _send(runtime, merchant_id, channel, attempt, http)
+
+
+def _session(runtime: Runtime) -> Http:
+    """A session for one attempt, opened before that is claimed. Who stood still meanwhile sends nothing, and waits for
+    nothing, once others may have taken it over: a sum that comes after they have looked would be added twice."""
+    http = runtime.open_http()
+    http.until = http.monotonic() + SENT_WITHIN_S + TOTAL_S
+    return http
 
 
 def _reads_first(mode: WriteMode, reduces: bool) -> bool:
@@ -144,12 +152,12 @@ def _ask_for_first_number(session: Session, channel_id: int, due: Sequence[Due])
     belief.look_at(session, channel_id, [d.key.stock_key for d in due if d.plan is not None and d.believed is None])
 
 
-def _finish_left(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt) -> Pushed:
+def _finish_left(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt, http: Http) -> Pushed:
     """An attempt without an answer: the same again under the same key where that is remembered, else read back."""
     connector = runtime.connectors[channel.platform]
     now = runtime.clock()
     if connector.abilities.replays_by_key and now - attempt.opened_at < REPLAY_MAX:
-        return _send(runtime, merchant_id, channel, attempt)
+        return _send(runtime, merchant_id, channel, attempt, http)
     return _record(runtime, merchant_id, channel, attempt, _unknown(attempt, "no_answer"), error="no_answer")
 
 
@@ -158,11 +166,13 @@ def _unknown(attempt: Attempt, reason: str) -> list[WriteOutcome]:
     return [Unknown(row.key, reason) for row in attempt.rows.values()]
 
 
-def _send(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt) -> Pushed:
+def _send(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt, http: Http) -> Pushed:
     connector = runtime.connectors[channel.platform]
     shop = shop_of(runtime, merchant_id, channel)
     try:
-        outcomes = connector.write_stock(runtime.open_http(), shop, list(attempt.rows.values()), attempt.key)
+        if http.until - http.monotonic() < TOTAL_S:
+            raise Transient("stood_still", "this process stood still before it was sent")
+        outcomes = connector.write_stock(http, shop, list(attempt.rows.values()), attempt.key)
     except (OutcomeUnknown, Malformed) as error:
         return _unanswered(runtime, merchant_id, channel, attempt, error)
     except ChannelError as error:
@@ -188,9 +198,9 @@ def _refused(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Atte
 def _unanswered(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Attempt, error: ChannelError) -> Pushed:
     connector, now = runtime.connectors[channel.platform], runtime.clock()
     if connector.abilities.replays_by_key and not _asked_in_vain(error, now - attempt.opened_at):
-        pause = max(error.retry_after_s or 0, _replay_after_s(now - attempt.opened_at))
+        pause_s = max(error.retry_after_s or 0, _replay_after_s(now - attempt.opened_at))
         with runtime.begin(merchant_id, now) as session:
-            attempts.leave_unclear(session, attempt, now + timedelta(seconds=pause), error.reason)
+            attempts.leave_unclear(session, attempt, now + timedelta(seconds=pause_s), error.reason)
         return Pushed(len(attempt.rows), error=error.reason)
     return _record(runtime, merchant_id, channel, attempt, _unknown(attempt, error.reason), error=error.reason)
 
@@ -225,7 +235,7 @@ def _record(
         if blind:  # read back
             belief.look_at(session, channel.channel_id, [row.key.stock_key for row in attempt.rows.values()])
         if error is None:
-            session.run(_ANSWERED, channel=channel.channel_id)
+            note_answer(session, channel.channel_id, "push")
         if recorded.rejected:
             _open_refusals(session, channel.channel_id, attempt)
     return Pushed(len(attempt.rows), recorded=recorded, error=error or "")
@@ -249,14 +259,6 @@ def _paused(runtime: Runtime, merchant_id: int, channel_id: int, error: ChannelE
     """The channel said no to the whole call: the next round is due after the pause it asked for. One refusal may be a
     firewall's whim; the more there are in a row, the longer. `fewer`: the next will be another call, of fewer rows."""
     another = fewer and isinstance(error, Refused)
-    now, pauses = runtime.clock(), PAUSES_REFUSED_S if error.permanent and not another else (PAUSE_S,)
-    with runtime.begin(merchant_id, now) as session:
-        session.run(
-            """update channel_poll set last_error = %(error)s, failures = failures + 1,
-                      due_at = %(now)s + make_interval(
-                          secs => greatest(%(asked)s, (%(pauses)s::int[])[least(failures + 1, %(steps)s)]))
-               where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'push'""",
-            channel=channel_id, now=now, asked=error.retry_after_s or 0, pauses=list(pauses), steps=len(pauses),
-            error=error.reason,
-        )  # fmt: skip
+    pauses_s = PAUSES_REFUSED_S if error.permanent and not another else (PAUSE_S,)
+    pause(runtime, (merchant_id, channel_id), "push", error, pauses_s)
     return Pushed(error=error.reason)

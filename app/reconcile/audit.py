@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from app.core.db import Session
 from app.core.runtime import Runtime
-from app.inbox.polls import claim_poll, end_poll, fail_poll
+from app.inbox.polls import Claim, claim_poll, end_poll, fail_poll
 from app.listings.cases import close_managed
 from app.listings.channels import get_channel
 from app.listings.states import get_standing
@@ -57,10 +57,10 @@ def audit(runtime: Runtime, merchant_id: int, channel_id: int) -> Audited:
             contradicted += read_numbers(runtime, merchant_id, channel, keys, patient=patient)
             numbers += len(keys)
     except ChannelError as error:
-        fail_poll(runtime, merchant_id, channel_id, ("stock", claimed.attempt), error)
+        fail_poll(runtime, Claim(merchant_id, channel_id, "stock", claimed.attempt), error)
         return Audited(numbers, contradicted, error.reason)
     every = runtime.settings.sync.audit_interval_s
-    end_poll(runtime, merchant_id, channel_id, ("stock", claimed.attempt), through=now, every_s=every)
+    end_poll(runtime, Claim(merchant_id, channel_id, "stock", claimed.attempt), through=now, every_s=every)
     return Audited(numbers, contradicted)
 
 

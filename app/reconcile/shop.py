@@ -11,7 +11,7 @@ from datetime import datetime
 import orjson
 
 from app.core.runtime import Runtime
-from app.inbox.polls import claim_poll, end_poll, fail_poll
+from app.inbox.polls import Claim, claim_poll, end_poll, fail_poll
 from app.listings.cases import Case, close_cases, open_cases
 from app.listings.channels import get_channel, shop_of
 from app.listings.connect import SUBSCRIBED_BY, is_subscribed_by_app
@@ -56,11 +56,11 @@ def ask_shop(runtime: Runtime, merchant_id: int, channel_id: int) -> Asked:
         refreshed = _keep_token(runtime, merchant_id, channel_id, now)
         facts = _read_facts(runtime, merchant_id, channel_id)
     except ChannelError as error:
-        fail_poll(runtime, merchant_id, channel_id, ("shop", claimed.attempt), error)
+        fail_poll(runtime, Claim(merchant_id, channel_id, "shop", claimed.attempt), error)
         return Asked(error=error.reason)
     _keep_facts(runtime, merchant_id, channel_id, facts)
     every_s = KEPT_ALIVE.total_seconds()
-    end_poll(runtime, merchant_id, channel_id, ("shop", claimed.attempt), through=now, every_s=every_s)
+    end_poll(runtime, Claim(merchant_id, channel_id, "shop", claimed.attempt), through=now, every_s=every_s)
     return Asked(refreshed)
 
 

@@ -16,7 +16,7 @@ import orjson
 
 from app.core.db import Row, Session
 from app.core.runtime import Runtime
-from app.inbox.polls import claim_poll, end_poll, fail_poll
+from app.inbox.polls import Claim, claim_poll, end_poll, fail_poll
 from app.listings.cases import open_cases
 from app.listings.channels import Channel, get_channel, shop_of
 from app.listings.connect import is_subscribed_by_app, subscribe
@@ -106,10 +106,10 @@ def supervise(runtime: Runtime, merchant_id: int, channel_id: int) -> Supervised
             faults = find_faults(listed, connector.topics, url, is_ours=connector.is_our_webhook)
         repaired = _act(runtime, merchant_id, channel, url, faults)
     except ChannelError as error:
-        fail_poll(runtime, merchant_id, channel_id, ("webhooks", claimed.attempt), error)
+        fail_poll(runtime, Claim(merchant_id, channel_id, "webhooks", claimed.attempt), error)
         return Supervised(True, [fault.kind for fault in faults], error=error.reason)
     every_s = runtime.settings.sync.webhook_interval_s
-    end_poll(runtime, merchant_id, channel_id, ("webhooks", claimed.attempt), through=now, every_s=every_s)
+    end_poll(runtime, Claim(merchant_id, channel_id, "webhooks", claimed.attempt), through=now, every_s=every_s)
     return Supervised(True, [fault.kind for fault in faults], repaired)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import psycopg
 
-from app.claims import free_abandoned
+from app.claims import Absences, free_abandoned
 from app.core.clock import AgreedClock
 from app.core.db import Database, Session
 from app.core.runtime import Runtime
@@ -34,6 +34,7 @@ from sandbox.base import Delivery
 SWITCH_S = 0.05  # how long others may run between two transactions
 STALL_S = (60.0, 400.0)  # beyond `attempt_deadline_s`, now and then
 STALL_LOOK_S = 1.0
+MISSED_S = (0.1, 2.5)  # below `GRACE_S` of app/claims.py
 DEAD_S = (0.2, 5.0)  # until another process is in its place
 POST_EVERY_S = 0.2
 BATCH_MAX = 20  # deliveries received together
@@ -57,11 +58,12 @@ class MortalSession(Session):
 @dataclass(frozen=True, slots=True)
 class MortalDatabase(Database):
     """Between two transactions others may run; within one nobody does, as row locks see to in earnest. `told`: what
-    happens as the server tells its time; `others` lets others run."""
+    happens as the server tells its time; `others` lets others run; `after` a transaction there may be a pause, too."""
 
     process: Process | None = None
     told: Callable[[], None] = lambda: None
     others: Callable[[], None] = lambda: None
+    after: Callable[[], None] = lambda: None
 
     @contextmanager
     def begin(
@@ -72,6 +74,7 @@ class MortalDatabase(Database):
         with Database.begin(self, merchant_id, now, snapshot=snapshot, acting=acting) as session:
             self.told()
             yield MortalSession(session.connection, session.merchant_id, session.now, self.process)
+        self.after()
 
     @contextmanager
     def across(self, now: datetime) -> Iterator[Session]:
@@ -109,6 +112,7 @@ class Service:
     _waiting: int = 0
     _rests: Rests = field(default_factory=Rests)  # as one worker has for all its threads
     _free_at_s: float = 0.0
+    _absences: Absences = field(default_factory=Absences)
 
     def start(self) -> None:
         """Everybody comes to work."""
@@ -190,7 +194,7 @@ class Service:
         session = self.town.wired(lambda shop: Wire(shop, process, self.wires))
         database = MortalDatabase(
             self.town.database.engine, process=process, told=lambda: clock.hear(clock.local(), self.clockwork.now),
-            others=lambda: self._let_others(process, dice),
+            others=lambda: self._let_others(process, dice), after=lambda: self._pause(process, dice),
         )  # fmt: skip
         return replace(
             self.town.runtime, database=database, clock=clock, rng=dice, worker=process.name, ring=self.ring,
@@ -199,12 +203,24 @@ class Service:
         )  # fmt: skip
 
     def _let_others(self, process: Process, dice: Random) -> None:
+        self._pause(process, dice)
+        if dice.random() < self.weather().switch:
+            process.pause(dice.uniform(0, SWITCH_S))
+
+    def _pause(self, process: Process, dice: Random) -> None:
         weather, roll = self.weather(), dice.random()
-        if roll < weather.stall:
+        if roll < weather.stall / 2:
             self.saw("stall")
             self._stall(process, dice.uniform(*STALL_S))
-        elif roll < weather.stall + weather.switch:
-            process.pause(dice.uniform(0, SWITCH_S))
+        elif roll < weather.stall / 2 + weather.missed / 2:
+            self.saw("missed")
+            self._miss(process, dice.uniform(*MISSED_S))
+
+    def _miss(self, process: Process, seconds: float) -> None:
+        """Its connection to the server breaks, and it makes another one."""
+        presence = self._living[process]
+        presence.execute("select pg_advisory_unlock_all()")
+        self.clockwork.after(seconds, lambda: None if presence.closed else _lock(presence, process.name))
 
     def _stall(self, process: Process, seconds: float) -> None:
         """Stand still; with the storm that ends too, and what others have done meanwhile stands."""
@@ -225,7 +241,7 @@ class Service:
         while True:
             if self._now_s() >= self._free_at_s:
                 self._free_at_s = self._now_s() + FREE_EVERY_S
-                free_abandoned(runtime)
+                free_abandoned(runtime, self._absences, self._now_s())
             due = [key for key in worker.due() if key[2] not in self.without]
             runtime.rng.shuffle(due)
             did = sum(self._act(runtime, key) for key in due)
@@ -265,5 +281,9 @@ def _presence(database: Database, name: str) -> psycopg.Connection[Any]:
     """The connection whose locks say that a process lives; closed when it dies."""
     url = database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     connection = psycopg.connect(url, autocommit=True)
-    connection.execute("select pg_advisory_lock(presence_key(%s))", (name,))
+    _lock(connection, name)
     return connection
+
+
+def _lock(connection: psycopg.Connection[Any], name: str) -> None:
+    connection.execute("select pg_advisory_lock(presence_key(%s))", (name,))

@@ -36,8 +36,9 @@ class Fate(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Weather:
     """Rates from 0 to 1. `crash_after`: a process dies after up to so many statements and calls, None: never. `stall`:
-    that it stands still for minutes between two transactions, so that others take over what it was at. `edits`,
-    `deletions`: that something people do is one that nobody tells of. `skew_s`: by how much clocks may differ."""
+    that it stands still for minutes before or after a transaction, so that others take over what it was at. `missed`:
+    that others can't see for a while that it lives. `edits`, `deletions`: that something people do is one that nobody
+    tells of. `skew_s`: by how much clocks may differ."""
 
     faults: Faults = NONE
     late: float = 0.0
@@ -46,6 +47,7 @@ class Weather:
     switch: float = 0.3  # that another process runs between two transactions
     crash_after: int | None = None
     stall: float = 0.0
+    missed: float = 0.0
     edits: float = 0.0
     deletions: float = 0.0
     skew_s: float = 600.0
@@ -54,7 +56,7 @@ class Weather:
 CALM = Weather()
 STORM = Weather(
     faults=replace(WILD, stray=0.02), late=0.02, garbled=0.03, bell_lost=0.1, crash_after=600, stall=0.0004,
-    edits=0.04, deletions=0.04,
+    missed=0.002, edits=0.04, deletions=0.04,
 )  # fmt: skip
 NAMED = {"calm": CALM, "storm": STORM}
 

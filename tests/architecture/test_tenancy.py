@@ -25,8 +25,8 @@ REGISTRY = {"channel_address", "api_key_hash"}
 # The calls that look across merchants; each is SECURITY DEFINER and pins its search_path.
 ACROSS = {
     "list_merchants", "find_shops", "register_channel", "place_shop", "list_work", "get_setting", "put_setting",
-    "list_webhooks_due",
-    "keep_inbox_partitions", "compact_due", "refresh_statistics", "free_abandoned", "register_key", "find_key",
+    "list_webhooks_due", "absent_workers", "free_abandoned",
+    "keep_inbox_partitions", "compact_due", "refresh_statistics", "register_key", "find_key",
     "append_audit", "open_install", "take_install", "release_shop",
     "has_users", "find_user", "create_user", "set_user_password", "list_users", "open_user_session",
     "find_user_session", "list_user_sessions", "close_user_sessions", "drop_old_sessions", "list_members",

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from app.claims import free_abandoned
+from app.claims import Absences, free_abandoned
 from app.core.db import Database
 from app.core.embedded import APP_ROLE, Embedded
 from app.inbox.receive import Delivery
@@ -252,7 +252,7 @@ def take_over(quarter: Quarter, late: list[LastCall], *, noticed: bool) -> None:
     """Others take over what the dead were at: at once, or after its deadline. Their last calls come in between."""
     street = quarter.street
     if noticed:
-        free_abandoned(street.runtime)
+        free_abandoned(street.runtime, Absences(grace_s=0), 0.0)
     if late:
         street.settle(LATE_S)  # not longer: others wait for it as long as LATE in app/publishing/look.py says
     for call in late:

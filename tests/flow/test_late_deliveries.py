@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.inbox.pace import POLL_MIN_S
-from app.inbox.polls import fail_poll
+from app.inbox.polls import Claim, fail_poll
 from app.inbox.process import process
 from app.listings.cases import open_cases
 from app.listings.channels import ask_for_orders
@@ -152,9 +152,8 @@ def test_a_shop_that_fails_keeps_its_pause_however_many_orders_it_told_of(street
     woo.place_order([("mug", 1)])
     street.world.now += timedelta(seconds=70)
     attempt = readings(street, woo)
-    fail_poll(
-        street.runtime, street.world.merchant_id, channel, ("orders", attempt), Transient("down", retry_after_s=200.0)
-    )
+    claim = Claim(street.world.merchant_id, channel, "orders", attempt)
+    fail_poll(street.runtime, claim, Transient("down", retry_after_s=200.0))
     street.deliver()
     assert process(street.runtime, street.world.merchant_id, channel).documents > 0
     assert due_in_s(street, woo) == pytest.approx(200.0)

@@ -6,10 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from app.inbox.polls import fail_poll
+from app.inbox.polls import Claim, fail_poll
 from app.inbox.read import poll_orders
+from app.listings.belief import look_at
 from connectors.errors import ChannelError, Throttled, Transient
+from sandbox.base import Request, Response
 from sandbox.shopify.cost import Bucket
+from sandbox.woocommerce import WooShop
 from tests.street import Street
 
 
@@ -38,7 +41,7 @@ def test_the_pause_after_a_failure_grows_only_where_nobody_says_when_to_come_bac
     channel = street.channel_of(street.open_shopify({"mug": 1}))
     seen = []
     for attempt in range(len(pauses)):
-        fail_poll(street.runtime, street.world.merchant_id, channel, ("orders", attempt), error)
+        fail_poll(street.runtime, Claim(street.world.merchant_id, channel, "orders", attempt), error)
         with street.world.session() as session:
             session.run("update channel_poll set attempt = attempt + 1 where merchant_id = %(merchant_id)s")
         seen.append(round(due_in_s(street, channel)))
@@ -73,5 +76,39 @@ def test_a_poll_that_died_is_taken_over_after_its_deadline_and_its_late_answer_i
     assert poll_orders(street.runtime, merchant, channel).documents == 0
     street.world.now += timedelta(minutes=4)
     assert poll_orders(street.runtime, merchant, channel).documents == 1
-    fail_poll(street.runtime, merchant, channel, ("orders", 7), Transient("unavailable"))
+    fail_poll(street.runtime, Claim(merchant, channel, "orders", 7), Transient("unavailable"))
     assert due_in_s(street, channel) > 5
+
+
+def test_looks_at_numbers_of_a_shop_that_throttles_wait_as_long_as_it_says(street: Street) -> None:
+    street.world.move("mug", 5, "opening > available@A", "25")
+    shop = street.open_woo({"mug": 5})
+    street.settle(10)
+    handle, asked = shop.handle, []
+
+    def throttled(request: Request) -> Response:
+        if "/products" not in request.path:
+            return handle(request)
+        asked.append(street.world.now)
+        return Response(429, {"Retry-After": "600"}, b"")
+
+    shop.handle = throttled  # type: ignore[method-assign]
+    with street.world.session() as session:
+        look_at(session, street.channel_of(shop), stock_keys(street, shop))
+    street.live(120)
+    assert len(asked) == 1
+    shop.handle = handle  # type: ignore[method-assign]
+    street.live(600)
+    with street.world.session() as session:
+        left = "select count(*) from stock_owner where merchant_id = %(merchant_id)s and look_since is not null"
+        assert session.value(left) == 0
+        assert session.value("select max(failures) from channel_poll where merchant_id = %(merchant_id)s") == 0
+
+
+def stock_keys(street: Street, shop: WooShop) -> list[str]:
+    with street.world.session() as session:
+        rows = session.rows(
+            "select stock_key from stock_owner where merchant_id = %(merchant_id)s and channel_id = %(channel)s",
+            channel=street.channel_of(shop),
+        )
+    return [row.stock_key for row in rows]

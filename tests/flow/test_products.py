@@ -285,6 +285,22 @@ def test_a_variation_that_is_deleted_is_gone_and_its_sisters_stay(street: Street
     assert (listing(street, "shirt-s").gone_at, listing(street, "shirt-s").state) == (None, "managed")
 
 
+def test_a_variation_whose_product_keeps_the_number_from_now_on_is_written_there(street: Street) -> None:
+    """Nobody tells: only the number that is due finds that it is kept elsewhere."""
+    woo = street.open_woo({})
+    woo.add_variable("shirt", {"shirt-s": 5})
+    street.world.move("shirt-s", 5, OPENING, "5")
+    street.settle(5)
+    street.heard = lambda posted: False
+    variation = woo.state.product_of_sku("shirt-s")
+    parent = woo.state.products[variation.parent_id]
+    variation.manage, variation.stock, parent.manage, parent.stock = False, None, True, 5
+    street.world.move("shirt-s", 2, OPENING, "2")
+    calls = asked(street, woo, lambda: street.settle(120))
+    assert parent.stock == 7
+    assert calls < 40
+
+
 def test_a_product_out_of_the_trash_is_kept_equal_again(street: Street) -> None:
     street.world.move("mug", 10, OPENING, "50")
     woo = street.open_woo({"mug": 10})

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from app.publishing import sweep as sweeping
+from app.publishing.attempts import KEEP, prune_attempts
 from app.publishing.sweep import sweep
 from tests.street import Street
 
@@ -46,3 +49,22 @@ def test_where_every_mark_is_there_the_sweep_marks_nothing_and_of_nobody_else(st
     assert sweep(street.runtime, street.world.merchant_id, channel) == 1
     street.settle(10)
     assert (shopify.shown()["mug"], woo.shown()["mug"]) == (8, 10)
+
+
+def test_attempts_that_are_old_are_dropped_and_one_that_nobody_knows_the_end_of_is_kept(street: Street) -> None:
+    street.world.move("mug", 5, "opening > available@A", "25")
+    street.open_woo({"mug": 5})
+    street.settle(10)
+    for _ in range(3):
+        street.world.move("mug", 1, "available@A > shrinkage")
+        street.settle(5)
+    with street.world.session() as session:
+        first = session.value("select min(attempt_id) from push_attempt where merchant_id = %(merchant_id)s")
+        session.run("update stock_owner set unclear_attempt_id = %(id)s where merchant_id = %(merchant_id)s", id=first)
+    with street.world.session() as session:
+        assert prune_attempts(session) == 0
+    street.world.now += KEEP + timedelta(seconds=60)
+    with street.world.session() as session:
+        assert prune_attempts(session) == 2
+        left = "select array_agg(attempt_id) from push_row where merchant_id = %(merchant_id)s"
+        assert session.value(left) == [first]

@@ -13,7 +13,7 @@ import requests
 
 from app.core.db import Session
 from app.inbox import backfill
-from app.inbox.polls import claim_poll, end_poll
+from app.inbox.polls import Claim, claim_poll, end_poll
 from app.inbox.process import process
 from app.inbox.read import poll_orders
 from app.listings.channels import ask_for_orders
@@ -143,7 +143,9 @@ def test_a_reading_that_ends_while_a_back_fill_does_is_followed_by_one_that_is_c
         claimed = claim_poll(busy.runtime, session, channel, "orders")
         assert claimed is not None
     busy.world.now += timedelta(seconds=1)
-    ending = partial(end_poll, busy.runtime, merchant_id, channel, ("orders", claimed.attempt), through=at, every_s=300)
+    ending = partial(
+        end_poll, busy.runtime, Claim(merchant_id, channel, "orders", claimed.attempt), through=at, every_s=300
+    )
     with ThreadPoolExecutor(1) as other:
         ended = []
 

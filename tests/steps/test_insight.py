@@ -178,6 +178,7 @@ def test_every_broken_link_of_a_channel_is_named(street: Street) -> None:
         "checking_webhooks_fails",
         "reading_products_fails",
         "writing_fails",
+        "looking_fails",
         "clock_not_running",
         "webhooks_refused",
     ]

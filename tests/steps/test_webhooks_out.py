@@ -357,3 +357,16 @@ def test_shops_that_are_read_for_long_leave_threads_to_book_sales_and_to_write_n
     assert not worker._full((1, 99, "push_0"))
     worker._busy |= {(1, number, "process") for number in range(THREADS - WAITING_MAX)}
     assert worker._full((1, 99, "push_0"))
+
+
+def test_shops_that_hang_leave_a_thread_to_book_what_was_told_and_one_alone_leaves_others_to_the_rest(
+    street: Street,
+) -> None:
+    worker = Worker(street.runtime)
+    worker._busy |= {(1, 7, act) for act in ("look", "ring", "push_0")}
+    assert worker._full((1, 7, "push_1"))
+    assert not worker._full((1, 8, "push_1"))
+    assert not worker._full((2, 7, "push_1"))
+    worker._busy |= {(1, 8, "look"), (1, 8, "ring")}
+    assert worker._full((1, 9, "push_0"))
+    assert not worker._full((1, 9, "process"))

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.claims import free_abandoned
+from app.claims import Absences, free_abandoned
 from app.core.db import connect, psycopg_url
 from app.core.embedded import APP_ROLE, Embedded
 from app.core.errors import Unavailable
@@ -150,25 +150,26 @@ def test_what_could_not_be_read_is_gone_after_a_week(street: Street) -> None:
     assert (row.state, row.body) == ("done", None)
 
 
-def test_what_a_killed_worker_was_at_is_free_at_once_and_what_a_living_one_is_at_is_not(
+def test_what_a_killed_worker_was_at_is_free_within_seconds_and_what_a_living_one_is_at_is_not(
     street: Street, server: Embedded
 ) -> None:
     shopify = street.open_shopify({"mug": 10})
     street.settle()
     channel, mine = street.channel_of(shopify), replace(street.runtime, worker="mine")
-    free_abandoned(street.runtime)  # what other tests left behind: the look is over every merchant's work
+    absences = Absences(grace_s=0)
+    free_abandoned(street.runtime, absences, 0)  # what other tests left behind: the look is over every merchant's work
     with street.world.session() as session:
         ask_for_orders(session, channel, street.world.now)
         assert claim_attempt(mine, session, channel, 0)
         assert claim_poll(mine, session, channel, "orders")
     with psycopg.connect(psycopg_url(server.url(APP_ROLE)), autocommit=True) as presence:
         presence.execute("select pg_advisory_lock(presence_key('mine'))")
-        assert free_abandoned(street.runtime) == 0
+        assert free_abandoned(street.runtime, absences, 0) == 0
         assert "push_0" not in due(street, channel)
     with psycopg.connect(psycopg_url(server.url(APP_ROLE)), autocommit=True) as watching:
         watching.execute("select pg_advisory_lock(presence_key('mine'))")  # had only when the other's is gone
     gone_by = 100
-    while free_abandoned(street.runtime) == 0 and gone_by:
+    while free_abandoned(street.runtime, absences, 0) == 0 and gone_by:
         gone_by -= 1
     assert {"push_0", "poll_orders"} <= due(street, channel)
 

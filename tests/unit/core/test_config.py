@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import ConfigError, Settings, load_settings
+from app.core.config import ATTEMPT_MAX_S, ConfigError, Settings, load_settings
 from app.core.local_secrets import ensure_local_secrets, store_owner_password_hash
+from app.publishing.push import SENT_WITHIN_S
+from connectors.http import TOTAL_S
 
 ROOT = Path(__file__).resolve().parents[3]
 KEY = base64.b64encode(bytes(32)).decode()
@@ -276,7 +278,8 @@ def test_broken_local_secrets_are_never_replaced_by_new_ones(tmp_path: Path) -> 
 
 
 def test_an_unfinished_write_outlives_the_call_that_it_stands_for(tmp_path: Path) -> None:
-    assert "sync.attempt_deadline_s" in refusal(tmp_path, "[sync]\nattempt_deadline_s = 60\n")
+    assert "sync.attempt_deadline_s" in refusal(tmp_path, f"[sync]\nattempt_deadline_s = {ATTEMPT_MAX_S}\n")
+    assert ATTEMPT_MAX_S == SENT_WITHIN_S + TOTAL_S
 
 
 def test_a_public_address_must_be_one_that_shops_can_reach(tmp_path: Path) -> None:

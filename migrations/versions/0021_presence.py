@@ -1,0 +1,17 @@
+"""A worker counts as dead when it was missed for a while; looks that fail pause; old attempts can be found."""
+
+from __future__ import annotations
+
+from alembic import op
+
+from app.core.migrate import run_sql
+
+revision = "0021"
+down_revision = "0020"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """The two functions for the one before, a row for the looks of each channel."""
+    run_sql(op.get_bind(), "0021_presence")
