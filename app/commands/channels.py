@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from app.accounts.merchants import get_merchant
-from app.commands import connecting, first_push
+from app.commands import connecting, first_push, leaving
 from app.commands.frame import add_command, add_group, add_merchant, with_merchant, with_runtime
 from app.core.config import Settings
 from app.core.db import Session
@@ -33,7 +33,7 @@ BY = "command line"
 
 
 def add(commands: Any) -> None:
-    """channel connect, policy, state, credentials, and the way to the first numbers; diagnose, shadow."""
+    """channel connect, policy, state, credentials, the way to the first numbers and out again; diagnose, shadow."""
     channel = add_group(commands, "channel", "a connected shop")
     policy = add_merchant(add_command(channel, "policy", run_policy, "what happens to numbers that nothing explains"))
     policy.add_argument("channel", help="its name")
@@ -48,6 +48,7 @@ def add(commands: Any) -> None:
     renewing = add_merchant(add_command(channel, "credentials", run_credentials, help_text))
     renewing.add_argument("channel", help="its name")
     connecting.add(channel)
+    leaving.add(channel)
     first_push.add(channel)
     finding = add_merchant(add_command(commands, "diagnose", run_diagnose, "which link is broken and what to do"))
     finding.add_argument("--channel", help="only this channel, by name")

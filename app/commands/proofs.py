@@ -56,12 +56,12 @@ def _add_simulate(commands: Any) -> None:
 
 
 def run_simulate(arguments: argparse.Namespace, settings: Settings) -> int:
-    """On a database server of its own; nothing configured is touched."""
-    from app.simulation.run import simulate, theatre
+    """On database servers of their own; nothing configured is touched."""
+    from app.simulation.run import simulate, theatres
 
-    with theatre() as server:
+    with theatres(arguments.processes) as servers:
         for episode, summary in simulate(  # noqa: B007  the last one counts
-            server, events=arguments.events, seed=arguments.seed, heal=arguments.heal, processes=arguments.processes
+            servers, events=arguments.events, seed=arguments.seed, heal=arguments.heal
         ):
             for why in episode.violations:
                 print(f"seed {episode.seed}: {why}", file=sys.stderr)

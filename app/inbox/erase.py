@@ -1,7 +1,7 @@
 """Erasing: what may hold a customer, and everything that tells of a shop whose owner has left.
 
 Nothing that is kept names a customer: deliveries are cut down to an allow-list before they are stored, and what could
-not be read is sealed for some days. Of a shop that has left, units and dates of its orders stay, since the ledger's
+not be read is sealed for some days. Of a shop that is erased, units and dates of its orders stay, since the ledger's
 movements are the merchant's books; who the shop was, what it sold under which name and what it told us goes.
 """
 
@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from app.accounts import audit
 from app.core.db import Session
+from app.core.errors import Conflict
 from app.core.runtime import Runtime
 from app.listings.cases import open_cases
+from app.listings.channels import get_channel
 from app.listings.credentials import write_credentials
 from app.listings.install import MERCHANT_NAME
 
@@ -82,6 +85,17 @@ def find_orders(session: Session, channel_id: int, keys: Sequence[str]) -> list[
     return [row.number for row in session.rows(_ORDERS, channel=channel_id, keys=list(keys), limit=SHOWN_MAX)]
 
 
+def erase_left(runtime: Runtime, merchant_id: int, channel_id: int, by: str) -> int:
+    """Erase a disconnected shop because one of its merchant's people says so; rows touched. Raises NotFound, and
+    Conflict for a shop that is still connected."""
+    with runtime.begin(merchant_id, runtime.clock()) as session:
+        if get_channel(session, channel_id).state != "disconnected":
+            raise Conflict("still_connected", "disconnect the shop first: only then is what tells of it erased")
+        rows = erase_shop(runtime, session, channel_id)["rows"]
+        audit.note(session, by, "channel.erased", f"channel {channel_id}")
+    return rows
+
+
 def erase_shop(runtime: Runtime, session: Session, channel_id: int) -> dict[str, int]:
     """Erase everything that tells of a shop; how many rows were touched. Its owner may install the app anew."""
     told = session.row(
@@ -95,6 +109,6 @@ def erase_shop(runtime: Runtime, session: Session, channel_id: int) -> dict[str,
     write_credentials(runtime.sealer, session, channel_id, {})
     if told is not None and told.channels == 1 and told.merchant_name:
         session.run(_RENAME, name=told.merchant_name)
-    detail = "the shop's data was erased at its owner's or Shopify's request; the books keep units, dates and cost"
+    detail = "what told of the shop was erased, as was asked for; the books keep units, dates and cost"
     open_cases(session, channel_id, [("shop_erased", "shop", detail, {})])
     return {"rows": touched}

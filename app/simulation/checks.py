@@ -107,9 +107,14 @@ class Watch:
     _ever_replaced: set[tuple[int, str]] = field(default_factory=set)
 
     def replaced(self, shop: Shop, sku: str, units: int) -> None:
-        """Told before `wrote`: the shop itself lost that it sold these, until its number is put right."""
+        """Told before `wrote`: the shop itself lost that it sold these. What is added to its number from then on is
+        added to a wrong one, until it is put right."""
         self._replaced[id(shop), sku] += units
         self._ever_replaced.add((id(shop), sku))
+
+    def all_is_equal(self) -> None:
+        """Whatever shops had lost was put right."""
+        self._replaced.clear()
 
     def misexplained(self, session: Session) -> list[str]:
         """Numbers that are said to have been overwritten in a shop that never lost a sale of them: something else is
@@ -130,8 +135,6 @@ class Watch:
         self._read[key] = len(context.sales)
         for write in context.writes[self._seen[key] :]:
             there = self.books.come(write.sku) - self._taken[key, write.sku]
-            if write.quantity <= max(0, there):
-                self._replaced[key, write.sku] = 0
             there += max(0, self._replaced[key, write.sku])
             raised = write.quantity > self._shown.get((key, write.sku), -1)
             self._shown[key, write.sku] = write.quantity

@@ -309,5 +309,6 @@ class _Stage:
         if equal_since is None or found:
             self.episode.failed(f"not equal {CONVERGE_MAX_S:.0f} s after the storm: {'; '.join(found[:5])}; {open_}")
             return False
+        self.watch.all_is_equal()
         self.episode.converge_s.append((equal_since - began).total_seconds())
         return True

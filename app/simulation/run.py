@@ -1,7 +1,8 @@
 """Many runs, each on an empty database of its own, in several processes; and what they came to.
 
 The databases are copies of one that was migrated once, on a server without fsync that is made for it: ids are the same
-in every run of a seed, whatever ran before.
+in every run of a seed, whatever ran before. Each process has a server of its own: one that is shared forgets its plans
+whenever another's database is made, and with another plan rows come in another order.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -85,6 +86,13 @@ def loops_off(heal: str) -> list[str]:
 
 
 @contextmanager
+def theatres(processes: int) -> Iterator[Sequence[Embedded]]:
+    """A server for each process that plays."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(theatre()) for _ in range(processes)]
+
+
+@contextmanager
 def theatre() -> Iterator[Embedded]:
     """A server for simulations alone, with the database that each run gets a copy of."""
     with tempfile.TemporaryDirectory(prefix="perpetual-simulation-", ignore_cleanup_errors=True) as folder:
@@ -128,23 +136,27 @@ def fresh_database(server: Embedded, name: str) -> Iterator[Database]:
 
 
 def simulate(
-    server: Embedded, *, events: int, seed: int, heal: str = "on", processes: int = 1, script: Script = FULL
+    servers: Sequence[Embedded], *, events: int, seed: int, heal: str = "on", script: Script = FULL
 ) -> Iterator[tuple[Episode, Summary]]:
-    """Runs of growing seeds until there were so many events; each with what there is so far. What was begun is ended:
-    every seed up to the last one counts."""
+    """Runs of growing seeds until there were so many events, in a process for each server; each with what there is so
+    far. What was begun is ended: every seed up to the last one counts."""
     summary, began = Summary(), monotonic_s()
-    play_one = partial(run_one, server, without=loops_off(heal), script=script)
-    for episode in _episodes(play_one, count(seed), processes, lambda: summary.events >= events):
+    play_one = partial(_play_here, without=loops_off(heal), script=script)
+    for episode in _episodes(play_one, count(seed), servers, lambda: summary.events >= events):
         summary.add(episode)
         summary.seconds = monotonic_s() - began
         yield episode, summary
 
 
 def _episodes(
-    play_one: Callable[[int], Episode], seeds: Iterator[int], processes: int, enough: Callable[[], bool]
+    play_one: Callable[[int], Episode], seeds: Iterator[int], servers: Sequence[Embedded], enough: Callable[[], bool]
 ) -> Iterator[Episode]:
     os.environ["PYTHONHASHSEED"] = "0"  # of the processes that are begun now: the order of sets is part of a run
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_quiet) as pool:
+    spawning, processes = get_context("spawn"), len(servers)
+    free = spawning.SimpleQueue()
+    for server in servers:
+        free.put(server)
+    with ProcessPoolExecutor(processes, spawning, initializer=_enter, initargs=(free,)) as pool:
         running: set[Future[Episode]] = set()
         try:
             while running or not enough():
@@ -156,8 +168,16 @@ def _episodes(
             wait(running)
 
 
-def _quiet() -> None:
+_here: list[Embedded] = []  # the server of this process, which plays
+
+
+def _enter(free: Any) -> None:
     configure("json", "CRITICAL")
+    _here.append(free.get())
+
+
+def _play_here(seed: int, without: Sequence[str], script: Script) -> Episode:
+    return run_one(_here[0], seed, without, script)
 
 
 def _as_superuser(server: Embedded, sql: str, *, database: str = "postgres") -> None:

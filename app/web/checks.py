@@ -1,4 +1,4 @@
-"""The connection check of one channel, and what a person can do about it: ask now, give other keys, disconnect."""
+"""The connection check of one channel, and what a person can do: ask now, give other keys, disconnect, erase."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from flask_babel import gettext
 from werkzeug.wrappers import Response as Answer
 
 from app.core.errors import InvalidInput
+from app.inbox.erase import erase_left
 from app.insight import words
 from app.insight.diagnose import diagnose
 from app.listings.channels import Channel, get_channel
@@ -114,6 +115,17 @@ def keys(id_: int) -> Answer | tuple[str, int]:
         return _render(id_, {field: words.FAILURES.get(error.reason, error.detail)}), 422
     runtime().ring()
     flash(gettext("The shop accepts the new keys; what failed is tried again now."))
+    return redirect(url_for("checks.show", id_=id_), 303)
+
+
+@blueprint.post(f"/channels/{_ID}/erase")
+@needs("channels.change")
+def erase(id_: int) -> Answer | tuple[str, int]:
+    """Erase a disconnected shop, if the box is ticked that says so."""
+    if request.form.get("sure") != "yes":
+        return _render(id_, {"sure": gettext("tick the box first")}), 422
+    erase_left(runtime(), chosen().merchant_id, id_, asker().name)
+    flash(gettext("Erased. The books keep units, dates and cost."))
     return redirect(url_for("checks.show", id_=id_), 303)
 
 

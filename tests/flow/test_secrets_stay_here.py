@@ -8,16 +8,14 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import Engine
-from werkzeug.routing import BuildError
 
 from app.listings.channels import list_channels
 from app.listings.credentials import read_credentials
-from app.reconcile.shop import ask_shop
 from app.web.api.table import ROUTES
-from sandbox.base import Request, Response
 from tests.canaries import as_they_travel, columns_with
 from tests.steps.test_webhooks_out import Hook
 from tests.street import Street
+from tests.throwing import paths, suffer
 from tests.unit.web.api.program import Program
 from tests.unit.web.site import PASSWORD, Site
 
@@ -37,63 +35,6 @@ def secrets_of(street: Street, *more: str) -> set[str]:
     return as_they_travel(found)
 
 
-def echo(request: Request, status: int, kind: str) -> Response:
-    """What badly made shops and the firewalls before them do: the whole request in the answer."""
-    sent = "\n".join(f"{name}: {value}" for name, value in request.headers.items())
-    query = "&".join(f"{name}={value}" for name, value in request.query)
-    body = (
-        f"<html><pre>{request.path}?{query}\n{sent}</pre></html>"
-        if "html" in kind
-        else f'{{"message": "{query} {sent!r}"}}'
-    )
-    return Response(status, {"Content-Type": kind}, body.encode())
-
-
-def suffer(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything that is asked of the shops comes back with what it was asked with."""
-    for status, kind in ((401, "application/json"), (403, "text/html"), (500, "text/html"), (200, "text/html"),
-                         (400, "application/json"), (404, "application/json")):  # fmt: skip
-        for channel_id, shop in street.shops.items():
-            monkeypatch.setattr(shop, "handle", lambda request, s=status, k=kind: echo(request, s, k))
-            ask_shop(street.runtime, street.world.merchant_id, channel_id)
-        street.world.move("mug", 1, "available@A > shrinkage")
-        street.world.now += timedelta(hours=7)
-        for _ in range(3):
-            street.worker.step()
-            street.world.now += timedelta(seconds=90)
-    for shop in street.shops.values():
-        monkeypatch.setattr(shop, "handle", crash)
-    street.world.now += timedelta(hours=7)
-    street.worker.step()
-    monkeypatch.undo()
-
-
-def crash(request: Request) -> Response:
-    """A bug of ours whose text holds what was being sent."""
-    sent = " ".join(f"{name}: {value}" for name, value in request.headers.items())
-    query = "&".join(f"{name}={value}" for name, value in request.query)
-    raise RuntimeError(f"bug while asking https://anna:pass@shop.test{request.path}?{query} with {sent}")
-
-
-def paths(site: Site) -> list[str]:
-    """Every page that can be got, with the first thing there is where one has to be named."""
-    named = {"sku": "mug", "channel_id": "1", "name": "app.css", "filename": "app.css"}
-    with site.street.world.session() as session:
-        channel = session.value("select min(channel_id) from channel where merchant_id = %(merchant_id)s")
-    rules = [
-        rule for rule in site.app.url_map.iter_rules() if "GET" in (rule.methods or ()) and rule.endpoint != "live"
-    ]
-    adapter = site.app.url_map.bind("localhost")
-    made = []
-    for rule in rules:
-        values = {name: named.get(name, str(channel)) for name in rule.arguments}
-        try:
-            made.append(adapter.build(rule.endpoint, values))
-        except BuildError:  # a converter that wants a number
-            made.append(adapter.build(rule.endpoint, dict.fromkeys(rule.arguments, channel)))
-    return [path for path in made if not path.startswith(("/live", "/static"))]
-
-
 def test_no_secret_is_seen_in_any_log_page_answer_or_column_though_shops_throw_them_back(
     street: Street, logged: io.StringIO, owner: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,10 +48,11 @@ def test_no_secret_is_seen_in_any_log_page_answer_or_column_though_shops_throw_t
     hook.receiver.answer = lambda heard: 500
     secrets = secrets_of(street, program.token, hook.secret)
     assert len(secrets) > 10
-    suffer(street, monkeypatch)
+    merchant_id = street.world.merchant_id
+    suffer(street, [(merchant_id, channel, shop) for channel, shop in street.shops.items()], monkeypatch)
     street.world.now += timedelta(hours=1)
     street.settle(60, rounds_max=2_000)
-    seen = {path: site.ask(path) for path in paths(site)}
+    seen = {path: site.ask(path) for path in paths(site, min(street.shops))}
     assert len(seen) > 25
     for route, _ in ROUTES:
         if route.method == "GET" and "{" not in route.path:

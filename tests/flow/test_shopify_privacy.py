@@ -11,11 +11,9 @@ from typing import Any
 
 import orjson
 import pytest
-import sqlalchemy
 
 from app.catalog.items import NewItem, create_items
-from app.core.embedded import OWNER_ROLE, Embedded
-from app.core.secrets import SealBroken
+from app.core.embedded import Embedded
 from app.inbox.erase import SHOP
 from app.inbox.receive import Delivery, receive
 from app.listings.catalogue import match_by_sku
@@ -23,6 +21,7 @@ from app.outbox.endpoints import EVENTS, create_endpoint
 from sandbox.base import Delivery as Posted
 from sandbox.shopify import PretendShopify
 from sandbox.shopify.state import gid
+from tests.haystack import Haystack
 from tests.installing import CLIENT_ID, FORMER, SECRET, Installing
 from tests.street import Street
 
@@ -82,64 +81,9 @@ def poisoned(value: Any) -> Any:
     return CANARY if isinstance(value, str) else value
 
 
-_TABLES = """
-select relname from pg_class
-where relkind in ('r', 'p') and not relispartition and relnamespace = 'public'::regnamespace
-"""
-# The server looks through whole rows first: other tests have left many.
-_FIND = """
-select distinct e.key from "{table}" t cross join lateral jsonb_each_text(to_jsonb(t)) e
-where t::text ilike any(%(words)s) and e.value ilike any(%(words)s)
-"""
-_BYTES = f"""
-select c.relname, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid
-where c.relname in ({_TABLES}) and a.atttypid = 'bytea'::regtype and not a.attisdropped
-"""
-_SEALED = """select "{column}", * from "{table}" where substring("{column}" from 1 for 1) = '\\x01'"""
-
-
-class Haystack:
-    """Every value of every table of the database, sealed ones opened."""
-
-    def __init__(self, server: Embedded, installing: Installing) -> None:
-        self.engine = sqlalchemy.create_engine(server.url(OWNER_ROLE))
-        self.sealer = installing.street.runtime.sealer
-
-    def find(self, *needles: str) -> list[str]:
-        """The columns in which one of the words is, in whatever case."""
-        words = [f"%{form}%" for needle in needles for form in (needle, needle.encode().hex())]
-        found = set()
-        with self.engine.connect() as connection:
-            for table in connection.exec_driver_sql(_TABLES).scalars().all():
-                columns = connection.exec_driver_sql(_FIND.format(table=table), {"words": words}).scalars()
-                found |= {f"{table}.{column}" for column in columns}
-            for table, column in connection.exec_driver_sql(_BYTES).all():
-                for value, *row in connection.exec_driver_sql(_SEALED.format(table=table, column=column)):
-                    opened = [text.lower() for text in self._opened(bytes(value), row)]
-                    if any(needle.lower() in text for needle in needles for text in opened):
-                        found.add(f"{table}.{column}")
-        return sorted(found)
-
-    def columns(self, connection: sqlalchemy.Connection) -> list[tuple[str, str]]:
-        """(table, column) of all that is stored."""
-        rows = connection.exec_driver_sql(
-            f"""select c.relname, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid
-                where c.relname in ({_TABLES}) and a.attnum > 0 and not a.attisdropped"""
-        )
-        return [(row[0], row[1]) for row in rows]
-
-    def _opened(self, value: bytes, row: list[Any]) -> Iterator[str]:
-        for number in row[:4]:
-            for name in (f"inbox:{number}", f"channel:{row[0]}:{number}"):
-                try:
-                    yield self.sealer.open(value, bound_to=name).decode(errors="replace")
-                except SealBroken:
-                    continue
-
-
 @pytest.fixture
 def haystack(server: Embedded, installing: Installing) -> Iterator[Haystack]:
-    made = Haystack(server, installing)
+    made = Haystack(server, installing.street.runtime.sealer)
     yield made
     made.engine.dispose()
 

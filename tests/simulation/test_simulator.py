@@ -106,10 +106,10 @@ def test_what_all_runs_came_to_is_added_up_and_a_failing_seed_is_named_with_its_
 
 def test_every_seed_that_was_begun_counts(stage: Embedded) -> None:
     brief = Script(rounds=1, storm_s=5, to_the_end=False)
-    played = list(simulate(stage, events=1, seed=5, processes=2, script=brief))
+    played = list(simulate([stage, stage], events=1, seed=5, script=brief))
     assert sorted(episode.seed for episode, _ in played) == [5, 6]
     assert played[-1][1].seeds == 2
-    assert [episode.seed for episode, _ in simulate(stage, events=1, seed=7, script=brief)] == [7]
+    assert [episode.seed for episode, _ in simulate([stage], events=1, seed=7, script=brief)] == [7]
 
 
 def test_a_seed_is_one_run_to_the_last_event(stage: Embedded, apart: ProcessPoolExecutor) -> None:

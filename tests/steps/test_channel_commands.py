@@ -135,3 +135,18 @@ def test_what_a_remedy_names_is_refused_with_what_to_do_where_it_does_not_fit(da
     wrong = app(data, "location", "map", "Web", "Annex", "Mars", *OURS)
     assert (wrong.returncode, "there is Main, Shop, front" in wrong.stderr) == (2, True)
     assert app(data, "channel", "credentials", "Wob", *OURS).returncode == 2
+
+
+def test_a_shop_is_disconnected_and_then_erased_by_who_says_so_twice(data: Path) -> None:
+    theirs = ("--merchant", "theirs")
+    refused = app(data, "channel", "erase", "Web", "--yes", *theirs)
+    assert (refused.returncode, "still_connected" in refused.stderr) == (2, True)
+    left = app(data, "channel", "disconnect", "Web", *theirs)
+    assert "Web: disconnected, its keys are forgotten" in left.stdout
+    asked = app(data, "channel", "erase", "Web", *theirs)
+    assert (asked.returncode, "--yes" in asked.stderr) == (2, True)
+    assert "Web" in app(data, "diagnose", *theirs).stdout
+    erased = app(data, "channel", "erase", "Web", "--yes", *theirs)
+    assert (erased.returncode, erased.stdout.startswith("Web: erased, ")) == (0, True)
+    assert "Removed shop" in app(data, "diagnose", *theirs).stdout
+    assert app(data, "channel", "state", "Web", *OURS).returncode == 0

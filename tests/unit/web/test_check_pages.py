@@ -91,6 +91,23 @@ def test_a_shop_is_disconnected_only_by_somebody_who_ticks_the_box(site: Site, w
     assert "Give other keys" not in page
 
 
+def test_a_shop_is_erased_when_it_is_disconnected_and_somebody_ticks_the_box(
+    site: Site, woo: tuple[WooShop, int]
+) -> None:
+    shop, channel_id = woo
+    path, address = f"/channels/{channel_id}/erase", shop.state.options.base_url
+    assert post(site, path, sure="yes").status_code == 409
+    assert "Erase the shop" not in site.ask(f"/channels/{channel_id}/check").text
+    assert post(site, f"/channels/{channel_id}/disconnect", sure="yes").status_code == 303
+    refused = post(site, path)
+    assert (refused.status_code, "tick the box first" in refused.text) == (422, True)
+    assert address in site.ask(f"/channels/{channel_id}/check").text
+    assert post(site, path, sure="yes").status_code == 303
+    page = site.ask(f"/channels/{channel_id}/check").text
+    assert address not in page
+    assert "Removed shop" in page
+
+
 def test_another_merchant_meets_none_of_it_21(site: Site, woo: tuple[WooShop, int], other: World) -> None:
     shop, channel_id = woo
     path = f"/channels/{channel_id}"
@@ -99,12 +116,13 @@ def test_another_merchant_meets_none_of_it_21(site: Site, woo: tuple[WooShop, in
         post(site, f"{path}/check", other),
         post(site, f"{path}/keys", other, **keys(shop)),
         post(site, f"{path}/disconnect", other, sure="yes"),
+        post(site, f"{path}/erase", other, sure="yes"),
     ]
-    assert [answer.status_code for answer in answers] == [404, 404, 404, 404]
+    assert [answer.status_code for answer in answers] == [404] * 5
     assert len(shop.hooks()) > 0
 
 
-@pytest.mark.parametrize("path", ["check", "keys", "disconnect"])
+@pytest.mark.parametrize("path", ["check", "keys", "disconnect", "erase"])
 def test_a_form_from_elsewhere_is_refused_36(site: Site, path: str) -> None:
     merchant = site.street.world.merchant_id
     answer = site.client.post(f"/channels/1/{path}?merchant={merchant}", data={"sure": "yes"}, headers=BROWSER)
