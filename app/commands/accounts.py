@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from datetime import UTC, datetime, time
 from typing import Any
 
@@ -35,6 +36,7 @@ def add(commands: Any) -> None:
     person.add_argument("--email", help="their address; asked for when it is missing")
     person.add_argument("--role", choices=ROLES, default="owner", help="what they may do there (default owner)")
     person.add_argument("--name", help="what they are called (default: the part of the address before the @)")
+    person.add_argument("--known", action="store_true", help="the account that has the address already is theirs")
     add_command(user, "list", run_user_list, "everybody, with their merchants and roles")
     again = add_command(user, "set-password", run_set_password, "another password; it ends all their sessions")
     again.add_argument("--email", required=True, help="their address")
@@ -58,6 +60,13 @@ def _day(text: str) -> datetime:
         raise argparse.ArgumentTypeError("a day such as 2027-06-30") from None
 
 
+_KNOWN = (
+    "{email} has an account here, with a password of its own (`python -m app user list` shows where it is a member). "
+    "Nobody proves an address when an invitation is accepted: ask them whether it is theirs. If so, say --known; "
+    "if not, first give it another password (`python -m app user set-password --email EMAIL`). Nothing was changed."
+)
+
+
 def run_user_create(arguments: argparse.Namespace, settings: Settings) -> int:
     """The password is asked for twice, or read from the input: a shell remembers its arguments. Somebody who is there
     keeps theirs and becomes a member."""
@@ -68,6 +77,9 @@ def run_user_create(arguments: argparse.Namespace, settings: Settings) -> int:
         email = normal_email(arguments.email if arguments.email is not None else input("E-mail address: "))
         with runtime.database.across(now) as session:
             known = find_user(session, email)
+        if known is not None and not arguments.known:
+            print(_KNOWN.format(email=email), file=sys.stderr)
+            return 2
         password = "" if known is not None else read_password(f"Password of {email}: ")
         if password is None:
             return 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from app.accounts import audit
 from app.accounts.merchants import create_merchant, get_merchant, list_merchants
 from app.catalog.locations import create_location, list_locations
 from app.commands.frame import add_command, add_group, add_merchant, with_merchant, with_runtime
@@ -14,6 +15,8 @@ from app.core.errors import NotFound
 from app.core.runtime import Runtime
 from app.listings.lookup import get_channel_id
 from app.listings.places import map_place
+
+BY = "command line"
 
 
 def add(commands: Any) -> None:
@@ -64,6 +67,8 @@ def run_location_create(arguments: argparse.Namespace, settings: Settings) -> in
 
     def create(session: Session) -> int:
         create_location(session, arguments.name, arguments.priority)
+        told = {"priority": arguments.priority}
+        audit.note(session, BY, "location.created", f"location {arguments.name}", after=told)
         return 0
 
     code = with_merchant(arguments, settings, create)

@@ -29,7 +29,9 @@ _SECRET_PARAMETER = re.compile(
 )
 _URL_PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+@", re.IGNORECASE)
 _BEARER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE)
-_TOKEN = re.compile(r"\b(?:shp(?:at|ca|pa|ss|ua|rt)_|c[ks]_|perp[is]?_|whsec_)[\w+/=-]{6,}")
+_TOKEN = re.compile(
+    r"\b(?:eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|(?:shp(?:at|ca|pa|ss|ua|rt)_|c[ks]_|perp[is]?_|whsec_)[\w+/=-]{6,})"
+)
 _HEADER = re.compile(
     r"\b((?:X-Shopify-Access-Token|(?:Proxy-)?Authorization|(?:Set-)?Cookie)\W{1,4})[^\s\"',]+", re.IGNORECASE
 )

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.accounts import audit
 from app.catalog.locations import create_location
 from app.core.errors import Conflict, NotFound
 from app.core.runtime import Runtime
@@ -58,8 +59,11 @@ def map_place(runtime: Runtime, merchant_id: int, channel_id: int, place: str, l
         mapped = [row for row in session.rows(_FEEDING, channel=channel_id) if row.location_key == key]
         if mapped and chosen is not None:
             raise Conflict("place_taken", f"{name} is {mapped[0].name} already", where="place")
-        map_location(session, channel_id, key, create_location(session, name) if location_id is None else location_id)
+        ours = create_location(session, name) if location_id is None else location_id
+        map_location(session, channel_id, key, ours)
         open_place(session, channel_id)
+        told = {"channel": channel_id, "location": ours, "new": location_id is None}
+        audit.note(session, None, "place.mapped", f"place {name}", after=told)
     return name
 
 

@@ -9,6 +9,7 @@ answer was lost is asked for again with the former refresh token, which stays go
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from app.core.errors import Unavailable
@@ -68,12 +69,21 @@ def refresh(runtime: Runtime, merchant_id: int, channel_id: int, *, kept_alive: 
     """The channel's credentials with a token that is good for some minutes at least; asked for once, whoever asks.
     Raises AccessDenied when the platform gives none (a case says so), Transient when it is worth trying again."""
     try:
-        with runtime.database.alone(f"token {merchant_id} {channel_id}"):
+        with alone_at(runtime, merchant_id, channel_id):
             return _refresh_alone(runtime, merchant_id, channel_id, kept_alive=kept_alive)
-    except Unavailable as error:
-        raise Transient("token_busy", "the token is being refreshed elsewhere", retry_after_s=BUSY_RETRY_S) from error
     except OutcomeUnknown as error:  # the former refresh token is still good
         raise Transient(error.reason, error.detail) from error
+
+
+@contextmanager
+def alone_at(runtime: Runtime, merchant_id: int, channel_id: int) -> Iterator[None]:
+    """Nobody else, in any process, asks for another token of the channel meanwhile. Raises Transient when somebody else
+    takes too long."""
+    try:
+        with runtime.database.alone(f"token {merchant_id} {channel_id}"):
+            yield
+    except Unavailable as error:
+        raise Transient("token_busy", "the token is being refreshed elsewhere", retry_after_s=BUSY_RETRY_S) from error
 
 
 def _refresh_alone(runtime: Runtime, merchant_id: int, channel_id: int, *, kept_alive: bool) -> dict[str, str]:

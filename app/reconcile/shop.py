@@ -6,14 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 import orjson
 
 from app.core.runtime import Runtime
 from app.inbox.polls import Claim, claim_poll, end_poll, fail_poll
 from app.listings.cases import Case, close_cases, open_cases
-from app.listings.channels import get_channel, shop_of
+from app.listings.channels import Channel, get_channel, shop_of
 from app.listings.connect import SUBSCRIBED_BY, is_subscribed_by_app
 from app.listings.credentials import read_credentials
 from app.listings.tokens import (
@@ -22,6 +21,7 @@ from app.listings.tokens import (
     EXPIRING_ONLY_FROM,
     KEPT_ALIVE,
     RECONNECT,
+    alone_at,
     as_credentials,
     can_refresh,
     note_refusal,
@@ -53,7 +53,7 @@ def ask_shop(runtime: Runtime, merchant_id: int, channel_id: int) -> Asked:
     if claimed is None:
         return Asked()
     try:
-        refreshed = _keep_token(runtime, merchant_id, channel_id, now)
+        refreshed = keep_token(runtime, merchant_id, channel_id)
         facts = _read_facts(runtime, merchant_id, channel_id)
     except ChannelError as error:
         fail_poll(runtime, Claim(merchant_id, channel_id, "shop", claimed.attempt), error)
@@ -64,23 +64,28 @@ def ask_shop(runtime: Runtime, merchant_id: int, channel_id: int) -> Asked:
     return Asked(refreshed)
 
 
-def _keep_token(runtime: Runtime, merchant_id: int, channel_id: int, now: datetime) -> bool:
-    """Refresh a token that expires before its refresh token does; exchange one of our app's that never expires."""
-    with runtime.begin(merchant_id, now) as session:
-        channel = get_channel(session, channel_id)
-        known = read_credentials(runtime.sealer, session, channel_id)
+def keep_token(runtime: Runtime, merchant_id: int, channel_id: int) -> bool:
+    """Refresh a token that expires before its refresh token does; exchange one of our app's that never expires, once,
+    whoever asks. Whether it is another one now. Raises ChannelError."""
+    known = _known(runtime, merchant_id, channel_id)[1]
     if can_refresh(known):
         return refresh(runtime, merchant_id, channel_id, kept_alive=True)[ACCESS] != known[ACCESS]
-    if EXPIRES in known or channel.facts.get(SUBSCRIBED_BY) != "app" or ACCESS not in known:
-        return False  # somebody's own token, given by hand
-    return _exchange(runtime, merchant_id, channel_id, known)
+    with alone_at(runtime, merchant_id, channel_id):
+        channel, known = _known(runtime, merchant_id, channel_id)
+        if EXPIRES in known or channel.facts.get(SUBSCRIBED_BY) != "app" or ACCESS not in known:
+            return False  # somebody's own token, given by hand; or somebody else was at it before
+        _exchange(runtime, merchant_id, channel, known)
+        return True
 
 
-def _exchange(runtime: Runtime, merchant_id: int, channel_id: int, known: dict[str, str]) -> bool:
+def _known(runtime: Runtime, merchant_id: int, channel_id: int) -> tuple[Channel, dict[str, str]]:
+    with runtime.begin(merchant_id, runtime.clock()) as session:
+        return get_channel(session, channel_id), read_credentials(runtime.sealer, session, channel_id)
+
+
+def _exchange(runtime: Runtime, merchant_id: int, channel: Channel, known: dict[str, str]) -> None:
     """A token that never expires for a pair that does; from 2027 on only the shop's owner can help."""
     now = runtime.clock()
-    with runtime.begin(merchant_id, now) as session:
-        channel = get_channel(session, channel_id)
     try:
         if now >= EXPIRING_ONLY_FROM:
             raise AccessDenied("reconnect_needed", "its token is of a kind that is refused since 2027-01-01")
@@ -88,10 +93,9 @@ def _exchange(runtime: Runtime, merchant_id: int, channel_id: int, known: dict[s
             runtime.open_http(), our_keys(runtime), channel.base_url, (GrantKind.PERMANENT, known[ACCESS]), now
         )
     except AccessDenied as error:
-        note_refusal(runtime, merchant_id, channel_id, error)
+        note_refusal(runtime, merchant_id, channel.channel_id, error)
         raise
-    store(runtime, merchant_id, channel_id, known, as_credentials(tokens, GrantKind.PERMANENT, now))
-    return True
+    store(runtime, merchant_id, channel.channel_id, known, as_credentials(tokens, GrantKind.PERMANENT, now))
 
 
 def _read_facts(runtime: Runtime, merchant_id: int, channel_id: int) -> Mapping[str, str]:
@@ -123,4 +127,4 @@ def _keep_facts(runtime: Runtime, merchant_id: int, channel_id: int, facts: Mapp
         open_cases(session, channel_id, cases)
 
 
-__all__ = ["MISSING", "RECONNECT", "RETIRED", "Asked", "ask_shop"]
+__all__ = ["MISSING", "RECONNECT", "RETIRED", "Asked", "ask_shop", "keep_token"]

@@ -58,9 +58,7 @@ def change_password() -> Response | Page:
         return _render(error), error.status
     origin, agent = request.remote_addr or "", request.user_agent.string
     open_user_session(open_session(runtime().database, now(), user_id, origin=origin, agent=agent))
-    for merchant_id in asker().roles:
-        with runtime().begin(merchant_id, now()) as session:
-            audit.note(session, None, "password.changed", asker().name)
+    _tell("password.changed")
     flash(gettext("The password is set, and every other browser is logged out."))
     return redirect(url_for("account.index"), 303)
 
@@ -72,5 +70,13 @@ def end(id_: int) -> Response:
     read_form()
     if not close_sessions(runtime().database, now(), _user_id(), only=id_):
         raise NotFound("unknown_session", "there is no such session")
+    _tell("session.ended")
     flash(gettext("That browser is logged out."))
     return redirect(url_for("account.index"), 303)
+
+
+def _tell(deed: str) -> None:
+    """What somebody did with their account is in the log of each of their merchants."""
+    for merchant_id in asker().roles:
+        with runtime().begin(merchant_id, now()) as session:
+            audit.note(session, None, deed, asker().name)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from app.accounts.audit import list_entries
 from app.listings.places import map_place
 from sandbox.shopify import PretendShopify
 from sandbox.shopify.state import gid
@@ -85,6 +86,8 @@ def test_a_sale_from_a_place_that_is_none_of_ours_takes_nothing_from_one_that_is
     assert (street.world.available("mug", "A"), street.shown_at(shop, "mug")["A"], woo.shown()) == (20, 20, {"mug": 20})
     assert [case for case in cases(street) if case.cause == "hand_edit"] == []
     map_place(street.runtime, street.world.merchant_id, street.channel_of(shop), annex, street.world.b)
+    with street.world.session() as session:
+        assert list_entries(session)[0].action == "place.mapped"
     street.world.move("mug", 30, "supplier > available@B", "90")
     street.live(90)
     assert street.parked() == []

@@ -19,7 +19,7 @@ from app.listings.credentials import write_credentials
 from app.listings.install import install_own
 from app.listings.leaving import leave
 from app.listings.states import change_state
-from app.reconcile.shop import ask_shop
+from app.reconcile.shop import ask_shop, keep_token
 from connectors.apps import AppKeys
 from connectors.errors import AccessDenied, Transient
 from sandbox.base import Request, Response
@@ -249,6 +249,23 @@ def test_a_token_that_never_expires_is_exchanged_for_one_that_does(
     assert shop.admin.grants.given == ["permanent"]
     assert "expires_at" in installing.credentials(shop)
     assert cases(installing, shop) == []
+
+
+def test_twenty_workers_that_find_one_that_never_expires_exchange_it_once(
+    installing: Installing, shop: PretendShopify
+) -> None:
+    for_ever(installing, shop)
+    merchant_id, channel_id = installing.found(shop)
+    barrier = Barrier(WORKERS)
+
+    def work(_: int) -> bool:
+        barrier.wait(30)
+        return keep_token(installing.street.runtime, merchant_id, channel_id)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        assert sum(pool.map(work, range(WORKERS))) == 1
+    assert shop.admin.grants.given == ["permanent"]
+    assert token(installing, shop) == installing.credentials(shop)["access_token"]
 
 
 def test_a_token_that_never_expires_found_in_2027_asks_to_reconnect_28(

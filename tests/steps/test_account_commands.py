@@ -77,9 +77,12 @@ def test_a_user_is_made_with_a_password_from_the_input_and_joins_a_second_mercha
     assert (short.returncode, "password_too_short" in short.stderr) == (2, True)
     assert app(data, "user", "list").stdout == ""
     assert app(data, *create, "--merchant", "shop", "--name", "Anna", stdin="a long enough password\n").returncode == 0
-    again = app(data, *create, "--merchant", "shop")
+    again = app(data, *create, "--merchant", "shop", "--known")
     assert (again.returncode, "member_already" in again.stderr) == (2, True)
-    assert app(data, *create, "--merchant", "other", "--role", "viewer").returncode == 0
+    unsaid = app(data, *create, "--merchant", "other", "--role", "viewer")
+    assert (unsaid.returncode, "ask them whether it is theirs" in unsaid.stderr) == (2, True)
+    assert "other" not in app(data, "user", "list").stdout
+    assert app(data, *create, "--merchant", "other", "--role", "viewer", "--known").returncode == 0
     listed = app(data, "user", "list").stdout
     assert listed == "anna@example.com\tAnna\tother\tviewer\nanna@example.com\tAnna\tshop\towner\n"
     database = connect(Embedded(data).url(APP_ROLE))

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from app.accounts import audit
 from app.catalog.barcodes import has_wrong_check_digit
 from app.catalog.items import (
     NewItem,
@@ -137,6 +138,7 @@ def make_item(call: Call) -> Reply:
         item_id = create_kit(call.session, new, _components(call.session, told.components))
     else:
         item_id = create_items(call.session, [new])[new.sku]
+    audit.note(call.session, None, "item.created", f"item {new.sku}", after={"name": new.name, "barcode": new.barcode})
     return Reply(_read(call.session, item_id), location=f"{PREFIX}/items/{item_id}")
 
 

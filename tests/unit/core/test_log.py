@@ -93,6 +93,7 @@ def test_keys_of_the_trade_are_not_taken_for_secrets(key: str) -> None:
         "session perps_canary-canary_0123456789",
         "GET /join/perpi_canary-canary_0123456789 200",
         "endpoint whsec_canary/canary+0123456789=",
+        "body {'subject_token': 'eyJhbGciOiJIUzI1NiJ9.canaryeyJpc3MiOiJodHRwcz.canary-sig_'}",
     ],
 )
 def test_secrets_inside_a_text_are_taken_out(text: str) -> None:

@@ -15,6 +15,7 @@ from app.web.failures import FAILURES_MAX, USER_FAILURES_MAX
 from tests.people import PASSWORD, People
 from tests.unit.web import site as sites
 from tests.unit.web.site import BROWSER, Site
+from tests.world import World
 
 OUTSIDE = {"environ_base": {"REMOTE_ADDR": "203.0.113.9"}}
 ANNA = "anna@example.com"
@@ -178,6 +179,14 @@ def test_another_browser_is_listed_and_logged_out_but_never_somebody_elses(peopl
     assert theirs.get("/account").status_code == 200
     assert first.send(f"/account/sessions/{newest}/end", page="/account").status_code == 303
     assert (first.get("/account").status_code, second.get("/account").status_code) == (200, 302)
+    assert deeds(people.world, ANNA)[0] == ("session.ended", ANNA)
+    assert "session.ended" not in {deed for deed, _ in deeds(people.other, "eve@example.com")}
+
+
+def deeds(world: World, actor: str) -> list[tuple[str, str]]:
+    """(what, on what) somebody did, the latest first."""
+    with world.session() as session:
+        return [(entry.action, entry.subject) for entry in audit.list_entries(session) if entry.actor == actor]
 
 
 def test_another_password_needs_the_former_one_and_ends_every_other_session(people: People) -> None:

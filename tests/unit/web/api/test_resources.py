@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from app.accounts.audit import list_entries
 from tests.street import Street
 from tests.unit.web.api.program import Program
 from tests.unit.web.site import Site
@@ -32,12 +33,15 @@ def test_a_program_is_told_whose_key_it_has_and_what_that_may_do(program: Progra
     assert "stock:write" in told["scopes"]
 
 
-def test_items_are_made_found_read_and_changed_and_kits_name_their_components(program: Program) -> None:
+def test_items_are_made_found_read_and_changed_and_kits_name_their_components(program: Program, site: Site) -> None:
     mug = program.call("POST", "/items", {"sku": "mug", "name": "A mug", "barcode": "4006381333931"})
     assert mug.status_code == 201
     assert mug.headers["Location"].endswith(f"/api/v1/items/{mug.json['item_id']}")
     kit = program.do("POST", "/items", {"sku": "pair", "name": "Two", "components": [{"sku": "mug", "quantity": 2}]})
     assert (kit["kind"], kit["components"][0]["sku"], kit["components"][0]["quantity"]) == ("kit", "mug", 2)
+    with site.street.world.session() as session:
+        made = [(entry.action, entry.subject) for entry in list_entries(session)][:2]
+    assert made == [("item.created", "item pair"), ("item.created", "item mug")]
     path = f"/items/{mug.json['item_id']}"
     changed = program.do("PATCH", path, {"name": "The mug"}, headers={"If-Match": mug.headers["ETag"]})
     assert (changed["name"], changed["barcode"]) == ("The mug", "4006381333931")
@@ -218,7 +222,7 @@ def test_what_a_program_changes_is_told_in_the_audit_log_with_its_key_and_addres
     )  # fmt: skip
     assert (entry["before"]["name"], entry["after"]["name"]) == ("A mug", "The mug")
     first = program.ask("/audit-log?limit=1")
-    assert program.ask(f"/audit-log?limit=1&cursor={first['next_cursor']}")["data"][0]["action"] == "key.created"
+    assert program.ask(f"/audit-log?limit=1&cursor={first['next_cursor']}")["data"][0]["action"] == "item.created"
 
 
 def test_a_case_is_listed_read_dismissed_and_one_that_asks_is_decided(program: Program, trading: Street) -> None:
