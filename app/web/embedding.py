@@ -91,9 +91,7 @@ def _open() -> AnyResponse | None:
     _allow_frame(g.visitor.shop)
     if request.args.get("shop", g.visitor.shop) != g.visitor.shop:
         raise Forbidden("another_shop", "the address names another shop than the session token")
-    if request.blueprint != "shopify_app":
-        _choose_merchant(g.visitor.shop)
-    return None
+    return _choose_merchant(g.visitor.shop) if request.blueprint != "shopify_app" else None
 
 
 def _ask_to_retry(response: Response) -> Response:
@@ -107,9 +105,12 @@ def _is_embedded() -> bool:
     return request.args.get("embedded") == "1" and request.method == "GET"
 
 
-def _choose_merchant(shop: str) -> None:
-    """The pages of the shop's merchant, and of no other."""
+def _choose_merchant(shop: str) -> AnyResponse | None:
+    """The pages of the shop's merchant, and of no other. Of a shop that was disconnected there is only the one that
+    says so."""
     known = find_installed(_runtime(), PLATFORM, shop)
+    if known is not None and known.state == "disconnected" and request.method == "GET":
+        return redirect(url_for("shopify_app.app_page"))
     if known is None or known.state == "disconnected":
         raise NotFound("not_installed", "this shop is not connected yet: open the app from the shop's admin")
     runtime = _runtime()
@@ -117,6 +118,7 @@ def _choose_merchant(shop: str) -> None:
         if merchant.merchant_id == known.merchant_id:
             g.merchant, g.merchants = merchant, [merchant]
             g.visitors_role = find_visitors_role(runtime, known)
+    return None
 
 
 def bounce() -> AnyResponse:

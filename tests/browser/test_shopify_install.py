@@ -254,6 +254,27 @@ def test_from_install_to_the_first_number_in_the_shop_and_back_after_an_uninstal
     assert admin.shop.shown() == {"mug": 3, "bowl": 4}
 
 
+def test_a_shop_that_was_disconnected_says_by_whom_and_goes_on_when_somebody_clicks(admin: Admin, page: Page) -> None:
+    inside = install(admin, page)
+    before = admin.installing.found(admin.shop)
+    click(inside, "All channels", "link")
+    click(inside, "Pretend shop", "link")
+    inside.get_by_text("Disconnect the shop").click()
+    inside.get_by_label("Yes, disconnect it").check()
+    click(inside, "^Disconnect$")
+    expect(inside.get_by_text("This shop is disconnected.")).to_be_visible()
+    fine(page)
+    page.goto(f"{admin.front.base_url}/admin")
+    click(page, "Open app", "link")
+    expect(inside.get_by_text("This shop is disconnected.")).to_be_visible()
+    picture(page, "10-left")
+    click(inside, "Connect it again")
+    expect(inside.get_by_role("heading", name="How it stands")).to_be_visible()
+    fine(page)
+    assert admin.installing.found(admin.shop) == before
+    assert admin.installing.state(admin.shop) != "disconnected"
+
+
 def test_a_shop_goes_to_its_first_number_with_the_keys_of_its_own_app_by_clicks(admin: Admin, page: Page) -> None:
     clicks = Clicks.in_(page.context)
     own = pretend_app(origin=admin.app_origin, client_id="my-own-app", own=True)

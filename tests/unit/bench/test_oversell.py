@@ -79,8 +79,25 @@ def test_the_grid_is_written_as_data_a_table_and_a_chart_of_all_conditions(tmp_p
 def test_it_fails_when_perpetual_sold_twice_what_could_have_been_known(
     capsys: pytest.CaptureFixture[str], beyond: int, status: int
 ) -> None:
-    assert _verdict([{"faults": "mild", "oversold_beyond_delay_units": beyond}]) == status
+    figures = {"faults": "mild", "adapter": "perpetual", "oversold_beyond_delay_units": beyond, "oversold_units": 9}
+    assert _verdict([figures]) == status
     assert ("could have been known" in capsys.readouterr().err) is bool(status)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "status"), [(3, {"mild": 4}, 0), (4, {"mild": 4}, 1), (0, {"mild": 0}, 0), (3, {"wild": 2}, 0)]
+)
+def test_it_fails_when_a_naive_tool_sold_no_more_twice_under_the_same_faults(
+    capsys: pytest.CaptureFixture[str], ours: int, theirs: Mapping[str, int], status: int
+) -> None:
+    found = [{"faults": "mild", "adapter": "perpetual", "oversold_beyond_delay_units": 0, "oversold_units": ours}]
+    found += [
+        {"faults": mix, "adapter": PushOnChange.name, "oversold_beyond_delay_units": 1, "oversold_units": units}
+        for mix, units in theirs.items()
+    ]
+    found += [{"faults": "mild", "adapter": Oracle.name, "oversold_beyond_delay_units": 0, "oversold_units": 1}]
+    assert _verdict(found) == status
+    assert ("a naive tool" in capsys.readouterr().err) is bool(status)
 
 
 def _titles(chart: Path) -> Iterator[str]:
