@@ -59,7 +59,8 @@ DELIVER = "deliver"
 DELIVERING_MAX = 2  # threads that may wait for endpoints of others: the shops' numbers come first
 WAITING_MAX = 4  # threads in acts that take minutes: sales are booked and numbers go out meanwhile
 ASKING_MAX = 5  # threads that may wait for a shop at all: what was told is booked meanwhile
-ASKING_ONE_MAX = 3  # of them for the same shop, which may be hanging
+ASKING_ONE_MAX = 4  # of them for the same shop, which may be hanging
+WAITING_ONE_MAX = 2  # of these in acts that take minutes: its numbers go out meanwhile
 # Of the connection that says that we live: it breaks within seconds of the network.
 _KEPT_ALIVE: Mapping[str, Any] = {
     "connect_timeout": 5, "keepalives": 1, "keepalives_idle": 2, "keepalives_interval": 2, "keepalives_count": 3,
@@ -179,10 +180,11 @@ class Worker:
         """No thread is left for it."""
         act, busy = key[2], [act for _, _, act in self._busy]
         who, asking = asked(key), [one for one in map(asked, self._busy) if one is not None]
+        long = [asked(other) for other in self._busy if waits_long(other[2])]
         return (
             len(busy) >= THREADS
             or (act == DELIVER and busy.count(DELIVER) >= DELIVERING_MAX)
-            or (waits_long(act) and sum(map(waits_long, busy)) >= WAITING_MAX)
+            or (waits_long(act) and (len(long) >= WAITING_MAX or long.count(who) >= WAITING_ONE_MAX))
             or (who is not None and (len(asking) >= ASKING_MAX or asking.count(who) >= ASKING_ONE_MAX))
         )
 

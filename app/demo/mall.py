@@ -265,7 +265,8 @@ class Mall:
         """Nothing is lost here, so the webhooks tell everything; the polls come once, at the end, and check them."""
         with self.runtime.begin(self.merchant_id, self.now) as session:
             session.run(
-                "update channel_poll set due_at = 'infinity' where merchant_id = %(merchant_id)s and kind <> 'push'"
+                """update channel_poll set due_at = 'infinity'
+                   where merchant_id = %(merchant_id)s and kind not in ('push', 'look')"""
             )
 
 

@@ -14,9 +14,9 @@ from app.core.db import Session
 from app.core.errors import Conflict
 from app.core.runtime import Runtime
 from app.listings.cases import open_cases
-from app.listings.channels import get_channel
 from app.listings.credentials import write_credentials
 from app.listings.install import MERCHANT_NAME
+from app.listings.states import get_standing
 
 SHOWN_MAX = 50
 _UNREADABLE = """
@@ -68,6 +68,15 @@ SHOP = (
        facts = '{}' where merchant_id = %(merchant_id)s and channel_id = %(channel)s""",
     "select release_shop(%(channel)s)",
 )
+# What they read would come back.
+_AT_WORK = """
+select exists (select from channel_poll where merchant_id = %(merchant_id)s and channel_id = %(channel)s
+               and deadline >= %(now)s)
+    or exists (select from inbox where merchant_id = %(merchant_id)s and channel_id = %(channel)s
+               and kind = 'doorbell' and state = 'reading' and owner is not null and deadline >= %(now)s)
+    or exists (select from push_attempt where merchant_id = %(merchant_id)s and channel_id = %(channel)s
+               and state = 'open' and deadline >= %(now)s)
+"""
 # A merchant that came with the shop and has no other is called by its name.
 _RENAME = """
 update merchant set name = 'Removed shop ' || merchant_id
@@ -87,10 +96,12 @@ def find_orders(session: Session, channel_id: int, keys: Sequence[str]) -> list[
 
 def erase_left(runtime: Runtime, merchant_id: int, channel_id: int, by: str) -> int:
     """Erase a disconnected shop because one of its merchant's people says so; rows touched. Raises NotFound, and
-    Conflict for a shop that is still connected."""
+    Conflict for a shop that is still connected, or that somebody is just reading."""
     with runtime.begin(merchant_id, runtime.clock()) as session:
-        if get_channel(session, channel_id).state != "disconnected":
+        if get_standing(session, channel_id, lock=True).state != "disconnected":
             raise Conflict("still_connected", "disconnect the shop first: only then is what tells of it erased")
+        if session.value(_AT_WORK, channel=channel_id, now=session.now):
+            raise Conflict("still_read", "what was begun before is still being read: try again in some minutes")
         rows = erase_shop(runtime, session, channel_id)["rows"]
         audit.note(session, by, "channel.erased", f"channel {channel_id}")
     return rows

@@ -15,6 +15,8 @@ def leave(runtime: Runtime, merchant_id: int, channel_id: int, by: str) -> str:
     channel from being disconnected: a shop that is gone can't be asked. Raises NotFound."""
     with runtime.begin(merchant_id, runtime.clock()) as session:
         channel = get_channel(session, channel_id)
+        if channel.state == "disconnected":
+            return ""  # its keys are forgotten: there is nothing to ask it with
         shop = shop_of(runtime, merchant_id, channel)
         disconnect(session, channel_id, by)
     connector, url = runtime.connectors.get(channel.platform), channel.facts.get("webhook_url", "")

@@ -24,7 +24,8 @@ from connectors.base import WriteMode
 AROUND = timedelta(seconds=30)  # a write without an answer may be applied that much later; clocks are known to seconds
 # A number may be as believed by chance, while a sale that it replaced and one that was not read yet make up for each
 # other: for so long a write that replaced whatever was there is not settled by that. What a channel adds itself is
-# settled by a number as believed, at once, since few sales meet it; unless one was placed before that and read after.
+# settled by a number as believed, at once, since few sales meet it; unless one was placed before that and read after,
+# and then for as many units as that one.
 OVERWRITES = timedelta(hours=1)
 AT_ONCE = timedelta(0)
 OVERWRITTEN_LINES_MAX = 1_000  # latest lines of an item: what was sold from such a write until its number is looked at
@@ -73,35 +74,41 @@ select o.owner_id, i.kind = 'kit' as kit, k.case_id, k.difference, k.decision,
        and exists (select from movement e where e.merchant_id = m.merchant_id and e.source = 'order'
                    and e.source_key >= n.line || '/' and e.source_key < n.line || '0'
                    and e.movement_id < m.movement_id and e.to_state = 'available')) as undone,
-    (select coalesce(sum(l.quantity), 0)::bigint from (
+    (select greatest(coalesce(sum(l.quantity) filter (where w.surely), 0),
+                     least(coalesce(sum(l.quantity), 0), d.chance))::bigint
+     from (
         select * from order_line l where l.merchant_id = o.merchant_id and l.item_id = o.item_id
           and exists (select from push_row p join push_attempt a using (merchant_id, attempt_id)
                       where p.merchant_id = o.merchant_id and p.owner_id = o.owner_id and a.blind)
         order by l.order_id desc limit {OVERWRITTEN_LINES_MAX}) l
      join sales_order s on s.merchant_id = l.merchant_id and s.order_id = l.order_id and s.channel_id = o.channel_id
      join channel c on c.merchant_id = s.merchant_id and c.channel_id = s.channel_id
-     where exists (select from (
+     join lateral (select bool_or(t.surely) as surely from (
          select a.opened_at, a.closed_at from push_row p join push_attempt a using (merchant_id, attempt_id)
          where p.merchant_id = o.merchant_id and p.owner_id = o.owner_id and a.blind
          order by p.attempt_id desc limit 20) a
+       cross join lateral (select
+           a.closed_at > least(%(now)s::timestamptz - %(lately)s::interval, coalesce(o.confirmed_at, '-infinity'))
+           or greatest(s.recorded_at, s.observed_at) + %(before)s::interval > coalesce(o.confirmed_at, '-infinity')
+           as surely) t
        where a.closed_at + %(around)s::interval > coalesce(o.counted_since, '-infinity')
-         and (a.closed_at > least(%(now)s::timestamptz - case when d.by_chance then %(overwrites)s::interval
-                                  else %(lately)s::interval end, coalesce(o.confirmed_at, '-infinity'))
-              or greatest(s.recorded_at, s.observed_at) + %(before)s::interval > coalesce(o.confirmed_at, '-infinity'))
+         and (t.surely or a.closed_at > %(now)s::timestamptz - %(overwrites)s::interval)
          and greatest(s.recorded_at, s.observed_at) + %(before)s::interval >= a.opened_at
          and s.version >= a.opened_at + make_interval(secs => c.clock_skew_s) - %(around)s::interval
          and s.placed_at <= a.closed_at + make_interval(secs => c.clock_skew_s) + %(around)s::interval
-       )) as overwritten,
+       ) w on w.surely is not null) as overwritten,
     array(select distinct u.resource_key from unread u where u.received_at > coalesce(o.confirmed_at, '-infinity')
           order by 1 limit 20) as unread
 from stock_owner o join item i on i.merchant_id = o.merchant_id and i.item_id = o.item_id
-cross join lateral (select exists (
-    select from (select distinct l.order_id from order_line l
+cross join lateral (
+    select coalesce(sum(q.units), 0) as chance from (select distinct l.order_id from order_line l
                  where l.merchant_id = o.merchant_id and l.item_id = o.item_id order by 1 desc limit 20) l
     join sales_order s on s.merchant_id = o.merchant_id and s.order_id = l.order_id and s.channel_id = o.channel_id
     join channel c on c.merchant_id = s.merchant_id and c.channel_id = s.channel_id
+    cross join lateral (select sum(m.quantity) as units from order_line m
+                        where m.merchant_id = s.merchant_id and m.order_id = s.order_id and m.item_id = o.item_id) q
     where greatest(s.recorded_at, s.observed_at) > o.confirmed_at
-      and s.placed_at <= o.confirmed_at + make_interval(secs => c.clock_skew_s) + %(around)s::interval) as by_chance) d
+      and s.placed_at <= o.confirmed_at + make_interval(secs => c.clock_skew_s) + %(around)s::interval) d
 left join case_file k on k.merchant_id = o.merchant_id and k.case_id = o.case_id and k.state = 'open'
 where o.merchant_id = %(merchant_id)s and o.owner_id = any(%(owners)s)
 """  # noqa: S608  a constant only

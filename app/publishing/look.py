@@ -68,8 +68,10 @@ where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
 order by o.owner_id limit %(limit)s for update of o
 """  # noqa: S608  a constant only
 _TO_LOOK = """
-select stock_key, location_key from stock_owner join channel_poll p using (merchant_id, channel_id)
-where merchant_id = %(merchant_id)s and channel_id = %(channel)s and p.kind = 'look' and p.due_at <= %(now)s
+select stock_key, location_key from stock_owner
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s
+  and not exists (select from channel_poll where merchant_id = %(merchant_id)s and channel_id = %(channel)s
+                  and kind = 'look' and due_at > %(now)s)
   and look_since is not null and look_since <= case when unclear_attempt_id is null then %(before)s else %(now)s end
 order by look_since limit %(limit)s
 """

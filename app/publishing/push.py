@@ -9,7 +9,7 @@ under the same key. One bad row never holds up the others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from app.core.db import Session
@@ -84,8 +84,7 @@ def _session(runtime: Runtime) -> Http:
     """A session for one attempt, opened before that is claimed. Who stood still meanwhile sends nothing, and waits for
     nothing, once others may have taken it over: a sum that comes after they have looked would be added twice."""
     http = runtime.open_http()
-    http.until = http.monotonic() + SENT_WITHIN_S + TOTAL_S
-    return http
+    return replace(http, until=http.monotonic() + SENT_WITHIN_S + TOTAL_S)
 
 
 def _reads_first(mode: WriteMode, reduces: bool) -> bool:

@@ -1,5 +1,5 @@
--- Who is gone for good is decided by who looks, after a while: a worker whose connection broke lives on.
-drop function free_abandoned(timestamptz);
+-- Who is gone for good is decided by who looks, after a while: a worker whose connection broke lives on. The function of
+-- before stays, since workers of the version before may go on meanwhile.
 create function absent_workers(p_now timestamptz) returns setof text
     language sql stable security definer set search_path = public as $$
     with present as materialized (
@@ -42,7 +42,7 @@ select merchant_id, channel_id, 'look', created_at, created_at from channel
 on conflict do nothing;
 
 -- The latest of a quiet channel are found without reading what all the others were told.
-create index inbox_latest on inbox (merchant_id, channel_id, received_on, inbox_id);
+create index inbox_documents on inbox (merchant_id, channel_id, received_on, inbox_id) where kind = 'document';
 
 -- Old attempts are dropped in the order of their numbers.
 create index push_attempt_old on push_attempt (merchant_id, closed_at) where state = 'done';
@@ -69,11 +69,12 @@ create or replace function list_work(p_now timestamptz) returns table (merchant_
     where (c.state in ('active', 'shadow') or c.state = 'paused' and p.kind = 'shop') and p.kind not in ('push', 'look')
       and (p.due_at <= p_now or p.asked_at >= p.started_at) and (p.deadline is null or p.deadline < p_now)
     union all
-    select c.merchant_id, c.channel_id, 'look' from channel c join channel_poll p using (merchant_id, channel_id)
-    where c.state in ('active', 'shadow') and p.kind = 'look' and (exists (
+    select c.merchant_id, c.channel_id, 'look' from channel c
+    left join channel_poll p on p.merchant_id = c.merchant_id and p.channel_id = c.channel_id and p.kind = 'look'
+    where c.state in ('active', 'shadow') and (exists (
         select from stock_owner o where o.merchant_id = c.merchant_id and o.channel_id = c.channel_id
         and o.observed_revision is not null)
-      or p.due_at <= p_now and exists (
+      or coalesce(p.due_at <= p_now, true) and exists (
         select from stock_owner o where o.merchant_id = c.merchant_id and o.channel_id = c.channel_id
         and (o.look_since is not null or o.unclear_attempt_id is not null)))
     union all

@@ -14,4 +14,4 @@ depends_on = None
 
 def upgrade() -> None:
     """The two functions for the one before, a row for the looks of each channel."""
-    run_sql(op.get_bind(), "0021_presence")
+    run_sql(op.get_bind(), "0021_presence", "secure_new_tables")

@@ -168,6 +168,16 @@ def test_only_the_named_functions_look_across_merchants(catalogue: sqlalchemy.Co
     assert [name for name, settings in definers if "search_path=" not in settings] == []
 
 
+def test_no_function_can_be_called_by_roles_that_are_not_ours(catalogue: sqlalchemy.Connection) -> None:
+    public = ask(
+        catalogue,
+        """select proname from pg_proc p cross join lateral aclexplode(coalesce(proacl, acldefault('f', proowner))) a
+           where pronamespace = 'public'::regnamespace and a.grantee = 0 and a.privilege_type = 'EXECUTE'
+             and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')""",
+    )
+    assert public == []
+
+
 def test_the_applications_role_owns_nothing_and_bypasses_nothing(catalogue: sqlalchemy.Connection) -> None:
     assert ask(
         catalogue,

@@ -121,3 +121,23 @@ def test_a_number_that_is_as_believed_by_chance_does_not_settle_what_was_lost_be
     audit(street)
     assert numbers(street, woo, other) == (12, 12, 12)
     assert adjustments(street) == []
+
+
+def test_no_more_is_taken_for_lost_than_the_sale_that_may_have_hidden_it(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an item that sells, some order is always placed before a number is looked at and read after: what somebody
+    corrects by hand is an edit all the same."""
+    woo, other = open_woo(street)
+    street.heard = lambda posted: "woocommerce" not in posted.url
+    while_it_adds(monkeypatch, woo, lambda: woo.place_order([("mug", 5)]))
+    other.place_order([("mug", 2)])
+    street.settle(90)
+    street.world.now += timedelta(seconds=120)
+    audit(street, 20)
+    woo.place_order([("mug", 1)])
+    audit(street, 0)  # the number is as believed, less a sale that is read just after
+    street.settle(60)
+    edit(woo, 4)
+    audit(street)
+    assert sum(units for _, units, _ in adjustments(street)) == 4

@@ -10,9 +10,11 @@ from typing import Any
 import orjson
 import pytest
 
+from app.accounts.audit import list_entries
 from app.core.embedded import Embedded
 from app.core.errors import Conflict, NotFound
 from app.inbox.erase import erase_left
+from app.inbox.polls import claim_poll
 from app.listings.leaving import leave
 from sandbox.base import Request, Response
 from sandbox.woocommerce import WooShop
@@ -21,7 +23,6 @@ from tests.street import Street
 from tests.world import World
 
 CANARY = "canary-ada-lovelace"
-LAMP = "rare-lamp-7731"
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def haystack(server: Embedded, street: Street) -> Iterator[Haystack]:
 def woo(street: Street, monkeypatch: pytest.MonkeyPatch) -> WooShop:
     """Every order that is asked for names the customer wherever it can."""
     street.world.move("mug", 20, "opening > available@A", "100")
-    shop = street.open_woo({"mug": 20, LAMP: 1})
+    shop = street.open_woo({"mug": 20, lamp(street): 1})
     handle = shop.handle
 
     def named(request: Request) -> Response:
@@ -45,6 +46,11 @@ def woo(street: Street, monkeypatch: pytest.MonkeyPatch) -> WooShop:
 
     monkeypatch.setattr(shop, "handle", named)
     return shop
+
+
+def lamp(street: Street) -> str:
+    """What this shop alone sells: other tests leave theirs behind."""
+    return f"rare-lamp-{street.world.merchant_id}-"
 
 
 def told(body: bytes) -> bytes:
@@ -118,11 +124,11 @@ def test_of_an_erased_woocommerce_shop_neither_its_address_nor_what_it_sold_stay
 ) -> None:
     trade(street, woo)
     address = woo.state.options.base_url.removeprefix("https://")
-    assert {"listing.sku", "channel.base_url"} <= set(haystack.find(LAMP, address))
+    assert {"listing.sku", "channel.base_url"} <= set(haystack.find(lamp(street), address))
     leave_and_erase(street, woo)
-    assert [place for place in haystack.find(LAMP, address) if not place.startswith("audit_log.")] == []
+    assert [place for place in haystack.find(lamp(street), address) if not place.startswith("audit_log.")] == []
     with street.world.session() as session:
-        booked = "select sum(quantity) from movement where merchant_id = %(merchant_id)s and to_state = 'customer'"
+        booked = "select sum(quantity) from movement where merchant_id = %(merchant_id)s and source = 'order'"
         assert session.value(booked) >= 1
     assert street.world.level("mug")["available"] == 19
     street.open_woo({"mug": 19})  # the same merchant may connect another one
@@ -135,8 +141,16 @@ def test_a_shop_that_is_still_connected_is_not_erased_nor_is_another_merchants(
     merchant, channel = street.world.merchant_id, street.channel_of(woo)
     with pytest.raises(Conflict, match="still_connected"):
         erase_left(street.runtime, merchant, channel, "anna")
+    with street.world.session() as session:
+        session.run("update channel_poll set due_at = %(now)s where merchant_id = %(merchant_id)s", now=session.now)
+        assert claim_poll(street.runtime, session, channel, "orders") is not None
     leave(street.runtime, merchant, channel, "anna")
+    assert leave(street.runtime, merchant, channel, "eve") == ""
+    with pytest.raises(Conflict, match="still_read"):  # what it reads would come back
+        erase_left(street.runtime, merchant, channel, "anna")
+    street.world.now += timedelta(seconds=street.settings.sync.attempt_deadline_s + 1)
     with pytest.raises(NotFound):
         erase_left(street.runtime, other.merchant_id, channel, "anna")
     with street.world.session() as session:
-        assert session.value("select name from channel where merchant_id = %(merchant_id)s") != "Removed shop"
+        assert [entry.actor for entry in list_entries(session) if entry.action == "channel.disconnected"] == ["anna"]
+    assert erase_left(street.runtime, merchant, channel, "anna") > 5

@@ -363,10 +363,18 @@ def test_shops_that_hang_leave_a_thread_to_book_what_was_told_and_one_alone_leav
     street: Street,
 ) -> None:
     worker = Worker(street.runtime)
-    worker._busy |= {(1, 7, act) for act in ("look", "ring", "push_0")}
-    assert worker._full((1, 7, "push_1"))
+    worker._busy |= {(1, 7, act) for act in ("look", "ring", "push_0", "push_1")}
+    assert worker._full((1, 7, "poll_orders"))
     assert not worker._full((1, 8, "push_1"))
     assert not worker._full((2, 7, "push_1"))
-    worker._busy |= {(1, 8, "look"), (1, 8, "ring")}
+    worker._busy |= {(1, 8, "look")}
     assert worker._full((1, 9, "push_0"))
     assert not worker._full((1, 9, "process"))
+
+
+def test_long_readings_of_a_shop_leave_threads_to_write_its_numbers(street: Street) -> None:
+    worker = Worker(street.runtime)
+    worker._busy |= {(1, 7, "poll_orders"), (1, 7, "poll_import")}
+    assert worker._full((1, 7, "poll_stock"))
+    assert not worker._full((1, 8, "poll_stock"))
+    assert not worker._full((1, 7, "push_0"))
