@@ -42,7 +42,7 @@ def add(commands: Any) -> None:
     state.add_argument("channel", help="its name")
     state.add_argument(
         "state", nargs="?", choices=STATES,
-        help="active: once it has been read; paused: nothing is read or written; shadow: no number is written",
+        help="active: once it has been read; paused: nothing is asked or written; shadow: no number is written",
     )  # fmt: skip
     help_text = "store another token, key or webhook secret, as name=value lines from the input"
     renewing = add_merchant(add_command(channel, "credentials", run_credentials, help_text))

@@ -348,11 +348,12 @@ def _post_orders(session: Session, channel: Channel, batch: _Batch, chosen: Sequ
 
 
 def _supersede(session: Session, channel_id: int, chosen: Sequence[tuple[OrderRow, Seen]]) -> None:
-    """Older documents of these orders that wait for a mapping: what is newest waits in their place."""
+    """Older documents of these orders that were parked, whatever for: what is newest tells it all, or waits in their
+    place."""
     session.run(
         """update inbox set state = 'done', reason = 'superseded'
            where merchant_id = %(merchant_id)s and channel_id = %(channel)s and state = 'parked'
-             and reason in ('unknown_listing', 'unknown_location') and resource_key = any(%(keys)s)""",
+             and resource = 'order' and resource_key = any(%(keys)s)""",
         channel=channel_id,
         keys=[order.order_key for order, _ in chosen],
     )

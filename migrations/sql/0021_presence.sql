@@ -33,6 +33,38 @@ create function free_abandoned(p_now timestamptz, p_workers text[]) returns bigi
     select (select count(*) from attempts) + (select count(*) from polls) + (select count(*) from rings)
 $$;
 
+-- What could not be read is erased before it is older than so many days, not a day later.
+create or replace function keep_inbox_partitions(p_today date, p_keep_days integer, p_unreadable_days integer) returns integer
+    language plpgsql security definer set search_path = public as $$
+declare d date; part record; waiting boolean; dropped integer := 0;
+begin
+    for d in select p_today + g from generate_series(0, 3) g loop
+        if to_regclass('inbox_' || to_char(d, 'YYYYMMDD')) is null then
+            begin
+                execute format('create table inbox_%s partition of inbox for values from (%L) to (%L)',
+                               to_char(d, 'YYYYMMDD'), d, d + 1);
+            exception when check_violation then null;  -- its rows already lie in the default partition
+            end;
+        end if;
+    end loop;
+    for part in
+        select c.oid::regclass::text as name, to_date(right(c.relname, 8), 'YYYYMMDD') as day from pg_inherits h
+        join pg_class c on c.oid = h.inhrelid where h.inhparent = 'inbox'::regclass and c.relname ~ '^inbox_\d{8}$'
+    loop
+        if part.day < p_today - p_keep_days then
+            execute format('select exists (select from %s where state <> ''done'')', part.name) into waiting;
+            if not waiting then
+                execute 'drop table ' || part.name;
+                dropped := dropped + 1;
+            end if;
+        end if;
+    end loop;
+    -- What could not be read may hold anybody's data: it goes sooner, only the fact that it came stays.
+    update inbox set body = null, state = 'done', done_at = p_today
+    where state = 'parked' and topic = 'unreadable' and received_on <= p_today - p_unreadable_days;
+    return dropped;
+end $$;
+
 -- Looks at numbers that the shop refuses pause longer and longer, as readings and writes do.
 alter table channel_poll drop constraint channel_poll_kind_check;
 alter table channel_poll add constraint channel_poll_kind_check

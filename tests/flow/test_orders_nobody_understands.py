@@ -97,7 +97,7 @@ def test_an_order_that_was_understood_later_makes_nobody_ask(
     monkeypatch.undo()
     change(shop, order)
     street.settle(40)
-    assert street.parked()  # the document stays where it can be looked at
+    assert street.parked() == []  # what is booked now says all of it
     edit(shop, 2)
     audit(street)
     assert causes(street)[-1] == ("hand_edit", "corrected")
