@@ -94,8 +94,11 @@ def test_a_malformed_document_is_parked_and_does_not_block_the_ones_behind_it(st
     street.heard = lambda posted: True
     street.hand_over(woo, street.signed(woo, posted, orjson.dumps(body)))
     woo.place_order([("mug", 2)])
-    street.settle(40)
+    street.settle(1)
     assert len(street.parked()) == 1
+    assert street.world.available("mug") == 8
+    street.settle(40)
+    assert street.parked() == []  # the order was read since, as it is
     assert street.world.available("mug") == 7
 
 
