@@ -164,12 +164,12 @@ def _outcome(row: StockWrite, item: Node) -> WriteOutcome:
     if "error" in item:
         return _refused(row, fields.node(item["error"], "error"))
     shown = reading(row.key, item)
-    if shown.quantity is None and (item.get("manage_stock") is None or shown.reason == "not_whole"):
-        return Unknown(row.key, shown.reason)  # a plugin changes what is shown, and perhaps not what was done
-    if shown.quantity is None:
+    if shown.quantity is not None:
+        return Written(row.key, shown.quantity)
+    if item.get("manage_stock") is False:
         # An unmanaged product ignores the number and answers 200.
         return Rejected(row.key, shown.reason, "the shop keeps no number here")
-    return Written(row.key, shown.quantity)
+    return Unknown(row.key, shown.reason)  # a plugin changes what is shown, and perhaps not what was done
 
 
 def _refused(row: StockWrite, error: Node) -> Rejected:

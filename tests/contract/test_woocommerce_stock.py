@@ -287,7 +287,10 @@ def test_plugins_stock_that_is_no_whole_number_is_not_rounded(rig: WooRig) -> No
     assert [(reading.quantity, reading.reason) for reading in readings] == [(None, "not_whole"), (None, "untracked")]
 
 
-@pytest.mark.parametrize(("shown", "reason"), [("true", "not_whole"), ("null", "untracked")])
+@pytest.mark.parametrize(
+    ("shown", "reason"),
+    [("true", "not_whole"), ("null", "untracked"), ('"seven"', "untracked"), ("[7]", "untracked"), ("1", "not_whole")],
+)
 def test_an_answer_whose_number_can_not_be_read_leaves_it_unknown_what_was_done_34(
     rig: WooRig, shown: str, reason: str
 ) -> None:
