@@ -11,8 +11,9 @@ from connectors.join import Leaves
 
 
 def leave(runtime: Runtime, merchant_id: int, channel_id: int, by: str) -> str:
-    """Disconnect a channel; returns why its webhooks could not be taken back, '' when they were. That does not keep the
-    channel from being disconnected: a shop that is gone can't be asked. Raises NotFound."""
+    """Disconnect a channel; returns why its webhooks could not be taken back, '' when they were, or when it was
+    disconnected before. That does not keep the channel from being disconnected: a shop that is gone can't be asked.
+    Raises NotFound."""
     with runtime.begin(merchant_id, runtime.clock()) as session:
         channel = get_channel(session, channel_id)
         if channel.state == "disconnected":

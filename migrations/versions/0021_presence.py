@@ -13,5 +13,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """The two functions for the one before, a row for the looks of each channel."""
+    """Who is missed is told apart from what is freed; a row for the looks of each channel."""
     run_sql(op.get_bind(), "0021_presence", "secure_new_tables")
