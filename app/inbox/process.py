@@ -19,7 +19,7 @@ import orjson
 from app.core.db import Row, Session
 from app.core.errors import PerpetualError, Unavailable
 from app.core.runtime import Runtime
-from app.inbox import cases
+from app.inbox import cases, rings
 from app.inbox.before import first_lines, lines_from_before, note_taken_before, opened_with
 from app.inbox.difference import NOTHING, Place
 from app.inbox.orders import (
@@ -67,13 +67,6 @@ on conflict (merchant_id, received_on, inbox_id) do update
 set state = excluded.state, reason = excluded.reason, detail = excluded.detail, done_at = excluded.done_at,
     attempts = i.attempts + 1
 """
-_RING = """
-insert into inbox (merchant_id, received_on, inbox_id, channel_id, kind, origin, topic, resource, resource_key,
-    observed_at, received_at)
-select %(merchant_id)s, (%(now)s at time zone 'UTC')::date, nextval('inbox_seq'), %(channel)s, 'doorbell', 'read',
-    'again', 'order', a.order_key, a.observed_at, %(now)s
-from unnest(%(keys)s::text[], %(observed)s::timestamptz[]) a(order_key, observed_at) order by a.order_key
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +85,7 @@ class _Batch:
     rows: dict[int, Row]
     outcomes: dict[int, tuple[str, str | None, str | None]] = field(default_factory=dict)
     again: dict[str, datetime] = field(default_factory=dict)  # orders to read afresh, → what came of them last
+    unreadable: list[str] = field(default_factory=list)  # orders of which a document could not be read
     unlisted: set[str] = field(default_factory=set)  # products named in orders that no listing is
     read: dict[int, Seen] = field(default_factory=dict)  # order id → the reading that said nothing new
     hints: list[StockReading] = field(default_factory=list)  # numbers that deliveries spoke of
@@ -192,9 +186,8 @@ def _finish(session: Session, channel_id: int, batch: _Batch, movements: int) ->
         reasons=[reason for _, _, reason, _ in rows],
         details=[detail for _, _, _, detail in rows],
     )
-    if batch.again:
-        observed = list(batch.again.values())
-        session.run(_RING, channel=channel_id, now=session.now, keys=list(batch.again), observed=observed)
+    rings.ring_again(session, channel_id, batch.again)
+    rings.ring_unreadable(session, channel_id, batch.unreadable)
     return Processed(len(batch.rows), movements, sum(state == "parked" for _, state, _, _ in rows))
 
 
@@ -222,6 +215,7 @@ def _parse(connector: Connector, batch: _Batch) -> list[Seen]:
             snapshot = connector.parse_order(body)
         except Malformed as error:
             batch.park(row.inbox_id, error.reason, error.detail)
+            batch.unreadable.append(row.resource_key)
             continue
         read = hashlib.blake2b(body, digest_size=16).digest() if row.origin == "read" else None
         seen.append(Seen(row.inbox_id, snapshot, _digest(snapshot), read, row.observed_at))
@@ -274,21 +268,22 @@ def _choose(batch: _Batch, orders: dict[str, OrderRow], seen: Sequence[Seen]) ->
                 batch.read[order.order_id] = one
             continue
         rival = newest.get(one.snapshot.order_key)
-        if rival is not None and _rank(rival) > _rank(one):
-            batch.done(one.inbox_id, "superseded")
-            continue
         if rival is not None:
+            one, rival = sorted((one, rival), key=_rank, reverse=True)
             batch.done(rival.inbox_id, "superseded")
-            if _ambiguous(rival, one):
+            if _ambiguous(one, rival):
                 batch.read_again(one)
+                batch.read_again(rival)
         newest[one.snapshot.order_key] = one
     return list(newest.values())
 
 
-def _ambiguous(rival: Seen, one: Seen) -> bool:
-    """Two deliveries of the same version that say different things: which is newer, only the channel knows."""
-    same_version = rival.snapshot.version == one.snapshot.version
-    return same_version and rival.digest != one.digest and one.read_digest is None
+def _ambiguous(chosen: Seen, other: Seen) -> bool:
+    """Documents of the same version that say different things: which is newer, only the channel knows, unless one was
+    read after the other had come."""
+    if chosen.snapshot.version != other.snapshot.version or chosen.digest == other.digest:
+        return False
+    return chosen.read_digest is None or chosen.observed_at <= other.observed_at
 
 
 def _rank(seen: Seen) -> tuple[object, ...]:

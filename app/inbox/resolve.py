@@ -94,7 +94,7 @@ def _resolve_line(known: Known, resolved: Resolved, at: Line, line: OrderLine) -
         resolved.unlisted.add(line.listing_key)
     item = _item_of(known, at, line, listing)
     resolved.items[at] = item
-    if not line.tracked or (listing is not None and not listing.tracked):
+    if not _counts(known, at, line, listing):
         return
     if item is None:
         if any(u != Units(u.location_key) for u in line.units):
@@ -112,13 +112,31 @@ def _resolve_line(known: Known, resolved: Resolved, at: Line, line: OrderLine) -
             resolved.waiting[at[0]] = ("unknown_location", f"the channel's location {units.location_key} is not mapped")
 
 
+def _counts(known: Known, at: Line, line: OrderLine, listing: ListingRow | None) -> bool:
+    """Whether the line moves stock of ours. Where the channel keeps none for what was sold, it is ours if somebody has
+    mapped it, and what is booked is followed to its end, whatever the channel stops to keep meanwhile."""
+    if _is_booked(known, at):
+        return True
+    if listing is None:
+        return line.tracked
+    return (line.tracked and listing.tracked) or listing.item_id is not None
+
+
+def _is_booked(known: Known, at: Line) -> bool:
+    return any(held.counts != NOTHING for held in known.positions.get(at, {}).values())
+
+
 def _item_of(known: Known, at: Line, line: OrderLine, listing: ListingRow | None) -> int | None:
-    """By the listing's mapping; else what the line was before; else, for what is not listed, the item of exactly that
-    SKU: a listing without an item waits for somebody to say which it is."""
+    """What is booked of the line stays what it was booked as, whatever the listing is mapped to since. Else by the
+    listing's mapping; else what the line was before; else, for what is not listed, the item of exactly that SKU: a
+    listing without an item waits for somebody to say which it is."""
+    before = known.memory[at].item_id if at in known.memory else None
+    if before is not None and _is_booked(known, at):
+        return before
     if listing is not None and listing.item_id is not None:
         return listing.item_id
-    if at in known.memory and known.memory[at].item_id is not None:
-        return known.memory[at].item_id
+    if before is not None:
+        return before
     return known.skus.get(line.sku) if line.sku and listing is None else None
 
 

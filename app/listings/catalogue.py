@@ -59,9 +59,7 @@ from (select l.stock_key, case when count(distinct l.item_id) = 1 then min(l.ite
 cross join (select distinct location_key from channel_location
             where merchant_id = %(merchant_id)s and channel_id = %(channel)s) p
 order by s.stock_key, p.location_key
-on conflict on constraint stock_owner_key do update
-set item_id = coalesce(stock_owner.item_id, excluded.item_id),
-    state = excluded.state
+on conflict on constraint stock_owner_key do update set state = excluded.state
 """
 _PLACED = _OWNERS.partition("on conflict")[0] + "on conflict on constraint stock_owner_key do nothing"
 _FIRST_BELIEF = """
@@ -70,8 +68,8 @@ from unnest(%(keys)s::text[], %(places)s::text[], %(quantities)s::bigint[]) r(st
 where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and o.stock_key = r.stock_key
   and o.location_key = r.location_key and o.believed is null and r.quantity is not null
 """
-# The same after a mapping has changed, for the owners of these (channel, stock key). Whether orders that waited for it
-# were made before or after its number was last read nobody knows: the number is read again.
+# The same after a mapping or who shares the number has changed, for the owners of these (channel, stock key). Whether
+# orders that waited for it were made before or after its number was last read nobody knows: the number is read again.
 _FOLLOW = """
 with waiting as materialized (
     select distinct l.channel_id, l.stock_key from inbox i
@@ -86,7 +84,7 @@ with waiting as materialized (
     from listing l
     join (select distinct * from unnest(%(channels)s::bigint[], %(stock_keys)s::text[])) c(channel_id, stock_key)
          using (channel_id, stock_key)
-    where l.merchant_id = %(merchant_id)s group by l.channel_id, l.stock_key
+    where l.merchant_id = %(merchant_id)s and l.gone_at is null group by l.channel_id, l.stock_key
 ), k as materialized (
     select o.owner_id, s.item_id, o.item_id is null and exists (
                select from waiting w where w.channel_id = o.channel_id and w.stock_key = o.stock_key) as waited
@@ -150,6 +148,7 @@ def import_entries(
     bundles = {e.stock_key: e.bundle for e in entries}
     session.run(_OWNERS, channel=channel_id, stock_keys=list(bundles), bundles=list(bundles.values()))
     retire(session, channel_id, left)
+    follow(session, channel_id, [*bundles, *left])
     _first_beliefs(session, channel_id, [reading for e in entries for reading in e.stock], began or session.now)
     session.run(_REOPEN, channel=channel_id)
     unmapped = session.value(
@@ -256,7 +255,8 @@ def _set_item(session: Session, channel_id: int, listing_key: str, item_id: int 
 
 
 def follow(session: Session, channel_id: int, stock_keys: Sequence[str]) -> None:
-    """Listings of these numbers were mapped or unmapped: each number belongs to the one item that all of them are."""
+    """Listings of these numbers came, left, were mapped or unmapped: each number belongs to the one item that all of
+    them are."""
     if stock_keys:
         unique = list(dict.fromkeys(stock_keys))
         session.run(_FOLLOW, now=session.now, channels=[channel_id] * len(unique), stock_keys=unique)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from app.core.db import Session
 from app.core.runtime import Runtime
-from app.inbox.polls import Claim, claim_poll, end_poll, fail_poll
+from app.inbox.polls import Claim, Overtaken, claim_poll, end_poll, fail_poll, hold_poll
 from app.listings.cases import close_managed
 from app.listings.channels import get_channel
 from app.listings.states import get_standing
@@ -47,20 +47,23 @@ def audit(runtime: Runtime, merchant_id: int, channel_id: int) -> Audited:
     if claimed is None:
         return Audited()
     size = runtime.connectors[channel.platform].abilities.read_rows_max
+    claim = Claim(merchant_id, channel_id, "stock", claimed.attempt)
     after = numbers = contradicted = 0
     try:
         while True:
             with runtime.begin(merchant_id, runtime.clock()) as session:
+                hold_poll(runtime, session, claim)
                 after, keys = _page(session, channel_id, after, size)
             if not keys:
                 break
             contradicted += read_numbers(runtime, merchant_id, channel, keys, patient=patient)
             numbers += len(keys)
     except ChannelError as error:
-        fail_poll(runtime, Claim(merchant_id, channel_id, "stock", claimed.attempt), error)
+        fail_poll(runtime, claim, error)
         return Audited(numbers, contradicted, error.reason)
-    every = runtime.settings.sync.audit_interval_s
-    end_poll(runtime, Claim(merchant_id, channel_id, "stock", claimed.attempt), through=now, every_s=every)
+    except Overtaken:
+        return Audited(numbers, contradicted)
+    end_poll(runtime, claim, through=now, every_s=runtime.settings.sync.audit_interval_s)
     return Audited(numbers, contradicted)
 
 

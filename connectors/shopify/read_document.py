@@ -88,20 +88,22 @@ def _line(node: Node, parts: dict[str, _Parts]) -> LineFacts:
         ordered=node.count("quantity"),
         current=node.find_count("currentQuantity"),
         unit_price=price.node("shopMoney").find_money("amount") if price else None,
-        tracked=not node.flag("isGiftCard", absent=False) and (item is None or item.flag("tracked", absent=True)),
+        tracked=item is None or item.flag("tracked", absent=True),
+        stocked=not node.flag("isGiftCard", absent=False),
         owed=tuple(mine.owed),
         shipped=tuple(mine.shipped),
         refunded=tuple(mine.refunded),
         disposed=tuple(mine.disposed),
         homes=tuple(mine.homes),
     )
-    return replace(line, tracked=line.tracked and is_stocked(line))
+    return only_if_stocked(line)
 
 
-def is_stocked(line: LineFacts) -> bool:
-    """False for tips and custom lines: no variant, no inventory item and no SKU. A product that was deleted after the
-    sale keeps its SKU, and its units still count."""
-    return bool(line.listing_key or line.stock_key or line.sku)
+def only_if_stocked(line: LineFacts) -> LineFacts:
+    """Gift cards, tips and custom lines (no variant, no inventory item and no SKU) are no goods, whatever they say of
+    themselves. A product that was deleted after the sale keeps its SKU, and its units still count."""
+    stocked = line.stocked and bool(line.listing_key or line.stock_key or line.sku)
+    return replace(line, stocked=stocked, tracked=line.tracked and stocked)
 
 
 def _parts(order: Node) -> dict[str, _Parts]:

@@ -63,7 +63,8 @@ class Disposed:
 class LineFacts:
     """One line as the documents state it. `homes`: every location it was ever assigned to, and since when.
 
-    `current` is the shop's "ordered minus refunded and removed", None where the document lacks it.
+    `current` is the shop's "ordered minus refunded and removed", None where the document lacks it. `tracked` False: the
+    shop keeps no stock for it, though it may be a thing; `stocked` False: it is none (a gift card, a tip).
     """
 
     key: str
@@ -74,6 +75,7 @@ class LineFacts:
     current: int | None
     unit_price: Decimal | None
     tracked: bool
+    stocked: bool = True
     owed: tuple[tuple[Place, int], ...] = ()
     shipped: tuple[tuple[Place, int], ...] = ()
     refunded: tuple[RefundLine, ...] = ()
@@ -101,14 +103,13 @@ class OrderFacts:
 
 
 def snapshot(facts: OrderFacts) -> OrderSnapshot:
-    """The order with every unit in its place. `located` is False while any unit has none."""
+    """The order with every unit in its place. `located` is False while any unit that is kept stock of has none."""
     problems = list(facts.problems)
     lines = []
     for line in facts.lines:
         settled = _Settlement(line, facts.home)
-        counted = line.tracked and facts.confirmed
-        units = settled.units(cancelled=facts.cancelled) if counted else ()
-        problems += settled.problems
+        units = settled.units(cancelled=facts.cancelled) if facts.confirmed and line.stocked else ()
+        problems += settled.problems if line.tracked else []
         lines.append(
             OrderLine(
                 line_key=line.key,
@@ -121,7 +122,8 @@ def snapshot(facts: OrderFacts) -> OrderSnapshot:
                 tracked=line.tracked,
             )
         )
-    located = facts.located and all(unit.location_key is not None for line in lines for unit in line.units)
+    placed = all(unit.location_key is not None for line in lines if line.tracked for unit in line.units)
+    located = facts.located and placed
     return OrderSnapshot(
         order_key=facts.key, number=facts.number, version=facts.version, placed_at=facts.placed_at,
         status=_status(facts), currency=facts.currency, lines=tuple(lines), problems=tuple(problems), located=located,

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from connectors.errors import Malformed
 from connectors.shopify.keys import gid
-from connectors.shopify.read_document import is_stocked, once_each, restock
+from connectors.shopify.read_document import once_each, only_if_stocked, restock
 from connectors.shopify.shape import Node
 from connectors.shopify.vector import LineFacts, OrderFacts, Place, RefundLine, Restock
 
@@ -111,17 +110,18 @@ def _line(
         current=node.find_count("current_quantity"),
         unit_price=node.find_money("price"),
         tracked=_is_tracked(node),
+        stocked=not node.flag("gift_card", absent=False),
         owed=((home, owed),) if owed else (),
         shipped=tuple(shipped.get(number, ())),
         refunded=tuple(refunded.get(number, ())),
     )
-    return replace(line, tracked=line.tracked and is_stocked(line))
+    return only_if_stocked(line)
 
 
 def _is_tracked(node: Node) -> bool:
     managed = node.find_text("variant_inventory_management")
     told = "variant_inventory_management" in node.values
-    return not node.flag("gift_card", absent=False) and (managed is not None or not told or not node.has("variant_id"))
+    return managed is not None or not told or not node.has("variant_id")
 
 
 def _shipped(order: Node) -> dict[int, list[tuple[Place, int]]]:

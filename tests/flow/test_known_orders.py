@@ -161,6 +161,30 @@ def test_an_order_read_within_the_second_of_its_version_is_read_again_since_that
     assert street.world.level("mug")["committed"] == 2
 
 
+def test_a_delivery_that_came_after_a_reading_of_the_same_version_had_begun_has_the_order_read_again(
+    street: Street,
+) -> None:
+    street.world.move("mug", 500, "opening > available@A", "500")
+    shop = street.open_shopify({"mug": 500})
+    street.settle(40)
+    street.heard = lambda posted: False
+    order = str(shop.place_order([("mug", 5)]))
+    street.deliver()
+    merchant, channel = street.world.merchant_id, street.channel_of(shop)
+    with street.world.session() as session:
+        session.run(
+            "update channel_poll set due_at = %(now)s where merchant_id = %(merchant_id)s and kind = 'orders'",
+            now=session.now,
+        )
+    poll_orders(street.runtime, merchant, channel)
+    street.heard = lambda posted: "orders/updated" in posted.headers.values()
+    shop.edit_line(order, shop.order(order).lines[0].id, 2)  # the same second, the same version
+    street.world.now += timedelta(milliseconds=300)
+    street.deliver()
+    street.settle(2)  # both are looked at in one go; no reading of changes is due so soon
+    assert street.world.level("mug")["committed"] == 2
+
+
 def test_a_page_never_asks_for_more_than_the_bucket_holds(street: Street) -> None:
     street.world.move("mug", 5_000, "opening > available@A", "500")
     shop = street.open_shopify({"mug": 5_000})

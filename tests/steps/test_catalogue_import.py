@@ -230,6 +230,17 @@ def test_variations_that_share_a_number_are_written_only_while_they_are_one_item
     assert large not in {item for _, item, _ in owners(world).values()}
 
 
+def test_a_number_that_another_item_came_to_share_is_that_of_the_first_no_more(empty: Street) -> None:
+    world = empty.world
+    small, _ = world.item("small"), world.item("large")
+    brought_in(empty, [one("13/14", "small", "13")])
+    assert owners(world)["13"] == ("managed", small, 3)
+    brought_in(empty, [one("13/15", "large", "13")])  # the next page, or a variation that was added later
+    assert owners(world)["13"] == ("managed", None, 3)
+    brought_in(empty, [one("13/15", "large", "15")])  # it keeps a number of its own now
+    assert owners(world)["13"] == ("managed", small, 3)
+
+
 def test_what_a_person_mapped_stays_mapped_whatever_the_shop_says(empty: Street) -> None:
     world = empty.world
     mug, _ = world.item("mug"), world.item("bowl")

@@ -148,16 +148,20 @@ def test_an_unconfirmed_order_reserves_nothing() -> None:
 
 @pytest.mark.parametrize(
     "unstocked",
-    [
-        line(1, isGiftCard=True),
-        line(1, variant=None, sku=None),
-        line(1, variant={"id": "gid://shopify/ProductVariant/21", "inventoryItem": {"id": "i", "tracked": False}}),
-    ],
-    ids=["gift card", "tip or custom item", "untracked item"],
+    [line(1, isGiftCard=True), line(1, variant=None, sku=None)],
+    ids=["gift card", "tip or custom item"],
 )
-def test_a_line_without_stock_has_no_units_and_is_marked_untracked(unstocked: dict[str, object]) -> None:
+def test_a_line_that_is_no_thing_has_no_units_and_is_marked_untracked(unstocked: dict[str, object]) -> None:
     snapshot = parsed(unstocked, owed=[owed(1, inventoryItemId=None)])
     assert (snapshot.lines[0].tracked, units(snapshot)) == (False, {})
+
+
+def test_a_line_that_the_shop_keeps_no_stock_of_says_so_and_where_its_units_are() -> None:
+    item = {"id": "gid://shopify/InventoryItem/31", "tracked": False}
+    snapshot = parsed(line(1, variant={"id": "gid://shopify/ProductVariant/21", "inventoryItem": item}), owed=[owed(1)])
+    assert (snapshot.lines[0].tracked, units(snapshot)[SHELF].committed, problems(snapshot)) == (False, 1, [])
+    nowhere = parsed(line(1, variant={"id": "gid://shopify/ProductVariant/21", "inventoryItem": item}), owed=[])
+    assert nowhere.located  # nothing waits for the place of what no number is kept of
 
 
 def test_a_product_deleted_after_the_sale_keeps_its_units() -> None:

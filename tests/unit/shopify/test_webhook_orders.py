@@ -121,12 +121,17 @@ def test_a_cancelled_order_whose_refund_is_in_the_body_is_a_document() -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"gift_card": True}, {"variant_inventory_management": None}, {"variant_id": None, "sku": None}],
-    ids=["gift card", "untracked", "tip"],
+    [{"gift_card": True}, {"variant_id": None, "sku": None}],
+    ids=["gift card", "tip"],
 )
-def test_a_webhook_line_without_stock_is_marked_untracked(fields: dict[str, Any]) -> None:
+def test_a_webhook_line_that_is_no_thing_has_no_units_and_is_marked_untracked(fields: dict[str, Any]) -> None:
     (line,) = from_webhook(webhook_line(**fields)).lines
     assert (line.tracked, line.units) == (False, ())
+
+
+def test_a_webhook_line_that_the_shop_keeps_no_stock_of_says_so_and_where_its_units_are() -> None:
+    (line,) = from_webhook(webhook_line(variant_inventory_management=None)).lines
+    assert (line.tracked, [unit.committed for unit in line.units]) == (False, [2])
 
 
 def test_a_test_order_is_an_order_like_any_other() -> None:
