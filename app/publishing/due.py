@@ -29,20 +29,26 @@ _READY = """
                       and not s.frozen
                       and p.item_id = o.item_id)
 """
+# As many that contradict as others: of those that do, only reductions are written, and what waits must not hide what
+# need not. What has no number yet is listed once, to be looked at.
 _DUE = f"""
-select o.owner_id, o.stock_key, o.location_key, o.item_id, o.believed, o.buffer, o.buffer_percent, o.shown_min,
-    o.shown_max, o.oversell_target, o.conflicts,
-       o.observed_revision is not null as contradicted, o.state, o.held, o.case_id, d.due_ids, d.since
-from (select owner_id, array_agg(due_id) as due_ids, min(marked_at) as since, min(due_id) as first
-      from (select owner_id, due_id, marked_at from due_listing
-            where merchant_id = %(merchant_id)s and channel_id = %(channel)s order by due_id limit {SCAN_MAX}) s
-      where owner_id %% (select write_lanes from channel
-                         where merchant_id = %(merchant_id)s and channel_id = %(channel)s) = %(lane)s
-        and (%(owners)s::bigint[] is null or owner_id = any(%(owners)s::bigint[]))
-      group by owner_id) d
-join stock_owner o on o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
-where o.state <> 'managed' or o.item_id is null or ({_READY})
-order by d.first limit %(limit)s
+select owner_id, stock_key, location_key, item_id, believed, buffer, buffer_percent, shown_min, shown_max,
+    oversell_target, conflicts, contradicted, state, held, case_id, due_ids, since
+from (
+    select o.*, o.observed_revision is not null as contradicted, d.due_ids, d.since, d.first,
+           row_number() over (partition by o.observed_revision is not null order by d.first) as place
+    from (select owner_id, array_agg(due_id) as due_ids, min(marked_at) as since, min(due_id) as first
+          from (select owner_id, due_id, marked_at from due_listing
+                where merchant_id = %(merchant_id)s and channel_id = %(channel)s order by due_id limit {SCAN_MAX}) s
+          where owner_id %% (select write_lanes from channel
+                             where merchant_id = %(merchant_id)s and channel_id = %(channel)s) = %(lane)s
+            and (%(owners)s::bigint[] is null or owner_id = any(%(owners)s::bigint[]))
+          group by owner_id) d
+    join stock_owner o on o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
+    where o.state <> 'managed' or o.item_id is null
+       or ((o.believed is not null or o.look_since is null) and {_READY})
+) listed
+where place <= %(limit)s order by first
 """  # noqa: S608  constants only
 CONFLICTS_MAX = 2  # after so many, a reduction goes out as a relative change
 
@@ -67,7 +73,8 @@ class Due:
 def list_due(
     session: Session, channel_id: int, lane: int, limit: int, owners: Collection[int] | None = None
 ) -> list[Due]:
-    """Up to `limit` due owners of a lane, longest due first; only those of `owners` if given."""
+    """Due owners of a lane, longest due first: up to `limit` that may be written and as many that are contradicted;
+    only those of `owners` if given."""
     only = None if owners is None else list(owners)
     rows = session.rows(_DUE, channel=channel_id, lane=lane, limit=limit, owners=only, conflicts_max=CONFLICTS_MAX)
     plans = read_plans(session, [row for row in rows if _may_plan(row)])

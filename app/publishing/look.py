@@ -23,14 +23,16 @@ from app.listings.states import get_standing
 from app.listings.wanted import want_listed
 from app.publishing.decisions import adjust_decided
 from app.publishing.drift import Verdict, judge, note_explained, note_unmanaged
-from app.publishing.pauses import note_answer, pause
+from app.publishing.pauses import SENT_WITHIN_S, note_answer, pause
 from connectors.base import Abilities, StockKey
 from connectors.errors import ChannelError
+from connectors.http import READ_S
 
 PAUSES_S = (1, 2, 5, 15, 60)  # after the first, second … look in a row that failed
 LOOK_DELAY_S = 3  # a hint mostly explains itself by the order that is right behind it
 READING = timedelta(seconds=60)  # a number is older by that, at most, than the end of the call that brought it
-LATE = timedelta(seconds=20)  # how long a shop may go on with a write after the connection to it was lost
+LATE = timedelta(seconds=20)  # how long a shop may go on with a write after the caller would have given it up
+UNDER_WAY = timedelta(seconds=READ_S + SENT_WITHIN_S)  # when its sender would have given it up, had they not died
 
 DOCUMENTS_MAX = 1_000  # latest documents of the channel asked whether an order has changed since a number was read
 _CONTRADICTED = f"""
@@ -43,7 +45,9 @@ with lately as materialized (
 select o.owner_id, o.item_id, o.stock_key, o.location_key, o.believed, o.observed, o.observed_at, o.belief_revision,
     o.observed_revision, o.case_id, o.passed, o.buffer, o.buffer_percent, o.shown_min, o.shown_max,
     o.oversell_target,
-       o.state, o.unclear_attempt_id, p.target - p.expected as unclear_delta, a.closed_at as unclear_at,
+       o.state, o.unclear_attempt_id, p.target - p.expected as unclear_delta,
+    case when right(a.owner, length(a.key)) = a.key then a.closed_at  -- its sender waited until then
+         else greatest(a.closed_at, a.opened_at + %(under_way)s) end as unclear_at,
        r.completed_at as orders_read_at,
     exists (select from lately i join channel c on c.merchant_id = o.merchant_id and c.channel_id = o.channel_id
             join sales_order s on s.merchant_id = o.merchant_id and s.channel_id = o.channel_id
@@ -166,7 +170,9 @@ def read_numbers(
 
 def settle(session: Session, channel_id: int, abilities: Abilities) -> int:
     """Decide about contradicting numbers whose orders have been read since; how many were decided."""
-    rows = session.rows(_CONTRADICTED, channel=channel_id, limit=SETTLE_MAX, now=session.now, around=MARGIN)
+    rows = session.rows(
+        _CONTRADICTED, channel=channel_id, limit=SETTLE_MAX, now=session.now, around=MARGIN, under_way=UNDER_WAY
+    )
     listed_after = timedelta(seconds=abilities.listed_after_s)
     found: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:

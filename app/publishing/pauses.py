@@ -8,6 +8,8 @@ from app.core.db import Session
 from app.core.runtime import Runtime
 from connectors.errors import ChannelError
 
+SENT_WITHIN_S = 10.0  # of when an attempt was claimed, or it is not sent at all
+
 _PAUSE = """
 update channel_poll set last_error = %(error)s, failures = failures + 1,
     due_at = %(now)s + make_interval(secs => greatest(%(asked)s, (%(pauses)s::int[])[least(failures + 1, %(steps)s)]))

@@ -22,15 +22,17 @@ from app.publishing import attempts
 from app.publishing.attempts import REPLAY_MAX, Attempt, Recorded, to_write
 from app.publishing.due import Due, list_due, settle_due
 from app.publishing.look import read_numbers
-from app.publishing.pauses import note_answer, pause
+from app.publishing.pauses import SENT_WITHIN_S, note_answer, pause
 from connectors.base import StockWrite, Unknown, Unsent, WriteMode, WriteOutcome
 from connectors.errors import ChannelError, Malformed, NeverApplied, OutcomeUnknown, Refused, Transient
 from connectors.http import TOTAL_S, Http
 
-SENT_WITHIN_S = 10.0  # of when it was claimed
 REPLAY_AFTER_S = 1.0
 REPLAY_AFTER_MAX_S = 60.0
-NOTHING_SAID = frozenset({"unreadable_answer", "internal_server_error", "graphql_error"})
+NOTHING_SAID = frozenset({
+    "unreadable_answer", "internal_server_error", "graphql_error", "adjust_quantities_failed", "service_unavailable",
+    "idempotency_concurrent_request",
+})  # fmt: skip
 NOTHING_SAID_MAX = timedelta(minutes=15)
 PAUSE_S = 2  # after a call that may go better at once
 PAUSES_REFUSED_S = (2, 5, 15, 60)  # after the first, second … call in a row that the shop refused
@@ -188,9 +190,7 @@ def _refused(runtime: Runtime, merchant_id: int, channel: Channel, attempt: Atte
     if repeated and not isinstance(error, NeverApplied):
         return _record(runtime, merchant_id, channel, attempt, _unknown(attempt, error.reason), error=error.reason)
     unsent: list[WriteOutcome] = [Unsent(row.key) for row in attempt.rows.values()]
-    recorded = _record(runtime, merchant_id, channel, attempt, unsent, error=error.reason)
-    if repeated:
-        return recorded
+    _record(runtime, merchant_id, channel, attempt, unsent, error=error.reason)
     return _paused(runtime, merchant_id, channel.channel_id, error, fewer=len(attempt.rows) > 1)
 
 

@@ -145,12 +145,14 @@ class Wire(ShopAdapter):
         raise answer("broken")
 
     def _unheard(self, asked: Request, *, late: bool) -> NoReturn:
+        clockwork, begun = self.process.clockwork, self.process.clockwork.now
         try:
             self.wires.break_off(self.process, self._patience_s)
-        finally:  # given up, or dead: from then on the shop does not go on for long
+        finally:  # given up, or dead, of which the shop knows nothing: it goes on no longer than for the living
             if late:
+                left_s = max(0.0, self._patience_s - (clockwork.now - begun).total_seconds())
                 self.wires.broken += 1
-                self.process.clockwork.after(self.wires.dice.uniform(0, LATE_S), lambda: self._do_late(asked))
+                clockwork.after(self.wires.dice.uniform(0, left_s + LATE_S), lambda: self._do_late(asked))
 
     def _do_late(self, asked: Request) -> None:
         begun = adding.begin(self.shop, asked)

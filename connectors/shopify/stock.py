@@ -23,7 +23,7 @@ from connectors.base import (
     WriteOutcome,
     Written,
 )
-from connectors.errors import Malformed, OutcomeUnknown, Refused
+from connectors.errors import Malformed, NeverApplied, OutcomeUnknown, Refused
 from connectors.http import Http
 from connectors.shopify import graphql
 from connectors.shopify.errors import UNKNOWN_USER_ERROR, USER_ERRORS, Call, Row
@@ -31,6 +31,7 @@ from connectors.shopify.shape import Node
 
 ROWS_MAX = 250  # of any input array (limits page)
 STATE = "available"
+OF_THE_KEY = frozenset({"idempotency_concurrent_request"})  # an earlier call under it is still being carried out
 INDEX = re.compile("[0-9]{1,6}")
 # By whether rows are relative: our document, and the mutation in it.
 MUTATIONS = {
@@ -153,13 +154,21 @@ def _refused(rows: Sequence[StockWrite], errors: Sequence[Node]) -> list[WriteOu
         verdict = USER_ERRORS.get(error.find_text("code") or "", UNKNOWN_USER_ERROR)
         message = (error.find_text("message") or "")[:200]
         index = _row_index(error.values.get("field"), len(rows))
-        if isinstance(verdict, Call) and (index is None or verdict.error is not Refused):
+        if isinstance(verdict, Call) and not _is_of_row(verdict, index, len(rows)):
             raise verdict.error(verdict.reason, message)
         if index is None and len(rows) > 1:
             raise Refused(_slug(verdict), f"no row named: {message}")
         row = rows[index or 0]
         outcomes.setdefault(index or 0, _row_outcome(row.key, verdict, message))
     return [outcomes.get(index) or Unsent(row.key) for index, row in enumerate(rows)]
+
+
+def _is_of_row(refusal: Call, index: int | None, count: int) -> bool:
+    """Whether a refusal of the whole call is one of the row that it names: what is said to pass is only when there is
+    no other row that it could be about."""
+    if index is None or refusal.error is NeverApplied:
+        return False
+    return refusal.error is Refused or (count == 1 and refusal.reason not in OF_THE_KEY)
 
 
 def _row_outcome(key: StockKey, verdict: Row | Call, message: str) -> WriteOutcome:

@@ -38,7 +38,7 @@ from tests.street import Street
 from tests.world import World
 
 OPENING = 10_000
-LATE_S = 5.0  # a call of the dead arrives that much later
+LATE_S = 35.0  # a call of the dead arrives that much later: longer than they would have waited for its answer
 POINTS_MAX = 400
 ROUNDS_MAX = 400
 NEVER = 1_000_000
@@ -254,7 +254,7 @@ def take_over(quarter: Quarter, late: list[LastCall], *, noticed: bool) -> None:
     if noticed:
         free_abandoned(street.runtime, Absences(grace_s=0), 0.0)
     if late:
-        street.settle(LATE_S)  # not longer: others wait for it as long as LATE in app/publishing/look.py says
+        street.settle(LATE_S)  # others wait for it as long as UNDER_WAY and LATE in app/publishing/look.py say
     for call in late:
         assert call.came.wait(30)
         call.let_in.set()
