@@ -20,7 +20,16 @@ from app.core.log import get_logger
 from app.core.runtime import Runtime
 from app.insight.home import list_channel_views, read_home
 from app.insight.words import failure
-from app.listings.install import Installed, find_installed, find_left, install, install_own, open_state, take_state
+from app.listings.install import (
+    Installed,
+    find_installed,
+    find_left,
+    install,
+    install_own,
+    is_standing,
+    open_state,
+    take_state,
+)
 from app.listings.tokens import our_keys
 from app.web.access import find_browser_asker
 from app.web.asker import NOBODY, asker, needs
@@ -51,10 +60,9 @@ def app_page() -> str | Response:
     left = find_left(_runtime(), found) if found is not None else None
     if found is not None and left is not None:
         return render_template("shopify_left.html", name=found.name, left=left)
-    fresh = found is None or not found.complete
-    if found is None or not found.complete:
-        found = _install(seen.shop, (GrantKind.SESSION, _token()), None)
-    return _shown(found, fresh=fresh)
+    if found is not None and is_standing(_runtime(), found):
+        return _shown(found, fresh=False)
+    return _shown(_install(seen.shop, (GrantKind.SESSION, _token()), None), fresh=True)
 
 
 @open_blueprint.post("/again")

@@ -197,16 +197,32 @@ def test_word_of_an_uninstall_that_comes_after_a_quick_reinstall_is_ignored(
     installing.street.heard = lambda posted: late.append(posted) is not None
     installing.street.deliver()
     installing.street.heard = lambda posted: True
-    runtime, (merchant_id, _) = installing.street.runtime, installing.found(shop)
-    with runtime.begin(merchant_id, runtime.clock()) as session:  # its token was refused meanwhile
-        session.run("update channel set state = 'disconnected' where merchant_id = %(merchant_id)s")
     installing.street.world.now += timedelta(minutes=1)
+    dead = installing.credentials(shop)["access_token"]
     installing.installed(shop)
+    assert installing.credentials(shop)["access_token"] != dead
     (word,) = [posted for posted in late if posted.headers["X-Shopify-Topic"] == "app/uninstalled"]
     assert installing.street.hand_over(shop, word) == 200
     work(installing)
     assert installing.state(shop) != "disconnected"
     assert "expires_at" in installing.credentials(shop)
+    assert outcomes(installing, shop, "app/uninstalled") == ["reinstalled_since"]
+    shop.place_order([("mug", 1)])
+    work(installing)
+    assert rows(installing, shop, "sales_order") == 1
+
+
+def outcomes(installing: Installing, shop: PretendShopify, topic: str) -> list[str]:
+    """What became of each word of that kind, oldest first; empty while it waits."""
+    merchant_id, channel_id = installing.found(shop)
+    with installing.street.runtime.begin(merchant_id, installing.street.world.now) as session:
+        told = session.rows(
+            """select coalesce(reason, '') as reason from inbox
+               where merchant_id = %(merchant_id)s and channel_id = %(channel)s and topic = %(topic)s
+               order by inbox_id""",
+            channel=channel_id, topic=topic,
+        )  # fmt: skip
+    return [row.reason for row in told]
 
 
 NAME, TITLE, NUMBER = "Zephyrine Lampworks", "Unheard-of quince lamp", 987_650_001
