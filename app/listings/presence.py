@@ -13,6 +13,6 @@ def is_still_in(runtime: Runtime, merchant_id: int, channel_id: int) -> bool:
     with runtime.begin(merchant_id, runtime.clock()) as session:
         channel = get_channel(session, channel_id)
         shop = shop_of(runtime, merchant_id, channel)
-    if ACCESS not in shop.credentials:
+    if ACCESS not in list(shop.credentials):  # by name alone: looked up, one that has run out would be renewed here
         return False
     return runtime.platforms[channel.platform].is_installed(runtime.open_http(), shop)
