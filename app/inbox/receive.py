@@ -203,13 +203,13 @@ def _judge(runtime: Runtime, known: Known | None, delivery: Delivery) -> tuple[R
 
 def _judge_unknown(runtime: Runtime, delivery: Delivery) -> Receipt:
     """Of a shop that nobody has, or no longer. What our own app is told there, such as a request for privacy, is
-    answered: nothing is held."""
-    secrets = runtime.settings.shopify.secrets() if delivery.platform == Platform.SHOPIFY else ()
-    if not secrets:
+    answered: nothing is held. Anybody can name a Shopify shop, so whoever can't sign hears what they would hear of one
+    that is connected; WooCommerce's address is a secret of its own."""
+    if delivery.platform != Platform.SHOPIFY:
         return Receipt(404, "unknown_shop")
     connector = runtime.connectors[delivery.platform]
     try:
-        connector.verify(secrets, delivery.headers, delivery.body)
+        connector.verify(runtime.settings.shopify.secrets(), delivery.headers, delivery.body)
     except InvalidSignature as error:
         return Receipt(connector.abilities.refused_status, error.reason, error.detail)
     return Receipt(200, "nothing_held")

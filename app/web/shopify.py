@@ -78,24 +78,21 @@ def connect_again() -> Response:
 
 
 def _outside() -> Response:
-    """Opened outside the admin: a connected shop is shown inside, another is asked for its consent."""
+    """Opened outside the admin: a connected shop is shown inside, another is asked for its consent. Which it is nobody
+    is told who only knows its name."""
     shop = domain_of(request.args.get("shop", ""))
     if request.args.get("embedded") == "1":
         return bounce()
+    _verify_query(fresh=False)
     found = find_installed(_runtime(), PLATFORM, shop)
-    if found is not None and found.complete:
-        return redirect(_admin_url(shop))
-    return _begin_signed(shop)
+    return redirect(_admin_url(shop)) if found is not None and found.complete else _ask_consent(shop, None)
 
 
 @open_blueprint.get("/install")
 def begin_signed() -> Response:
     """Where Shopify's older way of installing begins."""
     _require_app()
-    return _begin_signed(domain_of(request.args.get("shop", "")))
-
-
-def _begin_signed(shop: str) -> Response:
+    shop = domain_of(request.args.get("shop", ""))
     _verify_query(fresh=False)
     return _ask_consent(shop, None)
 

@@ -254,10 +254,25 @@ def test_wrong_signatures_are_counted_by_reason_and_never_stored(street: Street,
     assert counts[street.channel_of(woo), "invalid_signature"] == 1
 
 
+@pytest.mark.parametrize("forged", [{}, {"X-Shopify-Hmac-Sha256": "AAAA"}])
+def test_whoever_can_not_sign_is_answered_alike_for_a_shop_that_is_connected_and_for_one_that_is_nobodys(
+    street: Street, shop: PretendShopify, forged: dict[str, str]
+) -> None:
+    (posted,) = orders_of(street, shop, 1)
+    bare = {name: value for name, value in posted.headers.items() if "Hmac" not in name}
+    app = create_app(street.runtime)
+    known, nobodys = (
+        post(app, replace(posted, headers={**bare, **forged, "X-Shopify-Shop-Domain": domain}))
+        for domain in (shop.domain, "somebody-else.myshopify.com")
+    )
+    assert (known.status_code, nobodys.status_code, known.data) == (401, 401, nobodys.data)
+    assert (list(known.headers.items()), stored(street.world)) == (list(nobodys.headers.items()), [])
+
+
 def test_a_forged_delivery_can_not_write_into_the_count_of_a_shop_that_is_nobodys(
     street: Street, shop: PretendShopify
 ) -> None:
     posted = orders_of(street, shop, 1)[0]
     app = create_app(street.runtime)
     answer = post(app, posted, headers={"X-Shopify-Shop-Domain": "somebody-else.myshopify.com"})
-    assert (answer.status_code, refusals(street.world), stored(street.world)) == (404, {}, [])
+    assert (answer.status_code, refusals(street.world), stored(street.world)) == (401, {}, [])
