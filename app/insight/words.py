@@ -88,6 +88,7 @@ FAILURES = {
     "bad_address": "its address is not one that can be called",
     "connection_failed": "it can't be reached",
     "connection_lost": "the connection broke",
+    "request_failed": "it could not be asked: try again in a moment",
     "connect_timeout": "it can't be reached in time",
     "stood_still": "this process stood still before it could be sent",
     "read_timeout": "it takes too long to answer",
