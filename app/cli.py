@@ -42,6 +42,7 @@ def main(argv: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
     arguments = build_parser().parse_args(argv)
     try:
+        _tell_children(arguments)
         settings = load_settings(config=arguments.config, data_dir=_data_dir(arguments), environ=os.environ)
         configure(settings.log.format, settings.log.level)
         command: Command = arguments.run
@@ -72,8 +73,16 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _data_dir(arguments: argparse.Namespace) -> Path | None:
-    """`--data`; else the command's own default, unless the environment or a file says otherwise."""
+    """`--data`; else a command's own folder, unless the environment names one: the demo never works on the real data
+    that a file names. None: as the file says, or the default."""
     given: Path | None = arguments.data
     if given is not None or "PERPETUAL_DATA__DIR" in os.environ:
         return given
-    return arguments.default_data or Path("var/data")
+    own: Path | None = arguments.default_data
+    return own
+
+
+def _tell_children(arguments: argparse.Namespace) -> None:
+    """Processes that this one starts read the same file, wherever they are started."""
+    if arguments.config is not None:
+        os.environ["PERPETUAL_CONFIG"] = str(arguments.config.resolve())

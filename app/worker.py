@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -307,12 +308,23 @@ def housekeeping(runtime: Runtime) -> bool:
         )
     drop_old_sessions(runtime.database, now)
     for merchant in list_merchants(runtime.database, now):
-        refresh_buffers(runtime, merchant.merchant_id)
-        with runtime.begin(merchant.merchant_id, now) as session:
-            seal_history(session)
-            prune_attempts(session)
-            prune_shadow(session)
-            prune_answers(session)
-            prune_webhooks(session)
-            prune_joinings(session)
+        try:
+            _keep(runtime, merchant.merchant_id, now)
+        except Exception as error:  # one of them never ends it for all that come behind
+            reason = error.reason if isinstance(error, PerpetualError) else "internal_error"
+            log.exception("housekeeping_failed", merchant_id=merchant.merchant_id, reason=reason)
+            with runtime.database.across(now) as session:  # unless the database is away
+                session.value("select 1")
     return True
+
+
+def _keep(runtime: Runtime, merchant_id: int, now: datetime) -> None:
+    """One merchant's share."""
+    refresh_buffers(runtime, merchant_id)
+    with runtime.begin(merchant_id, now) as session:
+        seal_history(session)
+        prune_attempts(session)
+        prune_shadow(session)
+        prune_answers(session)
+        prune_webhooks(session)
+        prune_joinings(session)

@@ -1,6 +1,7 @@
 """The contract of a platform that installs our app into shops: who opened it, for which shop, and the tokens it gives.
 
-Pure methods judge what a browser brought; `write_grant` crosses the network. Nothing here keeps a token.
+Pure methods judge what a browser brought; `write_grant` and `is_installed` cross the network. Nothing here keeps a
+token.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from connectors.base import Shop
 from connectors.errors import ChannelError
 from connectors.http import Http
 
@@ -92,3 +94,6 @@ class AppPlatform(Protocol):
     ) -> Tokens:
         """Ask for tokens with a grant: its kind and its secret part. Raises `AccessDenied` when the platform will not,
         `Transient` or `OutcomeUnknown` when it is worth asking again."""
+
+    def is_installed(self, http: Http, shop: Shop) -> bool:
+        """Whether the shop accepts its token: one cheap call. Raises ChannelError where its answer does not tell."""

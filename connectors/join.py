@@ -53,6 +53,15 @@ class Requirement:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look over a shop found: each requirement, and the facts that it told, for `Shop.facts`; none where it told
+    nothing."""
+
+    requirements: Sequence[Requirement]
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
 def encrypted(base_url: str) -> Requirement:
     """Whether nobody on the way can read or change what is said."""
     address = urlsplit(base_url)
@@ -95,6 +104,6 @@ class Joins(Leaves, Protocol):
 class Checks(Protocol):
     """A vendor whose shops can be looked over."""
 
-    def check(self, http: Http, shop: Shop) -> Sequence[Requirement]:
+    def check(self, http: Http, shop: Shop) -> Looked:
         """Each requirement with how things stand, asked now; what could not be asked is unknown. Raises nothing that a
         shop does."""

@@ -31,7 +31,7 @@ def add_command(commands: Any, name: str, run: Command, help_text: str) -> argpa
     """A command with the options all have; `run` is what it does."""
     parser: argparse.ArgumentParser = commands.add_parser(name, help=help_text, description=help_text)
     parser.add_argument("--config", type=Path, help="TOML file (default: config.toml if it exists)")
-    parser.add_argument("--data", type=Path, help="folder of the embedded database and state (default var/data)")
+    parser.add_argument("--data", type=Path, help="folder of the database and state (default: the file's, or var/data)")
     parser.set_defaults(run=run)
     return parser
 

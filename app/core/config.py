@@ -120,7 +120,7 @@ class Database(_Section):
 class Data(_Section):
     """Where this machine keeps its files: the embedded server, the local secrets."""
 
-    dir: Path = Field(Path("var"), strict=False)
+    dir: Path = Field(Path("var/data"), strict=False)
 
 
 class Security(_Section):

@@ -265,11 +265,16 @@ def _typed(cause: BaseException | None) -> PerpetualError | None:
         return Unavailable("took_too_long", "this takes too long: ask for less at once, or try again later")
     if isinstance(cause, psycopg.errors.SerializationFailure):
         return Unavailable("changed_meanwhile", "somebody else changed it at the same moment: try again")
-    if isinstance(cause, psycopg.DataError):
+    if isinstance(cause, psycopg.DataError) or (isinstance(cause, psycopg.Error) and _beyond_limits(cause)):
         return InvalidInput("out_of_range", "a number, a date or a text in it can't be kept")
     if isinstance(cause, (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)):
         return Unavailable("database_unavailable", "the database can't be reached or can't write now")
     return None
+
+
+def _beyond_limits(cause: psycopg.Error) -> bool:
+    """Class 54, which the driver takes for a server in trouble: what was sent is too long or too much for it."""
+    return (cause.sqlstate or "").startswith("54")
 
 
 def psycopg_url(url: str) -> str:

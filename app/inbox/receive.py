@@ -24,6 +24,7 @@ from connectors.errors import InvalidSignature, Malformed
 
 DUPLICATE_DAYS = 2  # a vendor repeats a delivery for hours, at most about a day
 DUPLICATE = "duplicate"  # counted beside the reasons of refusals: neither is stored
+KEY_MAX = 200  # of what goes into an index: a longer one is no vendor's, and could fail a whole batch
 LOGGED_MAX = 20  # kinds of refusals that one line of the log names
 _REFUSALS = ("missing_signature", "invalid_signature")
 
@@ -181,7 +182,7 @@ def _judge(runtime: Runtime, known: Known | None, delivery: Delivery) -> tuple[R
             None,
             sealed,
             "parked",
-            error.reason,
+            error.reason[:KEY_MAX],
             error.detail,
         )
         return Receipt(200, "parked"), row
@@ -202,20 +203,20 @@ def _judge(runtime: Runtime, known: Known | None, delivery: Delivery) -> tuple[R
 
 def _judge_unknown(runtime: Runtime, delivery: Delivery) -> Receipt:
     """Of a shop that nobody has, or no longer. What our own app is told there, such as a request for privacy, is
-    answered: nothing is held."""
-    secrets = runtime.settings.shopify.secrets() if delivery.platform == Platform.SHOPIFY else ()
-    if not secrets:
+    answered: nothing is held. Anybody can name a Shopify shop, so whoever can't sign hears what they would hear of one
+    that is connected; WooCommerce's address is a secret of its own."""
+    if delivery.platform != Platform.SHOPIFY:
         return Receipt(404, "unknown_shop")
     connector = runtime.connectors[delivery.platform]
     try:
-        connector.verify(secrets, delivery.headers, delivery.body)
+        connector.verify(runtime.settings.shopify.secrets(), delivery.headers, delivery.body)
     except InvalidSignature as error:
         return Receipt(connector.abilities.refused_status, error.reason, error.detail)
     return Receipt(200, "nothing_held")
 
 
 def _verified_notice(connector: Connector, shop: Shop, delivery: Delivery) -> Notice:
-    """A ping is unsigned and says nothing; everything else must be signed."""
+    """A ping is unsigned and says nothing; everything else must be signed. Raises InvalidSignature, Malformed."""
     secrets = shop.credentials.get(WEBHOOK_SECRETS, "").split()  # an empty one would let anybody sign
     try:
         connector.verify(secrets, delivery.headers, delivery.body)
@@ -223,7 +224,11 @@ def _verified_notice(connector: Connector, shop: Shop, delivery: Delivery) -> No
         if connector.is_ping(delivery.headers, delivery.body):
             return Notice(NoticeKind.IGNORED, "ping", "app", "")
         raise
-    return connector.notice(shop, delivery.headers, delivery.body)
+    notice = connector.notice(shop, delivery.headers, delivery.body)
+    for name in ("delivery_key", "resource", "resource_key"):
+        if len(getattr(notice, name) or "") > KEY_MAX:
+            raise Malformed("key_too_long", f"longer than {KEY_MAX} characters", field=name)
+    return notice
 
 
 def _insert(session: Session, rows: Sequence[_Row]) -> Counter[int]:

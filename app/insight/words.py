@@ -88,6 +88,7 @@ FAILURES = {
     "bad_address": "its address is not one that can be called",
     "connection_failed": "it can't be reached",
     "connection_lost": "the connection broke",
+    "request_failed": "it could not be asked: try again in a moment",
     "connect_timeout": "it can't be reached in time",
     "stood_still": "this process stood still before it could be sent",
     "read_timeout": "it takes too long to answer",
@@ -108,6 +109,7 @@ PARKED = {
     "key_conflict": "It says something else than what was booked before: look at the order in the shop.",
     "order_hidden": "It is older than 60 days: book by hand what changed, or let the app read all orders.",
     "topic_body_mismatch": "The delivery is not what it says it is: nothing to do if the order arrives by itself.",
+    "key_too_long": "The delivery's id is not one: nothing to do if the order arrives by itself.",
 }
 PARKED_OTHERWISE = "It can't be read as it is: look at it in the shop; a corrected version is booked by itself."
 CASES = {

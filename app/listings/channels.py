@@ -291,6 +291,15 @@ def _ask(session: Session, channel_id: int, kind: str, when: datetime) -> None:
     )  # fmt: skip
 
 
+def note_facts(session: Session, channel_id: int, facts: Mapping[str, str]) -> None:
+    """What the shop tells of itself by now, such as which way of proving who asks reaches it."""
+    session.run(
+        """update channel set facts = facts || jsonb_object(%(names)s::text[], %(values)s::text[])
+           where merchant_id = %(merchant_id)s and channel_id = %(id)s""",
+        id=channel_id, names=list(facts), values=list(facts.values()),
+    )  # fmt: skip
+
+
 def facts_as_text(facts: Mapping[str, Any]) -> dict[str, str]:
     """Facts read at connect, as the strings that are stored."""
     return {name: str(value) for name, value in facts.items()}

@@ -22,6 +22,7 @@ from app.listings.channels import (
     get_channel,
     list_mapped_places,
     map_location,
+    note_facts,
     renew_channel,
     shop_of,
     store_credentials,
@@ -32,6 +33,7 @@ from app.listings.matching import propose
 from app.listings.places import NO_PLACE
 from app.listings.shop_clock import measure_skew, note_skew
 from connectors.base import ChannelLocation, Connector, Shop
+from connectors.join import Joins
 
 SUBSCRIBED_BY = "subscribed_by"  # the fact that says who made the subscriptions
 HISTORY = timedelta(days=60)  # what an app may read of a Shopify shop's orders; older ones hardly change any more
@@ -61,11 +63,7 @@ def connect(
     with runtime.begin(merchant_id, runtime.clock()) as session:
         note_skew(session, channel_id, timedelta(0), measure_skew(http, session.now))
         _map_places(session, channel_id, found, places or {})
-        session.run(
-            """update channel set facts = facts || jsonb_object(%(names)s::text[], %(values)s::text[])
-               where merchant_id = %(merchant_id)s and channel_id = %(id)s""",
-            id=channel_id, names=list(facts), values=list(facts.values()),
-        )  # fmt: skip
+        note_facts(session, channel_id, facts)
     shop = _shop(runtime, merchant_id, channel_id)
     is_large = _is_large(connector, facts)
     if later or is_large:
@@ -110,8 +108,9 @@ def is_subscribed_by_app(channel: Channel) -> bool:
 
 
 def renew_credentials(runtime: Runtime, merchant_id: int, channel_id: int, given: Mapping[str, str]) -> None:
-    """Store credentials that the shop accepts, by the names that it has; what is not given stays. What failed is tried
-    again at once. Raises InvalidInput, and ChannelError when the shop refuses them: then nothing was changed."""
+    """Store credentials that the shop accepts for all that is needed, by the names that it has, and the way it takes
+    them; what is not given stays. What failed is tried again at once. Raises InvalidInput, and ChannelError when the
+    shop refuses them: then nothing was changed."""
     with runtime.begin(merchant_id, runtime.clock()) as session:
         channel = get_channel(session, channel_id)
         shop, known = shop_of(runtime, merchant_id, channel), read_credentials(runtime.sealer, session, channel_id)
@@ -119,8 +118,12 @@ def renew_credentials(runtime: Runtime, merchant_id: int, channel_id: int, given
         names = ", ".join(sorted(known))
         raise InvalidInput("unknown_credential", f"give name=value lines; its names are {names}", where="credentials")
     renewed = replace(shop, credentials={**shop.credentials, **given})
-    runtime.connectors[channel.platform].read_facts(runtime.open_http(), renewed)
+    connector = runtime.connectors[channel.platform]
+    facts = connector.read_facts(runtime.open_http(), renewed)
+    if isinstance(connector, Joins):
+        connector.prove(runtime.open_http(), renewed)
     with runtime.begin(merchant_id, runtime.clock()) as session:
+        note_facts(session, channel_id, facts)
         store_credentials(runtime, session, channel_id, {**known, **given})
     if WEBHOOK_SECRETS in given and channel.facts.get("webhook_url"):
         subscribe(runtime, merchant_id, channel_id, channel.facts["webhook_url"], renew=True)

@@ -14,20 +14,25 @@ from zoneinfo import available_timezones
 from app.accounts.merchants import create_merchant
 from app.core.db import Row
 from app.core.errors import BadRequest, Conflict, InvalidInput
+from app.core.log import get_logger
 from app.core.runtime import Runtime
 from app.listings.cases import close_cases
 from app.listings.channels import NewChannel
 from app.listings.connect import SUBSCRIBED_BY, connect, read_history
 from app.listings.credentials import WEBHOOK_SECRETS, unseal_credentials
+from app.listings.presence import is_still_in
 from app.listings.states import Standing, get_standing
 from app.listings.tokens import CLIENT_ID, CLIENT_SECRET, EXPIRES, RECONNECT, as_credentials, our_keys
 from connectors.apps import AppKeys, GrantKind
 from connectors.base import Shop
+from connectors.errors import ChannelError
 
 STATE_LIFE = timedelta(minutes=10)  # to read what the app wants and agree to it
 NAME_TRIES = 50
 INSTALLED_AT = "installed_at"
 MERCHANT_NAME = "merchant_name"  # of the merchant that came with the shop: it goes when the shop is erased
+
+log = get_logger("install")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,17 @@ def _has_access(runtime: Runtime, row: Row) -> bool:
         )  # fmt: skip
 
 
+def is_standing(runtime: Runtime, installed: Installed) -> bool:
+    """Whether nothing is left to do for a shop: its token is kept and still accepted. An app that was taken out and put
+    in again is opened before the word of the former reaches us, and only the shop knows. One that can't be asked now is
+    taken as it was."""
+    try:
+        return installed.complete and is_still_in(runtime, installed.merchant_id, installed.channel_id)
+    except ChannelError as error:
+        log.warning("standing_unknown", channel_id=installed.channel_id, reason=error.reason)
+        return True
+
+
 def install(
     runtime: Runtime, platform: str, domain: str, grant: tuple[GrantKind, str], *, merchant_id: int | None, url: str
 ) -> Installed:
@@ -117,7 +133,7 @@ def _install(
         known = find_installed(runtime, platform, domain)
         if grant[0] is not GrantKind.OWN:  # who comes by Shopify was seen to speak for the shop
             _check_free(known, asked[0])
-        if known is not None and known.complete and grant[0] is GrantKind.SESSION:
+        if known is not None and grant[0] is GrantKind.SESSION and is_standing(runtime, known):
             return known
         new = _with_tokens(runtime, where, keys, grant)
         _check_free(known, asked[0])

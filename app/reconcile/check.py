@@ -12,13 +12,13 @@ from dataclasses import asdict, replace
 import orjson
 
 from app.core.runtime import Runtime
-from app.listings.channels import Channel, ask_for_poll, get_channel, shop_of
+from app.listings.channels import Channel, ask_for_poll, get_channel, note_facts, shop_of
 from app.listings.connect import is_subscribed_by_app
 from app.reconcile.webhooks import find_faults, wanted_address
 from connectors.base import Connector, Shop
 from connectors.errors import AccessDenied, ChannelError
 from connectors.http import Http
-from connectors.join import Checks, Requirement
+from connectors.join import Checks, Looked, Requirement
 
 TOTAL_S = 20.0  # of each call: somebody is waiting for the page
 DETAIL_MAX = 200
@@ -32,19 +32,22 @@ set checked_at = excluded.checked_at, requirements = excluded.requirements
 
 
 def check(runtime: Runtime, merchant_id: int, channel_id: int) -> Sequence[Requirement]:
-    """Ask the shop, store what was found, and return it. A shop that does not answer is a finding, not an error.
-    Raises NotFound."""
+    """Ask the shop, store what was found and what it told of itself, and return the former. A shop that does not
+    answer is a finding, not an error. Raises NotFound."""
     with runtime.begin(merchant_id, runtime.clock()) as session:
         channel = get_channel(session, channel_id)
         shop = shop_of(runtime, merchant_id, channel)
     connector, http = runtime.connectors[channel.platform], replace(runtime.open_http(), total_s=TOTAL_S)
+    looked = connector.check(http, shop) if isinstance(connector, Checks) else _plain(connector, http, shop)
+    shop = replace(shop, facts={**shop.facts, **looked.facts})
     found = [
-        *(connector.check(http, shop) if isinstance(connector, Checks) else _plain(connector, http, shop)),
+        *looked.requirements,
         _webhooks(runtime, connector, http, channel=channel, shop=shop),
         _reachable(runtime),
     ]
     told = [asdict(replace(one, detail=one.detail[:DETAIL_MAX])) for one in found]
     with runtime.begin(merchant_id, runtime.clock()) as session:
+        note_facts(session, channel_id, looked.facts)
         session.run(_STORE, channel=channel_id, now=session.now, found=orjson.dumps(told).decode())
         for kind in _worked_at(found):
             ask_for_poll(session, channel_id, kind)
@@ -58,15 +61,15 @@ def _worked_at(found: Sequence[Requirement]) -> Sequence[str]:
     return ("shop", "webhooks") if broken else ("shop",)
 
 
-def _plain(connector: Connector, http: Http, shop: Shop) -> Sequence[Requirement]:
+def _plain(connector: Connector, http: Http, shop: Shop) -> Looked:
     """What can be asked of any vendor."""
     try:
-        connector.read_facts(http, shop)
+        facts = connector.read_facts(http, shop)
     except AccessDenied as error:
-        return [Requirement("answers", PASS), Requirement("key", FAIL, error.reason)]
+        return Looked([Requirement("answers", PASS), Requirement("key", FAIL, error.reason)])
     except ChannelError as error:
-        return [Requirement("answers", FAIL, error.reason), Requirement("key", UNKNOWN)]
-    return [Requirement("answers", PASS), Requirement("key", PASS)]
+        return Looked([Requirement("answers", FAIL, error.reason), Requirement("key", UNKNOWN)])
+    return Looked([Requirement("answers", PASS), Requirement("key", PASS)], facts)
 
 
 def _webhooks(runtime: Runtime, connector: Connector, http: Http, *, channel: Channel, shop: Shop) -> Requirement:

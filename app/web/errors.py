@@ -31,7 +31,7 @@ WORDS = {
     500: ("Something broke here", "It was logged. Try again; nothing was half done."),
     503: ("Not available right now", "Try again in a moment; nothing was half done."),
 }
-MACHINES = ("/webhooks/", "/healthz", "/api/", "/callbacks/")  # nobody looks at these with a browser
+MACHINES = ("/webhooks/", "/healthz", "/metrics", "/api/", "/callbacks/")  # nobody looks at these with a browser
 OTHER = ("That did not work", "Go back and try again.")
 
 log = get_logger("web")

@@ -20,7 +20,16 @@ from app.core.log import get_logger
 from app.core.runtime import Runtime
 from app.insight.home import list_channel_views, read_home
 from app.insight.words import failure
-from app.listings.install import Installed, find_installed, find_left, install, install_own, open_state, take_state
+from app.listings.install import (
+    Installed,
+    find_installed,
+    find_left,
+    install,
+    install_own,
+    is_standing,
+    open_state,
+    take_state,
+)
 from app.listings.tokens import our_keys
 from app.web.access import find_browser_asker
 from app.web.asker import NOBODY, asker, needs
@@ -51,10 +60,9 @@ def app_page() -> str | Response:
     left = find_left(_runtime(), found) if found is not None else None
     if found is not None and left is not None:
         return render_template("shopify_left.html", name=found.name, left=left)
-    fresh = found is None or not found.complete
-    if found is None or not found.complete:
-        found = _install(seen.shop, (GrantKind.SESSION, _token()), None)
-    return _shown(found, fresh=fresh)
+    if found is not None and is_standing(_runtime(), found):
+        return _shown(found, fresh=False)
+    return _shown(_install(seen.shop, (GrantKind.SESSION, _token()), None), fresh=True)
 
 
 @open_blueprint.post("/again")
@@ -70,24 +78,21 @@ def connect_again() -> Response:
 
 
 def _outside() -> Response:
-    """Opened outside the admin: a connected shop is shown inside, another is asked for its consent."""
+    """Opened outside the admin: a connected shop is shown inside, another is asked for its consent. Which it is nobody
+    is told who only knows its name."""
     shop = domain_of(request.args.get("shop", ""))
     if request.args.get("embedded") == "1":
         return bounce()
+    _verify_query(fresh=False)
     found = find_installed(_runtime(), PLATFORM, shop)
-    if found is not None and found.complete:
-        return redirect(_admin_url(shop))
-    return _begin_signed(shop)
+    return redirect(_admin_url(shop)) if found is not None and found.complete else _ask_consent(shop, None)
 
 
 @open_blueprint.get("/install")
 def begin_signed() -> Response:
     """Where Shopify's older way of installing begins."""
     _require_app()
-    return _begin_signed(domain_of(request.args.get("shop", "")))
-
-
-def _begin_signed(shop: str) -> Response:
+    shop = domain_of(request.args.get("shop", ""))
     _verify_query(fresh=False)
     return _ask_consent(shop, None)
 

@@ -14,9 +14,10 @@ from urllib.parse import urlencode
 import orjson
 
 from connectors.apps import AppKeys, GrantKind, Tokens, Visitor
-from connectors.errors import AccessDenied, ChannelError, Malformed, Refused
+from connectors.base import Shop
+from connectors.errors import AccessDenied, ChannelError, Malformed, NotFound, Refused
 from connectors.http import Http
-from connectors.shopify import proofs
+from connectors.shopify import graphql, proofs
 
 APP_BRIDGE = "https://cdn.shopify.com/shopifycloud/app-bridge.js"
 ADMIN = "https://admin.shopify.com"
@@ -36,6 +37,8 @@ ERRORS: Mapping[str, tuple[type[ChannelError], str]] = {
     "shop_not_permitted": (AccessDenied, "app_refused"),  # an app of another organisation asked with its own keys
     "app_not_installed": (AccessDenied, "app_not_installed"),
 }
+# Refusals that tell of a shop that does not pay or is locked, or of our own keys: the app may well be in it.
+UNTOLD = frozenset({"shop_frozen", "shop_locked", "shop_inactive", "app_refused", "no_app"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,16 @@ class ShopifyApp:
                 if error.reason != "app_refused":
                     raise
         return _ask(http, base_url, _body(keys.client_id, keys.secrets[-1], grant), now)
+
+    def is_installed(self, http: Http, shop: Shop) -> bool:
+        """An app that was taken out has lost its tokens at once: neither they nor what would renew them is good."""
+        try:
+            graphql.query(http, shop, "still_installed", {})
+        except (AccessDenied, NotFound) as error:
+            if error.reason in UNTOLD:
+                raise
+            return False
+        return True
 
 
 def _body(client_id: str, secret: str, grant: tuple[GrantKind, str]) -> bytes:

@@ -24,7 +24,7 @@ from connectors.base import (
 )
 from connectors.export import CataloguePage, Export, ExportOf, ExportPage
 from connectors.http import Http
-from connectors.join import Requirement
+from connectors.join import Looked
 from connectors.shopify import bulk, catalogue, orders, requirements, stock, webhooks
 from connectors.shopify import shop as shop_facts
 
@@ -104,7 +104,7 @@ class Shopify:
         """See `shop.read_facts`."""
         return shop_facts.read_facts(http, shop)
 
-    def check(self, http: Http, shop: Shop) -> Sequence[Requirement]:
+    def check(self, http: Http, shop: Shop) -> Looked:
         """See `requirements.check`."""
         return requirements.check(http, shop)
 

@@ -5,12 +5,12 @@ Whether it keeps stock is a matter of each product there, and Shopify always can
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from connectors.base import Shop
 from connectors.errors import AccessDenied, ChannelError
 from connectors.http import Http
-from connectors.join import Requirement, encrypted
+from connectors.join import Looked, Requirement, encrypted
 from connectors.shopify import graphql
 from connectors.shopify.shop import read_facts, read_missing_scopes
 
@@ -20,19 +20,22 @@ _OF_RIGHTS = frozenset({"access_denied", "forbidden"})
 _OF_SHOP = frozenset({"shop_inactive", "shop_frozen", "shop_locked"})  # refused, whatever the token
 
 
-def check(http: Http, shop: Shop) -> Sequence[Requirement]:
+def check(http: Http, shop: Shop) -> Looked:
     """Every requirement once; behind one that fails the rest is unknown. Raises nothing that a shop does."""
-    found = {one.name: one for one in _look(http, shop)}
-    asked = [found.get(name, Requirement(name, UNKNOWN)) for name in (ANSWERS, KEY, RIGHTS, VERSION)]
-    return [encrypted(shop.base_url), *asked]
-
-
-def _look(http: Http, shop: Shop) -> Iterator[Requirement]:
     try:
         facts = read_facts(http, shop)
     except ChannelError as error:
-        yield from _refused(http, shop, error)
-        return
+        return _looked(shop, _refused(http, shop, error), {})
+    return _looked(shop, _told(facts), facts)
+
+
+def _looked(shop: Shop, told: Iterable[Requirement], facts: Mapping[str, str]) -> Looked:
+    found = {one.name: one for one in told}
+    asked = [found.get(name, Requirement(name, UNKNOWN)) for name in (ANSWERS, KEY, RIGHTS, VERSION)]
+    return Looked([encrypted(shop.base_url), *asked], facts)
+
+
+def _told(facts: Mapping[str, str]) -> Iterator[Requirement]:
     yield Requirement(ANSWERS, PASS, detail=facts["name"])
     yield Requirement(KEY, PASS)
     missing = facts["missing_scopes"]

@@ -25,7 +25,7 @@ from connectors.base import (
 )
 from connectors.export import CataloguePage
 from connectors.http import Http
-from connectors.join import Approval, Found, Grant, Requirement
+from connectors.join import Approval, Found, Grant, Looked
 from connectors.parts import NoExports, is_ours
 from connectors.woocommerce import (
     catalogue,
@@ -163,7 +163,7 @@ class WooCommerce(NoExports):
         """See `subscriptions.remove_webhooks`."""
         return subscriptions.remove_webhooks(self._api(http, shop), url)
 
-    def check(self, http: Http, shop: Shop) -> Sequence[Requirement]:
+    def check(self, http: Http, shop: Shop) -> Looked:
         """See `requirements.check`."""
         return requirements.check(self._api(http, shop))
 

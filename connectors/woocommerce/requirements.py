@@ -5,11 +5,11 @@ Asked in the order in which one depends on the other: behind one that fails the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from connectors.errors import AccessDenied, ChannelError
-from connectors.join import Requirement, encrypted
+from connectors.join import Looked, Requirement, encrypted
 from connectors.woocommerce import fields
 from connectors.woocommerce.api import Api
 from connectors.woocommerce.shop_facts import read_facts
@@ -23,19 +23,21 @@ _OF_KEY = frozenset({"keys_not_accepted", "keys_refused", "wrong_secret", "wrong
 _OF_RIGHTS = frozenset({"forbidden", "no_permission", "read_only_key"})
 
 
-def check(api: Api) -> Sequence[Requirement]:
+def check(api: Api) -> Looked:
     """Every requirement of `NAMES` once, in that order. Raises nothing that a shop does."""
-    found = {one.name: one for one in _look(api)}
-    return [found.get(name, Requirement(name, UNKNOWN)) for name in NAMES]
-
-
-def _look(api: Api) -> Iterator[Requirement]:
-    yield encrypted(api.shop.base_url)
     try:
         facts = read_facts(api)
     except ChannelError as error:
-        yield from _refused(error)
-        return
+        return _looked(api, _refused(error), {})
+    return _looked(api, _told(api, facts), facts)
+
+
+def _looked(api: Api, told: Iterable[Requirement], facts: Mapping[str, str]) -> Looked:
+    found = {one.name: one for one in (encrypted(api.shop.base_url), *told)}
+    return Looked([found.get(name, Requirement(name, UNKNOWN)) for name in NAMES], facts)
+
+
+def _told(api: Api, facts: Mapping[str, str]) -> Iterator[Requirement]:
     yield Requirement(ANSWERS, PASS, detail=facts["name"])
     yield Requirement(KEY, PASS)
     yield _rights(_proving(api, facts))

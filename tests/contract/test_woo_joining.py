@@ -221,7 +221,7 @@ def test_keys_made_by_hand_in_the_shops_admin_work() -> None:
 
 def states(rig: Rig, http: Http, **credentials: str) -> dict[str, str]:
     keys = {**rig.keys, **credentials}
-    found = CONNECTOR.check(http, Shop(rig.front.base_url, "key", keys))
+    found = CONNECTOR.check(http, Shop(rig.front.base_url, "key", keys)).requirements
     return {one.name: f"{one.state} {one.reason}".strip() for one in found}
 
 
@@ -272,7 +272,8 @@ def test_a_shop_without_encryption_is_told_so() -> None:
     pretend = WooShop(Context(now=CLOCK, rng=Random(7)), Options(base_url="http://shop.example.com"))
     http = Http(session=session(pretend))
     keys = {"consumer_key": Key().consumer_key, "consumer_secret": Key().consumer_secret}
-    found = {one.name: one.reason for one in CONNECTOR.check(http, Shop("http://shop.example.com", "key", keys))}
+    looked = CONNECTOR.check(http, Shop("http://shop.example.com", "key", keys))
+    found = {one.name: one.reason for one in looked.requirements}
     assert (found["encrypted"], found["answers"]) == ("not_encrypted", "")
 
 

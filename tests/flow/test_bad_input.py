@@ -340,7 +340,7 @@ def test_one_merchants_webhook_address_never_reaches_the_other_merchant(
 ) -> None:
     posted = caught(street, shops[0])
     elsewhere = {"X-Shopify-Shop-Domain": "somebody-else.myshopify.com"}
-    assert send(client, posted, headers=elsewhere) == 404
+    assert send(client, posted, headers=elsewhere) == 401
     assert rows(street) == []
 
 

@@ -13,6 +13,8 @@ from app.core.db import psycopg_url
 from app.core.embedded import APP_ROLE, Embedded
 from app.core.errors import NotFound
 from app.insight.remedies import LINKS, NOTES, REQUIREMENTS
+from app.listings.channels import get_channel
+from app.listings.connect import renew_credentials
 from app.reconcile.check import check
 from sandbox.shopify import PretendShopify
 from sandbox.woocommerce import WooShop
@@ -210,3 +212,34 @@ def test_a_paused_channel_is_switched_off_and_what_is_not_looked_at_is_unknown(s
         )
     found = states(street)
     assert (found["switched_on"], found["written"], found["answers"]) == ("fail", "unknown", "pass")
+
+
+def auth_of(street: Street, shop: WooShop) -> str:
+    with street.world.session() as session:
+        return get_channel(session, street.channel_of(shop)).facts["auth"]
+
+
+def test_a_host_that_begins_to_strip_the_header_is_asked_in_another_way_from_the_next_check_on(street: Street) -> None:
+    shop = open_woo(street)
+    assert auth_of(street, shop) == "basic"
+    shop.state.options = replace(shop.options, host="strips_authorization", version="10.8.1")
+    later(street)
+    assert "token_refused" in broken(street)
+    run(street, shop)
+    assert auth_of(street, shop) == "query"
+    assert next(one.detail for one in told(street).requirements if one.name == "version") == "10.8.1"
+    with street.world.session() as session:
+        assert get_channel(session, street.channel_of(shop)).facts["version"] == "10.8.1"
+    later(street)
+    assert (broken(street), set(states(street).values())) == ([], {"pass"})
+
+
+def test_other_keys_of_a_shop_whose_host_strips_the_header_work_at_once(street: Street) -> None:
+    shop = open_woo(street)
+    shop.state.options = replace(shop.options, host="strips_authorization")
+    key = shop.state.make_key("read_write")
+    given = {"consumer_key": key.consumer_key, "consumer_secret": key.consumer_secret}
+    renew_credentials(street.runtime, street.world.merchant_id, street.channel_of(shop), given)
+    assert auth_of(street, shop) == "query"
+    later(street)
+    assert broken(street) == []

@@ -277,3 +277,23 @@ def test_a_made_up_host_is_given_to_no_shop_as_our_address_46(installing: Instal
     )
     assert answer.status_code in (400, 403)
     assert find_installed(installing.street.runtime, "shopify", shop.domain) is None
+
+
+@pytest.mark.parametrize("status", [402, 423, 429, 503])
+def test_a_shop_that_does_not_say_whether_our_app_is_in_it_is_shown_as_it_was(
+    installing: Installing, shop: PretendShopify, status: int
+) -> None:
+    before = installing.credentials(shop)
+    shop.refuses_with = status
+    assert installing.open(shop).status_code == 200
+    assert (installing.credentials(shop), shop.admin.grants.given) == (before, ["session"])
+
+
+def test_the_shop_is_asked_whether_our_app_is_in_it_by_the_apps_own_page_alone(
+    installing: Installing, shop: PretendShopify
+) -> None:
+    for path in ("/", "/items", "/listings"):
+        installing.open(shop, path)
+    assert asked(installing, "StillInstalled") == 0
+    installing.open(shop)
+    assert asked(installing, "StillInstalled") == 1

@@ -300,10 +300,13 @@ def test_a_state_of_one_shop_is_worth_nothing_for_another_24(installing: Install
 
 
 def test_an_address_that_shopify_did_not_sign_asks_for_no_consent(installing: Installing, shop: PretendShopify) -> None:
-    query = shop.admin.app_query(shop.admin.apps[CLIENT_ID])
-    for told in ({"shop": shop.domain}, {**query, "hmac": "0" * 64}):
-        for path in ("/shopify/install", "/shopify/app", "/shopify/callback"):
-            assert installing.get(path, told).status_code == 400
+    for connected in (False, True):  # nor is anybody told who is connected
+        if connected:
+            installing.installed(shop)
+        query = shop.admin.app_query(shop.admin.apps[CLIENT_ID])
+        for told in ({"shop": shop.domain}, {**query, "hmac": "0" * 64}):
+            for path in ("/shopify/install", "/shopify/app", "/shopify/callback"):
+                assert installing.get(path, told).status_code == 400
 
 
 def test_a_shop_is_connected_with_its_owners_own_app_and_its_secret_is_shown_nowhere(installing: Installing) -> None:

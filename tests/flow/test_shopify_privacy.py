@@ -14,6 +14,7 @@ import pytest
 
 from app.catalog.items import NewItem, create_items
 from app.core.embedded import Embedded
+from app.inbox.app_events import WAITED_FOR
 from app.inbox.erase import SHOP
 from app.inbox.receive import Delivery, receive
 from app.listings.catalogue import match_by_sku
@@ -197,16 +198,32 @@ def test_word_of_an_uninstall_that_comes_after_a_quick_reinstall_is_ignored(
     installing.street.heard = lambda posted: late.append(posted) is not None
     installing.street.deliver()
     installing.street.heard = lambda posted: True
-    runtime, (merchant_id, _) = installing.street.runtime, installing.found(shop)
-    with runtime.begin(merchant_id, runtime.clock()) as session:  # its token was refused meanwhile
-        session.run("update channel set state = 'disconnected' where merchant_id = %(merchant_id)s")
     installing.street.world.now += timedelta(minutes=1)
+    dead = installing.credentials(shop)["access_token"]
     installing.installed(shop)
+    assert installing.credentials(shop)["access_token"] != dead
     (word,) = [posted for posted in late if posted.headers["X-Shopify-Topic"] == "app/uninstalled"]
     assert installing.street.hand_over(shop, word) == 200
     work(installing)
     assert installing.state(shop) != "disconnected"
     assert "expires_at" in installing.credentials(shop)
+    assert outcomes(installing, shop, "app/uninstalled") == ["reinstalled_since"]
+    shop.place_order([("mug", 1)])
+    work(installing)
+    assert rows(installing, shop, "sales_order") == 1
+
+
+def outcomes(installing: Installing, shop: PretendShopify, topic: str) -> list[str]:
+    """What became of each word of that kind, oldest first; empty while it waits."""
+    merchant_id, channel_id = installing.found(shop)
+    with installing.street.runtime.begin(merchant_id, installing.street.world.now) as session:
+        told = session.rows(
+            """select coalesce(reason, '') as reason from inbox
+               where merchant_id = %(merchant_id)s and channel_id = %(channel)s and topic = %(topic)s
+               order by inbox_id""",
+            channel=channel_id, topic=topic,
+        )  # fmt: skip
+    return [row.reason for row in told]
 
 
 NAME, TITLE, NUMBER = "Zephyrine Lampworks", "Unheard-of quince lamp", 987_650_001
@@ -296,6 +313,55 @@ def test_a_shop_is_erased_though_the_word_that_the_app_was_removed_never_came(
     work(installing)
     found = haystack.find(shop.domain, shop.domain.partition(".")[0])
     assert [place for place in found if not place.startswith("audit_log.")] == []
+
+
+def uninstalled(shop: PretendShopify) -> bytes:
+    return orjson.dumps({"id": 1, "domain": shop.domain, "myshopify_domain": shop.domain})
+
+
+@pytest.mark.parametrize("topic", ["shop/redact", "app/uninstalled"])
+def test_an_old_word_of_a_shop_that_came_back_sent_again_neither_erases_nor_disconnects_it(
+    installing: Installing, shop: PretendShopify, topic: str
+) -> None:
+    installing.street.world.now += timedelta(days=9)
+    work(installing)
+    stored = rows(installing, shop, "listing")
+    body = redact(shop) if topic == "shop/redact" else uninstalled(shop)
+    assert post(installing, shop, topic, body, key="captured, under an id of its own") == 200
+    work(installing)
+    assert outcomes(installing, shop, topic) == ["still_installed"]
+    assert (installing.state(shop), rows(installing, shop, "listing")) == ("shadow", stored)
+    assert "refresh_token" in installing.credentials(shop)
+    assert installing.street.worker.due() == []
+
+
+def test_while_the_shop_does_not_say_whether_the_app_is_in_it_word_of_the_uninstall_waits_but_for_some_days_alone(
+    installing: Installing, shop: PretendShopify
+) -> None:
+    shop.refuses_with = 503
+    assert post(installing, shop, "app/uninstalled", uninstalled(shop)) == 200
+    assert post(installing, shop, "customers/redact", redact(shop)) == 200
+    work(installing)
+    assert (installing.state(shop), outcomes(installing, shop, "app/uninstalled")) == ("shadow", ["unavailable"])
+    assert outcomes(installing, shop, "customers/redact") == ["erased"]  # what needs no answer goes on
+    installing.street.world.now += WAITED_FOR - timedelta(hours=1)
+    work(installing)
+    assert installing.state(shop) == "shadow"
+    installing.street.world.now += timedelta(hours=2)
+    work(installing)
+    assert (installing.state(shop), outcomes(installing, shop, "app/uninstalled")) == ("disconnected", ["disconnected"])
+
+
+def test_a_word_that_waited_is_judged_by_the_shops_answer_once_there_is_one(
+    installing: Installing, shop: PretendShopify
+) -> None:
+    shop.refuses_with = 503
+    post(installing, shop, "app/uninstalled", uninstalled(shop))
+    work(installing)
+    shop.refuses_with = None
+    installing.street.world.now += timedelta(hours=1)
+    work(installing)
+    assert (installing.state(shop), outcomes(installing, shop, "app/uninstalled")) == ("shadow", ["still_installed"])
 
 
 @pytest.mark.parametrize("topic", ["customers/data_request", "customers/redact", "shop/redact"])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +19,7 @@ from app.core.config import load_settings
 from app.core.embedded import Embedded
 from app.listings.channels import NewChannel, create_channel
 from app.wiring import build
-from tests.shell import app
+from tests.shell import ROOT, app
 
 CSV = b"sku,name,location,on_hand,unit_cost\nmug,A mug,Main,5,2.50\ncup,A cup,Main,3,1\n"
 OTHER_KEY = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
@@ -96,6 +99,37 @@ def test_a_faulty_configuration_stops_the_start_with_path_and_key(data: Path, tm
     assert "server.prot" in result.stderr
     assert str(file) in result.stderr
     assert app(data, "config", "check").returncode == 0
+
+
+CHILD = """
+import os, sys
+from app.cli import main
+from app.core.config import load_settings
+code = main(["config", "check", *sys.argv[1:]])
+child = load_settings(config=None, data_dir=None, environ=os.environ)  # as app.wsgi and a command without options do
+print(code, child.server.port, child.data.dir)
+"""
+
+
+def child_of(cwd: Path, *options: str) -> str:
+    """How a process that a command with these options starts would read the settings: port and data folder."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PERPETUAL_")}
+    return subprocess.run(
+        [sys.executable, "-c", CHILD, *options], cwd=cwd, env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=100, check=True,
+    ).stdout.splitlines()[-1]  # fmt: skip
+
+
+def test_a_configuration_file_counts_for_the_processes_that_a_command_starts_too(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text('[server]\nport = 8123\n[data]\ndir = "named"\n')
+    assert child_of(tmp_path, "--config", "settings.toml") == "0 8123 named"
+    assert (tmp_path / "named" / "secrets.toml").exists()
+    assert not (tmp_path / "var").exists()
+
+
+def test_without_a_file_or_an_option_everything_lives_in_var_data(tmp_path: Path) -> None:
+    assert child_of(tmp_path) == "0 8000 var/data"
+    assert (tmp_path / "var" / "data" / "secrets.toml").exists()
 
 
 @pytest.mark.parametrize(("command", "keys"), [("serve", "another"), ("web", "missing"), ("worker", "another")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import psycopg
@@ -14,7 +15,7 @@ from werkzeug.test import EnvironBuilder
 
 from app.core.db import connect
 from app.core.embedded import APP_ROLE, SUPERUSER, Embedded
-from app.core.errors import Unavailable
+from app.core.errors import InvalidInput, Unavailable
 from app.inbox.receive import receive
 from app.web import create_app
 from sandbox.base import Delivery as Posted
@@ -161,6 +162,24 @@ def test_an_address_with_a_nul_is_nobodys_and_harms_no_other_delivery(
     assert len(stored(street.world)) == 2
 
 
+@pytest.mark.parametrize("length", [201, 8_000])
+def test_a_delivery_whose_own_id_is_endless_is_parked_and_harms_no_other_shops(
+    street: Street, shop: PretendShopify, other: World, tmp_path: Path, length: int
+) -> None:
+    theirs = Street(other, tmp_path)
+    (first, mine), (yours,) = orders_of(street, shop, 2), orders_of(theirs, opened(theirs), 1)
+    endless = "".join(chr(33 + byte % 94) for byte in Random(7).randbytes(length))  # nothing that can be compressed
+    named = replace(mine, headers={**mine.headers, "X-Shopify-Webhook-Id": endless})
+    answers = Gate(street).answers(first, [named, yours])
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert (len(stored(street.world)), len(stored(other)), street.parked()) == (2, 1, ["key_too_long"])
+
+
+def test_what_the_database_has_no_room_for_is_the_senders_fault_and_not_a_database_that_is_away(world: World) -> None:
+    with pytest.raises(InvalidInput), world.session() as session:
+        session.value("select array_fill(0, array[2000000000])")
+
+
 def test_a_shop_whose_credentials_can_not_be_opened_fails_alone(
     street: Street, shop: PretendShopify, other: World, tmp_path: Path
 ) -> None:
@@ -235,10 +254,25 @@ def test_wrong_signatures_are_counted_by_reason_and_never_stored(street: Street,
     assert counts[street.channel_of(woo), "invalid_signature"] == 1
 
 
+@pytest.mark.parametrize("forged", [{}, {"X-Shopify-Hmac-Sha256": "AAAA"}])
+def test_whoever_can_not_sign_is_answered_alike_for_a_shop_that_is_connected_and_for_one_that_is_nobodys(
+    street: Street, shop: PretendShopify, forged: dict[str, str]
+) -> None:
+    (posted,) = orders_of(street, shop, 1)
+    bare = {name: value for name, value in posted.headers.items() if "Hmac" not in name}
+    app = create_app(street.runtime)
+    known, nobodys = (
+        post(app, replace(posted, headers={**bare, **forged, "X-Shopify-Shop-Domain": domain}))
+        for domain in (shop.domain, "somebody-else.myshopify.com")
+    )
+    assert (known.status_code, nobodys.status_code, known.data) == (401, 401, nobodys.data)
+    assert (list(known.headers.items()), stored(street.world)) == (list(nobodys.headers.items()), [])
+
+
 def test_a_forged_delivery_can_not_write_into_the_count_of_a_shop_that_is_nobodys(
     street: Street, shop: PretendShopify
 ) -> None:
     posted = orders_of(street, shop, 1)[0]
     app = create_app(street.runtime)
     answer = post(app, posted, headers={"X-Shopify-Shop-Domain": "somebody-else.myshopify.com"})
-    assert (answer.status_code, refusals(street.world), stored(street.world)) == (404, {}, [])
+    assert (answer.status_code, refusals(street.world), stored(street.world)) == (401, {}, [])

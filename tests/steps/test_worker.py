@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psycopg
 import pytest
 
 from app.claims import Absences, free_abandoned
-from app.core.db import connect, psycopg_url
+from app.core.db import Database, connect, psycopg_url
 from app.core.embedded import APP_ROLE, Embedded
 from app.core.errors import Unavailable
 from app.inbox.read import claim_poll
+from app.ledger.seal import SEALED_AFTER, find_head
 from app.listings.channels import ask_for_orders
 from app.publishing import attempts
 from app.publishing.attempts import claim as claim_attempt
 from app.wiring import Doorbell
 from app.worker import ACTS, Worker, housekeeping
 from tests.street import Street
+from tests.world import World
 
 
 @pytest.fixture
@@ -132,6 +137,51 @@ def test_housekeeping_is_done_by_one_worker_at_a_time(street: Street) -> None:
     with street.world.database.across(street.world.now) as session:
         session.value("select pg_try_advisory_xact_lock(7201965)")
         assert not housekeeping(street.runtime)
+
+
+@dataclass
+class Failing:
+    """A database in which what is begun for one merchant fails; `goes_away`: all of it is gone from then on."""
+
+    database: Database
+    merchant_id: int
+    goes_away: bool = False
+    begun: list[int] = field(default_factory=list)
+
+    def across(self, now: datetime) -> Any:
+        if self.goes_away and self.begun:
+            raise Unavailable("database_unavailable")
+        return self.database.across(now)
+
+    def begin(self, merchant_id: int, now: datetime, **how: Any) -> Any:
+        self.begun.append(merchant_id)
+        if merchant_id == self.merchant_id or self.goes_away:
+            raise Unavailable("took_too_long")
+        return self.database.begin(merchant_id, now, **how)
+
+
+def test_housekeeping_that_fails_for_one_merchant_is_done_for_all_others(
+    street: Street, other: World, logged: io.StringIO
+) -> None:
+    other.move("mug", 5, "opening > available@A", "50")
+    street.world.now = other.now = other.now + SEALED_AFTER + timedelta(seconds=1)
+    assert street.world.merchant_id < other.merchant_id  # it comes first
+    failing = Failing(street.world.database, street.world.merchant_id)
+    assert housekeeping(replace(street.runtime, database=failing))  # type: ignore[arg-type]
+    with other.session() as session:
+        assert find_head(session) is not None
+    (told,) = [line for line in logged.getvalue().splitlines() if "housekeeping_failed" in line]
+    line = orjson.loads(told)
+    assert (line["merchant_id"], line["reason"]) == (street.world.merchant_id, "took_too_long")
+
+
+def test_housekeeping_ends_when_the_database_is_away_and_is_not_tried_for_every_merchant(
+    street: Street, other: World
+) -> None:
+    failing = Failing(street.world.database, street.world.merchant_id, goes_away=True)
+    with pytest.raises(Unavailable):
+        housekeeping(replace(street.runtime, database=failing))  # type: ignore[arg-type]
+    assert len(failing.begun) == 1
 
 
 def test_what_could_not_be_read_is_gone_after_a_week(street: Street) -> None:

@@ -8,6 +8,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from app.listings import joining
+from app.listings.channels import get_channel
 from connectors.join import Found
 from sandbox.woocommerce import WooShop
 from tests.joining import joining_site, serving_woo
@@ -77,6 +78,23 @@ def test_other_keys_are_stored_only_when_the_shop_accepts_them(site: Site, woo: 
         assert (refused.status_code, 'role="alert"' in refused.text) == (422, True)
         assert wrong["consumer_secret"] not in refused.text or len(wrong["consumer_secret"]) < 3
     assert post(site, path, **keys(shop)).status_code == 303
+
+
+def test_keys_that_may_only_read_are_not_stored_since_no_number_could_be_written_with_them(
+    site: Site, woo: tuple[WooShop, int]
+) -> None:
+    shop, channel_id = woo
+    key = shop.state.make_key("read")
+    typed = {"consumer_key": key.consumer_key, "consumer_secret": key.consumer_secret}
+    before = sealed(site, channel_id)
+    refused = post(site, f"/channels/{channel_id}/keys", **typed)
+    assert (refused.status_code, "the key may only read" in refused.text) == (422, True)
+    assert sealed(site, channel_id) == before
+
+
+def sealed(site: Site, channel_id: int) -> str | None:
+    with site.street.world.session() as session:
+        return get_channel(session, channel_id).sealed_credentials
 
 
 def test_a_shop_is_disconnected_only_by_somebody_who_ticks_the_box(site: Site, woo: tuple[WooShop, int]) -> None:

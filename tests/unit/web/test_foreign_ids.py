@@ -40,11 +40,11 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
     "role": {"role": "viewer"},
     "opening": {"source": "shop"},
     "approve": {"digest": "x"},
-    "map": {"sku": "theirs"},
+    "map": {"item": "ours"},
     "rule": {"buffer": "3"},
     "keys": {"consumer_key": "ck_" + "0" * 40, "consumer_secret": "cs_" + "0" * 40},
     "disconnect": {"sure": "yes"},
-    "places": {"location_key": "gid://shopify/Location/1", "location": "1"},
+    "places": {"place": "gid://shopify/Location/1", "location": "new"},
 }
 _MADE = (
     """insert into shop_joining (merchant_id, joining_id, platform, name, base_url, token_hash, sealed_token,
@@ -68,6 +68,7 @@ def theirs(people: People) -> dict[str, object]:
     """A real id of each kind, by the beginning of its paths; `batch_id`: of the second id in a path."""
     street, world = people.street, people.world
     world.move("theirs", 10, "opening > available@A", "50")
+    people.other.item("ours")
     street.open_shopify({"theirs": 10})
     street.settle()
     anna = people.user("anna@example.com")
