@@ -115,7 +115,7 @@ def _gaps(handle: Callable[[Request], Response], order: int) -> Callable[[Reques
         told = orjson.loads(found.body)
         for body in told if isinstance(told, list) else [told]:
             if body.get("id") == order:
-                body["refunds"] = {"1": refund for refund in body["refunds"]}
+                body["refunds"] = {str(at): refund for at, refund in enumerate(body["refunds"], 1)}
         return replace(found, body=orjson.dumps(told))
 
     return answer
