@@ -270,8 +270,8 @@ class State:
         for variation in list(product.variations):
             self.drop_product(self.products[variation])
         del self.products[product.id]
-        if not product.translation_of:
-            self.by_sku.pop(product.sku, None)
+        if self.by_sku.get(product.sku) == product.id:
+            del self.by_sku[product.sku]
         if product.parent_id:
             self.products[product.parent_id].variations.remove(product.id)
         else:
