@@ -12,6 +12,7 @@ import argparse
 import dataclasses
 import json
 import math
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ TAU_S = HALF_LIFE_S / math.log(2)
 LIFE_MIN_S = 7 * DAY_S  # a rate is never taken over less
 RELEARN_S = 7 * DAY_S  # rates, sizes and patterns are taken anew so often; the product does it every hour
 LEARN_PERIODS = 13
+LEVEL = 0.01  # more than the target is a miss where so many came by chance in less than this share of all runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class Outcome:
         return {
             "target": target,
             "moments": self.moments,
+            "broken": self.broken,
+            "verdict": judge(self.broken, self.moments, target),
             "rate": round(self.broken / self.moments, 5),
             "units": round(self.units / self.moments, 2),
             "rate_where_held": round(self.broken_with_buffer / max(self.with_buffer, 1), 5),
@@ -91,6 +95,26 @@ class Outcome:
             "poisson_rate": round(self.broken_by_poisson / self.moments, 5),
             "poisson_units": round(self.units_by_poisson / self.moments, 2),
         }
+
+
+def judge(broken: int, moments: int, target: float) -> str:
+    """`kept`, `missed`, or `within_sampling_error`: more than the target, and no more than counting so few may show of
+    one that is kept. Moments come in bursts and scatter more than the binomial says: it errs towards `missed`."""
+    if broken <= target * moments:
+        return "kept"
+    return "missed" if chance_of_so_many(broken, moments, target) < LEVEL else "within_sampling_error"
+
+
+def chance_of_so_many(broken: int, moments: int, target: float) -> float:
+    """P(X >= broken) of the binomial, term by term."""
+    all_ways = math.lgamma(moments + 1)
+    return math.fsum(
+        math.exp(
+            all_ways - math.lgamma(n + 1) - math.lgamma(moments - n + 1)
+            + n * math.log(target) + (moments - n) * math.log1p(-target)
+        )
+        for n in range(broken, moments + 1)
+    )  # fmt: skip
 
 
 Items = Mapping[str, Sequence[Sale]]
@@ -258,24 +282,37 @@ def _sold_out(items: Items, since: float) -> dict[str, Any]:
     from bench.buffers_loop import Loop, by_chance, by_poisson, nothing
 
     patterns = learn(items, *SOLD_OUT[:1])
-    figures = {}
+    figures: dict[str, dict[str, Any]] = {}
     for rule in (nothing, by_poisson, by_chance):
         played = Loop(*SOLD_OUT, since, patterns, rule).play(items, Random(2))
         figures[rule.__name__] = {"rate": round(played.rate, 5), "units": round(played.units / played.asked, 2)}
+        if rule is by_chance:
+            figures[rule.__name__]["verdict"] = judge(played.oversold, played.taken, SOLD_OUT[1])
     return figures
 
 
-def main() -> None:
-    """Print the figures."""
+def missed(result: Mapping[str, Any]) -> list[str]:
+    """The names of what missed its target."""
+    judged = {**result, **{f"sold_out_{name}": figures for name, figures in result["sold_out"].items()}}
+    return [
+        name for name, figures in judged.items() if isinstance(figures, dict) and figures.get("verdict") == "missed"
+    ]
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Print the figures; 1 when a target was missed, which is named then."""
     parser = argparse.ArgumentParser(prog="python -m bench.buffers", description=__doc__)
     parser.add_argument("--orders", type=Path, default=ORDERS, help="order_id,occurred_at,sku,quantity,unit_price")
     parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     from bench import as_text
 
     result = run(arguments.orders)
     print(json.dumps(result) if arguments.json else as_text(result))
+    for name in missed(result):
+        print(f"missed: {name}", file=sys.stderr)
+    return 1 if missed(result) else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from app.simulation.run import Summary
 
 VARIANTS_MAX = 1_000_000
+EVENTS_MAX = 1_000_000_000
+PROCESSES_MAX = 1_000
 AGAIN = "python -m app simulate --processes 1 --events 1"
 
 
@@ -43,7 +46,9 @@ def _add_simulate(commands: Any) -> None:
     from app.simulation.weather import LOOPS
 
     parser = add_command(commands, "simulate", run_simulate, "play the service in virtual time while everything fails")
-    parser.add_argument("--events", type=int, default=100_000, metavar="N", help="until there were so many events")
+    parser.add_argument(
+        "--events", type=_up_to(EVENTS_MAX), default=100_000, metavar="N", help="until there were so many events"
+    )
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="the first run's; each run takes the next")
     parser.add_argument(
         "--heal",
@@ -51,7 +56,9 @@ def _add_simulate(commands: Any) -> None:
         default="on",
         help="off: no healing loop; a name: all but that one",
     )
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="P", help="runs side by side")
+    parser.add_argument(
+        "--processes", type=_up_to(PROCESSES_MAX), default=os.cpu_count() or 1, metavar="P", help="runs side by side"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
@@ -84,14 +91,22 @@ def _add_bench(commands: Any) -> None:
     parser.add_argument("what", choices=("ledger", "ingest", "sync", "import", "pages", "kills"))
     parser.add_argument("--json", action="store_true", help="the figures as one JSON object")
     parser.add_argument("--woo", choices=("instant", "cron"), default="instant", help="sync: how WooCommerce delivers")
-    parser.add_argument("--variants", type=_count, default=100_000, metavar="N", help="import: how many (100000)")
+    parser.add_argument(
+        "--variants", type=_up_to(VARIANTS_MAX), default=100_000, metavar="N", help="import: how many (100000)"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rounds: a look, not a figure")
 
 
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:8]) <= VARIANTS_MAX and len(text) <= 8):
-        raise argparse.ArgumentTypeError(f"a whole number from 1 to {VARIANTS_MAX}")
-    return int(text)
+def _up_to(most: int) -> Callable[[str], int]:
+    """The type of an option that counts: 1 is the least."""
+
+    def count(text: str) -> int:
+        plain = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+        if not plain or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"a whole number from 1 to {most}")
+        return int(text)
+
+    return count
 
 
 def run_bench(arguments: argparse.Namespace, settings: Settings) -> int:

@@ -12,7 +12,7 @@ from connectors.http import Http
 from connectors.shopify import graphql
 from connectors.shopify.keys import kind
 from connectors.shopify.shape import Node
-from connectors.shopify.stock import quantity
+from connectors.shopify.stock import shown
 
 FIRST_PAGE = 50
 VARIANTS_MAX = 250
@@ -78,7 +78,7 @@ def entry(variant: Node, levels: Sequence[Node]) -> CatalogueEntry:
         price=variant.find_money("price"),
         unit_cost=cost.find_money("amount") if cost else None,
         stock=tuple(
-            StockReading(key, None if reason else quantity(level), reason)
+            StockReading(key, None, reason) if reason else shown(key, level)
             for key, level in zip(keys, levels, strict=True)
         ),
         bundle=bundle,

@@ -48,8 +48,8 @@ REASONS = frozenset({
 
 
 def read(http: Http, shop: Shop, keys: Sequence[StockKey]) -> list[StockReading]:
-    """One reading per key. Without a number: `gone`, `untracked`, `bundle_parent` or `not_stocked` (the item is not, or
-    no longer, stocked at that location, where Shopify would silently accept a write)."""
+    """One reading per key. Without a number: `gone`, `untracked`, `bundle_parent`, `not_stocked` (the item is not, or
+    no longer, stocked at that location, where Shopify would silently accept a write) or `not_whole`."""
     by_location: dict[str, list[str]] = defaultdict(list)
     for key in dict.fromkeys(keys):
         by_location[key.location_key].append(key.stock_key)
@@ -81,11 +81,19 @@ def _reading(key: StockKey, found: dict[str, Any] | None) -> StockReading:
     level = item.find_node("inventoryLevel")
     if level is None or not level.flag("isActive", absent=True):
         return StockReading(key, None, "not_stocked")
-    return StockReading(key, quantity(level))
+    return shown(key, level)
 
 
-def quantity(level: Node) -> int:
-    """`available` of an inventory level; may be negative. Raises `Malformed`."""
+def shown(key: StockKey, level: Node) -> StockReading:
+    """What an inventory level shows. One odd number is no reason to read none of the others."""
+    try:
+        return StockReading(key, _available(level))
+    except Malformed:
+        return StockReading(key, None, "not_whole")
+
+
+def _available(level: Node) -> int:
+    """May be negative. Raises `Malformed`."""
     for entry in level.nodes("quantities"):
         if entry.text("name") == STATE:
             return entry.signed("quantity")

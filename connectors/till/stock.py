@@ -37,12 +37,16 @@ def read_stock(api: Api, keys: Sequence[StockKey]) -> Sequence[StockReading]:
 
 
 def reading(key: StockKey, product: Node | None) -> StockReading:
-    """What a product's own JSON shows."""
+    """What a product's own JSON shows. One odd number is no reason to read none of the others: without a reading
+    nothing is written to a till."""
     if product is None:
         return StockReading(key, None, "gone")
     if product.get("stock") is None:
         return StockReading(key, None, "untracked")
-    return StockReading(key, _quantity(product.get("stock"), "product.stock"))
+    try:
+        return StockReading(key, _quantity(product.get("stock"), "product.stock"))
+    except Malformed:
+        return StockReading(key, None, "not_whole")
 
 
 def write_stock(api: Api, rows: Sequence[StockWrite]) -> Sequence[WriteOutcome]:

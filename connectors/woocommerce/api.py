@@ -20,6 +20,11 @@ PAGES_MAX = 10_000
 HEADERS = {"Cache-Control": "no-cache"}
 Params = Mapping[str, str | int]
 DIED = "unavailable"  # the reason of a 503
+# WPML lists the products of its default language only and puts others' ids in its language, unless all are asked for
+# (WCML\Rest\Wrapper\Products\Products::query and WCML\Rest\Generic::autoAdjustIncludedIds, read 2026-11-30).
+# Polylang lists all, and takes `lang` for one of its own (polylang.pro/doc/rest-api, read 2026-11-30).
+OF_LANGUAGES = ("products", "variations")
+EVERY_LANGUAGE: Params = {"lang": "all"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,8 @@ class Api:
 
     def get(self, path: str, params: Params | None = None) -> tuple[object, Answer]:
         """The decoded answer and the answer itself."""
+        if self.shop.facts.get("languages") == "wpml" and path.startswith(OF_LANGUAGES):
+            params = {**(params or {}), **EVERY_LANGUAGE}
         try:
             answer = self.http.read("GET", self._url(path), params=params, **self._extras())
         except ChannelError as error:

@@ -12,7 +12,8 @@ from connectors.base import CatalogueEntry, StockKey
 from connectors.errors import Malformed, NotFound, Refused
 from connectors.export import CataloguePage
 from connectors.woocommerce import fields
-from connectors.woocommerce.api import FIRST, PAGE, Api, Params, Place, chunks
+from connectors.woocommerce.api import FIRST, PAGE, Api, Params, Place
+from connectors.woocommerce.families import Families, by_id, family, has_variations, title
 from connectors.woocommerce.fields import Node
 from connectors.woocommerce.orders import listing_key
 from connectors.woocommerce.stock import has_flat_variations, reading
@@ -30,43 +31,40 @@ def read_catalogue(api: Api, after: str) -> Iterator[CataloguePage]:
     flat = has_flat_variations(api.shop.facts)
     products = api.count("products", ANY)
     total = products + (api.count("variations", ANY) if flat else 0)
-    titles: dict[str, str] = {}
+    families = Families(api)
     if listing == PRODUCTS:
-        yield from _products(api, place, total, titles, flat=flat)
+        yield from _products(api, place, total, families, flat=flat)
         place = FIRST
     if flat:
-        yield from _variations(api, place, (products, total), titles)
+        yield from _variations(api, place, (products, total), families)
 
 
-def _products(api: Api, place: Place, total: int, titles: dict[str, str], *, flat: bool) -> Iterator[CataloguePage]:
-    """`titles` gains those of the variable ones."""
+def _products(api: Api, place: Place, total: int, families: Families, *, flat: bool) -> Iterator[CataloguePage]:
+    """`families` learns of them."""
     at = place
     for page in api.pages_from("products", ANY, place):
-        entries = [
-            _entry(row, 0, _title(row))
-            for row in page.rows
-            if not _has_variations(row) and row.get("type") not in NOT_SOLD
-        ]
-        parents = {fields.key(row.get("id"), "product.id"): _title(row) for row in page.rows if _has_variations(row)}
-        titles.update({str(key): title for key, title in parents.items()})
+        families.learn(page.rows)
+        entries = [_entry(row, 0, title(row), families) for row in page.rows if _is_sold_itself(row)]
         if not flat:
-            for found in _per_parent(api, parents):
+            parents = [fields.key(row.get("id"), "product.id") for row in page.rows if has_variations(row)]
+            for found in _per_parent(api, parents, families):
                 yield CataloguePage(found, _after(PRODUCTS, at))
         at = page.following
         yield CataloguePage(entries, _after(PRODUCTS, at), min(page.page * PAGE, total), total)
 
 
+def _is_sold_itself(row: Node) -> bool:
+    return not has_variations(row) and row.get("type") not in NOT_SOLD
+
+
 def _variations(
-    api: Api, place: Place, counts: tuple[int, int], titles: dict[str, str]
+    api: Api, place: Place, counts: tuple[int, int], families: Families
 ) -> Iterator[CataloguePage]:  # fmt: skip
     """`counts`: of products, and in all."""
     products, total = counts
     for page in api.pages_from("variations", ANY, place):
-        parents = {str(fields.key(row.get("parent_id"), "parent_id")) for row in page.rows}
-        titles.update(
-            {str(row.get("id")): _title(row) for row in _by_id(api, "products", sorted(parents - titles.keys()))}
-        )
-        entries = [_variation(row, titles.get(str(row.get("parent_id")), "")) for row in page.rows]
+        families.look_up(map(_parent_of, page.rows))
+        entries = [_variation(row, families) for row in page.rows]
         yield CataloguePage(entries, _after(VARIATIONS, page.following), min(products + page.page * PAGE, total), total)
 
 
@@ -87,85 +85,93 @@ def _opened(after: str) -> tuple[str, Place]:
 
 def read_entries(api: Api, keys: Sequence[str]) -> list[CatalogueEntry]:
     """What is sold under these keys: a product, all variations of one that has some, or the variation of `13/14`
-    wherever it belongs now. What is in the trash is not sold."""
+    wherever it belongs now, and all that share their numbers. What is in the trash is not sold."""
     plain = [key for key in dict.fromkeys(keys) if "/" not in key]
-    entries: list[CatalogueEntry] = []
-    for row in _by_id(api, "products", plain):
-        if _has_variations(row):
-            found = _per_parent(api, {fields.key(row.get("id"), "product.id"): _title(row)})
-            entries += [entry for page in found for entry in page]
+    families, entries = Families(api), list[CatalogueEntry]()
+    rows = _with_relatives(api, "products", by_id(api, "products", plain))
+    families.learn(rows)
+    for row in rows:
+        if has_variations(row):
+            own = fields.key(row.get("id"), "product.id")
+            entries += [entry for page in _per_parent(api, [own], families) for entry in page]
         elif row.get("type") not in NOT_SOLD:
-            entries.append(_entry(row, 0, _title(row)))
-    return entries + _variations_named(api, [key for key in dict.fromkeys(keys) if "/" in key])
+            entries.append(_entry(row, 0, title(row), families))
+    return entries + _variations_named(api, [key for key in dict.fromkeys(keys) if "/" in key], families)
 
 
-def _variations_named(api: Api, keys: Sequence[str]) -> list[CatalogueEntry]:
+def _with_relatives(api: Api, path: str, rows: list[Node]) -> list[Node]:
+    have = {fields.key(row.get("id"), "product.id") for row in rows}
+    others = sorted({one for row in rows for one in family(row)} - have)
+    return rows + by_id(api, path, list(map(str, others)))
+
+
+def _variations_named(api: Api, keys: Sequence[str], families: Families) -> list[CatalogueEntry]:
     pairs = [(parent, own) for parent, _, own in (key.partition("/") for key in keys)]
     if has_flat_variations(api.shop.facts):
-        rows = _by_id(api, "variations", [own for _, own in pairs])
+        rows = _with_relatives(api, "variations", by_id(api, "variations", [own for _, own in pairs]))
     else:
-        rows = [{**row, "parent_id": int(parent)} for parent in {parent for parent, _ in pairs}
-                for row in _of_parent(api, parent, [own for of, own in pairs if of == parent])]  # fmt: skip
-    parents = {str(fields.key(row.get("parent_id"), "variation.parent_id")) for row in rows}
-    titles = {str(row.get("id")): _title(row) for row in _by_id(api, "products", sorted(parents))}
+        rows = _named_per_parent(api, pairs, families)
+    families.look_up(map(_parent_of, rows))
     # A variation goes to the trash with its product, which alone says so.
-    return [_variation(row, titles[str(row["parent_id"])]) for row in rows if str(row["parent_id"]) in titles]
+    return [_variation(row, families) for row in rows if families.find(_parent_of(row)) is not None]
+
+
+def _named_per_parent(api: Api, pairs: Sequence[tuple[str, str]], families: Families) -> list[Node]:
+    """Before 10.3: those that are named, and their relatives below the relatives of their product."""
+    rows: list[Node] = []
+    for parent in {parent for parent, _ in pairs if fields.is_count(parent)}:
+        found = _of_parent(api, parent, [own for of, own in pairs if of == parent])
+        rows += found
+        relatives = [str(one) for row in found for one in family(row) if len(family(row)) > 1]
+        if relatives:
+            families.look_up([int(parent)])
+            product = families.find(int(parent))
+            others = [str(one) for one in product.family if one != int(parent)] if product else []
+            rows += [row for other in others for row in _of_parent(api, other, relatives)]
+    return rows
 
 
 def _of_parent(api: Api, parent: str, own: Sequence[str]) -> list[Node]:
     try:
-        return _by_id(api, f"products/{int(parent)}/variations", own)
+        return [{**row, "parent_id": int(parent)} for row in by_id(api, f"products/{int(parent)}/variations", own)]
     except NotFound as error:
         if error.reason != "no_such_product":
             raise
         return []
 
 
-def _by_id(api: Api, path: str, ids: Sequence[str]) -> list[Node]:
-    """The rows of a listing that have these ids, whatever their status but the trash; ids that are none are not asked
-    for, since one of them would have the whole call refused."""
-    known = [key for key in ids if key.isascii() and key.isdecimal()]
-    return [
-        row
-        for chunk in chunks(known)
-        for row in api.listed(path, {"include": ",".join(chunk), "status": "any", "per_page": 100, "orderby": "id"})
-    ]
-
-
-def _per_parent(api: Api, parents: dict[int, str]) -> Iterator[Sequence[CatalogueEntry]]:
-    for parent, title in parents.items():
+def _per_parent(api: Api, parents: Sequence[int], families: Families) -> Iterator[Sequence[CatalogueEntry]]:
+    for parent in parents:
         for rows in api.pages(f"products/{parent}/variations", {"status": "any"}):
-            yield [_variation({**row, "parent_id": parent}, title) for row in rows]
+            yield [_variation({**row, "parent_id": parent}, families) for row in rows]
 
 
-def _has_variations(row: Node) -> bool:
-    return bool(row.get("variations")) or str(row.get("type", "")).startswith("variable")
+def _parent_of(row: Node) -> int:
+    return fields.key(row.get("parent_id"), "variation.parent_id")
 
 
-def _title(row: Node) -> str:
-    return str(row.get("name") or "")[: fields.TEXT_MAX]
+def _variation(row: Node, families: Families) -> CatalogueEntry:
+    product = families.find(_parent_of(row))
+    names = (product.title if product else "", title(row))
+    return _entry(row, _parent_of(row), " - ".join(filter(None, names)), families)
 
 
-def _variation(row: Node, parent_title: str) -> CatalogueEntry:
-    parent = fields.key(row.get("parent_id"), "variation.parent_id")
-    return _entry(row, parent, " - ".join(filter(None, (parent_title, _title(row)))))
-
-
-def _entry(row: Node, parent: int, title: str) -> CatalogueEntry:
+def _entry(row: Node, parent: int, name: str, families: Families) -> CatalogueEntry:
     own = fields.key(row.get("id"), "product.id")
     listing = listing_key(parent or own, own if parent else 0) or ""
-    stock_key = str(parent) if row.get("manage_stock") == "parent" else listing
-    shown = reading(StockKey(stock_key), row)
+    stock_key = families.stock_key(row, parent)
+    # What has its number from a relative shows a copy, which may be late.
+    is_kept_here = stock_key in (listing, str(parent))
     return CatalogueEntry(
         listing_key=listing,
         stock_key=stock_key,
         sku=_clean(row.get("sku")),
-        title=title.replace("\x00", ""),
+        title=name.replace("\x00", ""),
         barcode=_clean(row.get("global_unique_id")),
         tracked=row.get("manage_stock") in (True, "parent"),
         price=_amount(row.get("price")),
         unit_cost=_cost(row.get("cost_of_goods_sold")),
-        stock=(shown,),
+        stock=(reading(StockKey(stock_key), row),) if is_kept_here else (),
         bundle=row.get("type") in BUNDLES,
     )
 

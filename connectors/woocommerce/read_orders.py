@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from connectors.base import OrderDocument, OrderHead, Window
-from connectors.errors import Malformed, NotFound, Transient
+from connectors.errors import Malformed, NotFound
 from connectors.woocommerce import fields
 from connectors.woocommerce.api import Api, chunks
 from connectors.woocommerce.fields import Node
@@ -77,17 +77,34 @@ def _single(api: Api, key: str) -> OrderDocument:
         if error.reason != "no_such_order":
             raise
         return OrderDocument(key, None, b"", missing=True)
+    except Malformed as error:
+        return _unread(int(key), error)
 
 
 def _document(api: Api, order: Node) -> OrderDocument:
+    key = order_key(order)
+    try:
+        whole, refunds = _joined(api, key, order)
+    except Malformed as error:
+        return _unread(key, error)
+    return _kept(key, whole, refunds)
+
+
+def _unread(key: int, error: Malformed) -> OrderDocument:
+    """One order that is not what it should be: its own document says so, the others are not held up."""
+    return OrderDocument(str(key), None, unreadable(key, error))
+
+
+def _joined(api: Api, key: int, order: Node) -> tuple[Node, list[Node]]:
+    """The order and its refunds, as they were at the same time. Raises `Malformed`, also where the two lists never
+    agree: what changes is told again, and a plugin that hides a refund in one of them does so for ever."""
     for _ in range(JOIN_TRIES_MAX):
-        key = order_key(order)
         refunds = _refunds(api, key) if order.get("refunds") else []
-        if {refund.get("id") for refund in refunds} == {refund.get("id") for refund in _named(order)}:
-            return _kept(key, order, refunds)
+        if _ids(refunds) == _ids(_named(order)):
+            return order, refunds
         value, _ = api.get(f"orders/{key}")  # refunded between the two reads
         order = fields.node(value, "order")
-    raise Transient("order_changing", "the order's refunds kept changing while they were read")
+    raise Malformed("order_changing", "the refunds that the order names are not those it has", field="order.refunds")
 
 
 def _kept(key: int, order: Node, refunds: Sequence[Node]) -> OrderDocument:
@@ -96,11 +113,17 @@ def _kept(key: int, order: Node, refunds: Sequence[Node]) -> OrderDocument:
         # Without refunds the document is the same bytes as the webhook's, so that neither looks like news.
         return OrderDocument(str(key), stamp, document(order, refunds or None))
     except Malformed as error:
-        return OrderDocument(str(key), None, unreadable(key, error))
+        return _unread(key, error)
 
 
 def _named(order: Node) -> list[Node]:
+    """Raises `Malformed`: a list that a plugin filtered keeps its gaps in PHP, and comes as an object, `{"1": …}`
+    (php.net, json_encode, 2026-11-30: only keys that count from 0 make an array)."""
     return fields.nodes(order, "refunds", "order", limit=REFUNDS_MAX) if order.get("refunds") else []
+
+
+def _ids(refunds: Sequence[Node]) -> set[int]:
+    return {fields.key(refund.get("id"), "refund.id") for refund in refunds}
 
 
 def _refunds(api: Api, order: int) -> list[Node]:

@@ -26,8 +26,8 @@ _ZONE = re.compile(r"[A-Za-z]+(/[A-Za-z0-9_+-]+){0,2}\Z")
 
 def read_facts(api: Api) -> Mapping[str, str]:
     """Facts as text: name, home, timezone, gmt_offset, version, wp_version, wp_cron, hpos, currency, features,
-    remote_post, manage_stock, hold_stock_minutes, no_stock_amount, low_stock_amount, auth, signed_scheme. Yes and no
-    are `yes` and `no`."""
+    remote_post, manage_stock, hold_stock_minutes, no_stock_amount, low_stock_amount, auth, signed_scheme, languages
+    (`wpml` or nothing). Yes and no are `yes` and `no`."""
     root = fields.node(api.get("/", {"_fields": ROOT_FIELDS})[0], "root")
     status, accepted = _status(api)
     environment, settings = _part(status, "environment"), _part(status, "settings")
@@ -46,6 +46,7 @@ def read_facts(api: Api) -> Mapping[str, str]:
         "features": ",".join(map(str, features))[:2_000] if isinstance(features, list) else "",
         "auth": accepted.shop.facts.get("auth", ""),
         "signed_scheme": accepted.shop.facts.get("signed_scheme", ""),
+        "languages": _languages(root.get("namespaces")),
     }
     return facts | _settings(accepted)
 
@@ -75,6 +76,12 @@ def _settings(api: Api) -> dict[str, str]:
         value = fields.node(api.get(f"settings/products/{setting}")[0], setting)
         found[name] = _text(value.get("value"))
     return found
+
+
+def _languages(namespaces: object) -> str:
+    """WPML's own routes begin with `wpml/` (WPML_REST_Base::REST_NAMESPACE, read 2026-11-30)."""
+    names = namespaces if isinstance(namespaces, list) else ()
+    return "wpml" if any(str(name).startswith("wpml/") for name in names) else ""
 
 
 def _part(node: Node, name: str) -> Node:

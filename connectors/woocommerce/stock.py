@@ -29,6 +29,7 @@ from connectors.woocommerce.fields import Node
 WRITE_ROWS_MAX = 50  # a batch of 100 outlives many proxies' patience
 WRITE_TOTAL_S = 45.0  # no further call is begun after this: a push attempt has a deadline
 FIELDS = "id,parent_id,type,manage_stock,stock_quantity"
+SERVER_ERROR = 500  # and above: whatever the code, the shop failed in the middle of it
 FLAT_VARIATIONS_SINCE = (10, 3)  # GET /variations over all parents
 
 
@@ -172,7 +173,19 @@ def _outcome(row: StockWrite, item: Node) -> WriteOutcome:
     return Unknown(row.key, shown.reason)  # a plugin changes what is shown, and perhaps not what was done
 
 
-def _refused(row: StockWrite, error: Node) -> Rejected:
-    code = str(error.get("code", ""))[:100]
-    reason, permanent = ITEM_CODES.get(code, (code or "refused", True))
+def _refused(row: StockWrite, error: Node) -> Rejected | Unknown:
+    """A hook of a plugin may fail after the number was saved: the shop then says an error of what it wrote
+    (WC_REST_CRUD_Controller::update_item saves, calls `woocommerce_rest_insert_product_object`, and answers what is
+    thrown there; read 2026-11-30). Only codes known to be said before that say that nothing was done."""
+    code = str(error.get("code") or "")[:100]
+    known = ITEM_CODES.get(code)
+    if known is None or _status(error) >= SERVER_ERROR:
+        return Unknown(row.key, code or "refused")
+    reason, permanent = known
     return Rejected(row.key, reason, str(error.get("message", ""))[:300], permanent)
+
+
+def _status(error: Node) -> int:
+    data = error.get("data")
+    status = data.get("status") if isinstance(data, dict) else None
+    return status if isinstance(status, int) else 0

@@ -19,6 +19,7 @@ import orjson
 from connectors.base import QUANTITY_MAX, Notice, NoticeKind
 from connectors.errors import InvalidSignature, Malformed
 from connectors.woocommerce import fields
+from connectors.woocommerce.families import family
 from connectors.woocommerce.fields import Node
 from connectors.woocommerce.orders import listing_key, order_key
 from connectors.woocommerce.redaction import document
@@ -145,6 +146,9 @@ def _product(topic: str, value: Node) -> Notice:
         return Notice(kind, topic, "product", str(key))
     if "manage_stock" not in value or "type" not in value:
         raise Malformed("topic_body_mismatch", f"{topic} without a product in its body", field="body.manage_stock")
+    if value.get("type") == "variation" and family(value)[0] < key:
+        # Its number is kept at the translation that is the oldest, of a product that is not named here.
+        return Notice(NoticeKind.DOORBELL, topic, "stock", str(family(value)[0]))
     seen = observation(value)
     return Notice(NoticeKind.OBSERVATION, topic, "stock", str(seen["stock_key"]), body=orjson.dumps(seen))
 
@@ -152,7 +156,8 @@ def _product(topic: str, value: Node) -> Notice:
 def observation(product: Node) -> dict[str, object]:
     """`{stock_key, quantity, listing_key, sku, tracked, modified_at}` of a product or variation body.
 
-    A variation whose parent manages the stock shows the parent's number and speaks for the parent's key.
+    A variation whose parent manages the stock shows the parent's number and speaks for the parent's key; a product in
+    several languages speaks for that of the oldest.
     """
     own = fields.key(product.get("id"), "body.id")
     parent = fields.key(product.get("parent_id"), "body.parent_id") if product.get("type") == "variation" else 0
@@ -162,10 +167,16 @@ def observation(product: Node) -> dict[str, object]:
         quantity = fields.whole(quantity, "body.stock_quantity", low=-QUANTITY_MAX, high=QUANTITY_MAX)
     modified_at = fields.find_instant(product.get("date_modified_gmt"), "body.date_modified_gmt")
     return {
-        "stock_key": str(parent) if manages == "parent" else (f"{parent}/{own}" if parent else str(own)),
+        "stock_key": _stock_key(product, own, parent),
         "quantity": quantity if manages in (True, "parent") else None,
         "listing_key": listing_key(parent or own, own if parent else 0),
         "sku": fields.text(product.get("sku"), "body.sku"),
         "tracked": manages in (True, "parent"),
         "modified_at": modified_at.isoformat() if modified_at else None,
     }
+
+
+def _stock_key(product: Node, own: int, parent: int) -> str:
+    if not parent:
+        return str(family(product)[0])
+    return str(parent) if product.get("manage_stock") == "parent" else f"{parent}/{own}"

@@ -59,6 +59,7 @@ class Products:
         state, include, skus = self._state, call.query.ids("include"), call.query.words("sku")
         if skus:
             return [state.by_sku[sku] for sku in skus if sku in state.by_sku]
+        include = self._spoken(call, include)
         after, before = call.query.moment("modified_after"), call.query.moment("modified_before")
         chosen = state.product_ids if after is None else state.product_log.since(after)
         if include is not None:
@@ -68,9 +69,24 @@ class Products:
             product.id
             for product in found
             if not product.parent_id
+            and self._is_listed(call, product)
             and (after is None or product.modified_at > after)
             and (before is None or product.modified_at < before)
         ]
+
+    def _spoken(self, call: Call, ids: list[int] | None) -> list[int] | None:
+        """WPML puts ids in its default language, unless a language is asked for."""
+        if self._state.options.languages != "wpml" or call.query.text("lang") or ids is None:
+            return ids
+        found = [(item, self._state.products.get(item)) for item in ids]
+        return [product.translation_of or item if product else item for item, product in found]
+
+    def _is_listed(self, call: Call, product: Product) -> bool:
+        """WPML lists its default language unless all are asked for; Polylang knows its own languages only."""
+        languages, lang = self._state.options.languages, call.query.text("lang")
+        if languages == "polylang" and lang == "all":
+            raise invalid("lang", "lang is not one of en, fr.", "rest_not_in_enum")
+        return languages != "wpml" or lang == "all" or not product.translation_of
 
     def _top(self, item: int) -> Product:
         product = self._state.products.get(item)
@@ -172,13 +188,14 @@ class Products:
 
     def _list_all_variations(self, call: Call) -> list[Json]:
         state = self._state
-        include = call.query.ids("include")
+        include = self._spoken(call, call.query.ids("include"))
         chosen = include or [item for parent in state.product_ids for item in state.products[parent].variations]
         return self._variations(call, [item for item in chosen if item in state.products])
 
     def _variations(self, call: Call, ids: list[int]) -> list[Json]:
-        include = call.query.ids("include")
-        chosen = [item for item in ids if self._state.products[item].parent_id and (not include or item in include)]
+        include = self._spoken(call, call.query.ids("include"))
+        found = [self._state.products[item] for item in ids if not include or item in include]
+        chosen = [product.id for product in found if product.parent_id and self._is_listed(call, product)]
         call.query.one_of("orderby", "date", ORDERBY)
         page = call.query.page(sorted(chosen, reverse=call.query.one_of("order", "desc", ("asc", "desc")) == "desc"))
         call.paged(page)

@@ -44,7 +44,10 @@ class Site:
                 "home": options.base_url,
                 "gmt_offset": offset.total_seconds() / 3600 if offset else 0,
                 "timezone_string": options.timezone,
-                "namespaces": NAMESPACES if options.has_woocommerce else ["oembed/1.0", "wp/v2"],
+                "namespaces": [
+                    *(NAMESPACES if options.has_woocommerce else ["oembed/1.0", "wp/v2"]),
+                    *{"wpml": ["wpml/v1"], "polylang": ["pll/v1"]}.get(options.languages, []),
+                ],
                 "authentication": {},
             }
         )

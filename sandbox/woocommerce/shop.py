@@ -6,6 +6,7 @@ Behaviour is that recorded on 10.2.4 and 10.9.0 (2026-11-23), quirks included; `
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -97,6 +98,20 @@ class WooShop:
             self._add(self._new("variation", child, own, price=price, name=child, parent=parent.id))
         return parent.id
 
+    def add_translation(self, sku: str, language: str) -> int:
+        """A product, with its variations, in another language: products of their own, whose numbers are copies."""
+        original = self.state.product_of_sku(sku)
+        made = self._add(self._translated(original, language, 0))
+        for child in original.variations:
+            self._add(self._translated(self.state.products[child], language, made.id))
+        return made.id
+
+    def _translated(self, original: Product, language: str, parent: int) -> Product:
+        return replace(
+            original, id=self.state.post_id(), name=f"{original.name} ({language})", variations=[], parent_id=parent,
+            sold=0, language=language, translation_of=original.id,
+        )  # fmt: skip
+
     def _new(self, kind: str, sku: str, stock: int | None, *, price: str, name: str, parent: int = 0) -> Product:
         now, item = self.state.now(), self.state.post_id()
         return Product(item, kind, name, sku, Decimal(price), stock is not None, stock, now, now, parent_id=parent)
@@ -117,11 +132,15 @@ class WooShop:
         return f"{owner.parent_id}/{owner.id}" if owner.parent_id else str(owner.id)
 
     def place_order(
-        self, lines: Sequence[tuple[str, int]], status: str = "processing", *, created_via: str = "checkout"
-    ) -> int | None:
-        """A sale; the order's id, or None when the shop turns buyers away and does not have it."""
+        self, lines: Sequence[tuple[str, int]], status: str = "processing", *, created_via: str = "checkout",
+        language: str = "",
+    ) -> int | None:  # fmt: skip
+        """A sale; the order's id, or None when the shop turns buyers away and does not have it. `language`: of the page
+        that it was bought on, and so of the products."""
         self._hooks.visited()
         items = [(self.state.product_of_sku(sku), quantity) for sku, quantity in lines]
+        if language:
+            items = [(self.state.translated(product, language), quantity) for product, quantity in items]
         if not self.options.sells_below_zero and not all(self._has(product, units) for product, units in items):
             return None
         return self._selling.place(items, status, created_via=created_via).id

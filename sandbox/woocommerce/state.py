@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from sandbox.base import Context
 
+MAIN = "en"  # the language of what is no translation
 LOG_SLACK = 1_000  # entries of a change log beyond twice what exists, before it is tidied
 Managed = bool | Literal["parent"]
 
@@ -35,7 +36,8 @@ class Options:
     cron runs only when somebody visits. `sells_below_zero` False: buyers are turned away. `no_stock_amount`: what is
     not above it is out of stock. `tls`: PHP believes it is called over https although the socket is plain. `host`: what
     the machine before PHP does to a call. `oauth_window_s` None: time stamps are not checked. `moved_to`: everything
-    redirects there. `callback_over_tls` False: keys are sent over plain http too, which no real shop does."""
+    redirects there. `callback_over_tls` False: keys are sent over plain http too, which no real shop does. `languages`:
+    the plugin that keeps a product for each language and copies a number that changed to all of them."""
 
     base_url: str = "http://shop.example"
     name: str = "Pretend Woo"
@@ -60,6 +62,7 @@ class Options:
     runs_cron: bool = True
     posts_out: bool = True
     has_woocommerce: bool = True
+    languages: Literal["", "wpml", "polylang"] = ""
 
     @property
     def release(self) -> tuple[int, ...]:
@@ -87,6 +90,8 @@ class Product:
     variations: list[int] = field(default_factory=list)
     sold: int = 0
     trashed: bool = False
+    language: str = ""  # of what is a translation
+    translation_of: int = 0
 
 
 @dataclass(slots=True)
@@ -251,7 +256,7 @@ class State:
     def add_product(self, product: Product) -> Product:
         """Store and index it."""
         self.products[product.id] = product
-        if product.sku:
+        if product.sku and not product.translation_of:
             self.by_sku[product.sku] = product.id
         if product.parent_id:
             self.products[product.parent_id].variations.append(product.id)
@@ -265,20 +270,35 @@ class State:
         for variation in list(product.variations):
             self.drop_product(self.products[variation])
         del self.products[product.id]
-        self.by_sku.pop(product.sku, None)
+        if self.by_sku.get(product.sku) == product.id:
+            del self.by_sku[product.sku]
         if product.parent_id:
             self.products[product.parent_id].variations.remove(product.id)
         else:
             self.product_ids.remove(product.id)
 
     def touch_product(self, product: Product) -> None:
-        """Bump `date_modified`, the parent's too."""
+        """Bump `date_modified`, the parent's too. Its translations show its number from now on."""
         product.modified_at = self.now()
+        for twin in self.translations(product).values():
+            self.products[twin].stock = product.stock
         top = self.products[product.parent_id] if product.parent_id else product
         top.modified_at = product.modified_at
         self.product_log.add(top.modified_at, top.id)
         if len(self.product_log) > 2 * len(self.products) + LOG_SLACK:
             self.product_log.compact(self.products)
+
+    def translations(self, product: Product) -> dict[str, int]:
+        """Itself and its translations by language; nothing where it has none."""
+        if not self.options.languages:
+            return {}
+        first = product.translation_of or product.id
+        found = [one for one in self.products.values() if first in (one.id, one.translation_of)]
+        return {one.language or MAIN: one.id for one in found} if len(found) > 1 else {}
+
+    def translated(self, product: Product, language: str) -> Product:
+        """It in that language. Raises KeyError."""
+        return self.products[self.translations(product)[language]]
 
     def add_order(self, order: Order) -> None:
         """Store and index it."""

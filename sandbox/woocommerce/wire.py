@@ -10,7 +10,7 @@ from decimal import Decimal
 import orjson
 
 from sandbox.woocommerce.hooks import Hook
-from sandbox.woocommerce.state import Line, Order, Product, Refund, RefundLine, State
+from sandbox.woocommerce.state import MAIN, Line, Order, Product, Refund, RefundLine, State
 
 Json = dict[str, object]
 NEVER: Json = {"date_on_sale_from": None, "date_on_sale_from_gmt": None, "date_on_sale_to": None}
@@ -125,11 +125,17 @@ class Wire:
             "default_attributes": [], "variations": list(product.variations), "grouped_products": [],
             "menu_order": 0, "price_html": price, "related_ids": [], "meta_data": [], "stock_status": status,
             "has_options": product.kind == "variable", "post_password": "", "global_unique_id": product.barcode,
-            "cost_of_goods_sold": self._cost(product),
+            "cost_of_goods_sold": self._cost(product), **self._languages(product),
             "_links": self._links(
                 f"products/{product.id}", "products", f"products/{product.parent_id}" if product.parent_id else ""
             ),
         }  # fmt: skip
+
+    def _languages(self, product: Product) -> Json:
+        """What the plugin adds; PHP writes an empty map as a list."""
+        if not self._state.options.languages:
+            return {}
+        return {"translations": self._state.translations(product) or [], "lang": product.language or MAIN}
 
     def _full_name(self, product: Product) -> str:
         parent = self._state.products.get(product.parent_id)
@@ -157,6 +163,7 @@ class Wire:
             **self.stock(product), **self._shipping(), "shipping_class": "", "shipping_class_id": 0, "image": None,
             **gallery, "attributes": self._attributes(product), "menu_order": 0, "meta_data": [],
             "name": product.name, "parent_id": product.parent_id, "cost_of_goods_sold": self._cost(product),
+            **self._languages(product),
             "_links": self._links(f"{path}/{product.id}", path, f"products/{product.parent_id}"),
         }  # fmt: skip
 

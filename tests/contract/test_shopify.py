@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from connectors.base import Conflict, Rejected, StockKey, StockWrite, Unsent, Written
+from connectors.base import Conflict, Rejected, StockKey, StockReading, StockWrite, Unsent, Written
 from connectors.errors import AccessDenied, ChannelError, NeverApplied, OutcomeUnknown, Refused, Throttled, Transient
 from connectors.shopify.stock import ROWS_MAX
-from sandbox.base import Response
+from sandbox.base import Request, Response
 from sandbox.shopify.cost import Bucket
 from tests.contract.rig import Clock, answering, faults
 from tests.contract.shopify_rig import HOOK_URL, ShopifyRig
@@ -234,6 +234,24 @@ def test_every_reason_for_having_no_number_is_named(rig: ShopifyRig) -> None:
     readings = rig.connector.read_stock(rig.http, rig.shop, list(wanted))
     assert {reading.key: reading.reason for reading in readings} == wanted
     assert [reading.quantity for reading in readings if not reading.reason] == [5]
+
+
+@pytest.mark.parametrize("shown", ["4.5", '"4242"', "null", "2000000000"])
+def test_one_item_whose_number_can_not_be_read_says_so_by_itself_and_the_others_are_read(
+    rig: ShopifyRig, monkeypatch: pytest.MonkeyPatch, shown: str
+) -> None:
+    first, odd, last = rig.add("A", 5), rig.add("B", 4242), rig.add("C", 7)
+    handle = rig.pretend.handle
+
+    def answer(request: Request) -> Response:
+        found = handle(request)
+        return replace(found, body=found.body.replace(b'"quantity":4242', b'"quantity":' + shown.encode()))
+
+    monkeypatch.setattr(rig.pretend, "handle", answer)
+    wanted = {first: StockReading(first, 5), odd: StockReading(odd, None, "not_whole"), last: StockReading(last, 7)}
+    assert {r.key: r for r in rig.connector.read_stock(rig.http, rig.shop, list(wanted))} == wanted
+    entries = [entry for page in rig.connector.read_catalogue(rig.http, rig.shop) for entry in page.entries]
+    assert {r.key: r for entry in entries for r in entry.stock} == wanted
 
 
 def test_numbers_are_read_whole_even_where_a_full_page_is_too_expensive(rig: ShopifyRig) -> None:

@@ -12,7 +12,7 @@ from decimal import Decimal
 import orjson
 import pytest
 
-from connectors.base import NoticeKind, Rejected, StockKey, StockWrite, Units, Window, Written
+from connectors.base import NoticeKind, Rejected, StockKey, StockReading, StockWrite, Units, Window, Written
 from connectors.errors import AccessDenied, InvalidSignature, Malformed, NotFound, OutcomeUnknown, Throttled, Transient
 from sandbox.base import Response
 from sandbox.till import SECRET
@@ -66,6 +66,18 @@ def test_each_row_of_a_batch_is_answered_for_itself(rig: TillRig) -> None:
     assert outcomes[0] == Written(good, 5)
     assert [o.reason for o in outcomes[1:] if isinstance(o, Rejected)] == ["untracked", "gone"]
     assert rig.pretend.shown() == {"A": 5}
+
+
+@pytest.mark.parametrize("stock", ["12", 1.5, True, [12], 2_000_000_000])
+def test_one_product_whose_number_can_not_be_read_says_so_by_itself_and_the_others_are_read(
+    rig: TillRig, stock: object
+) -> None:
+    first, odd, last = rig.add("A", 5), rig.add("B", 6), rig.add("C", 7)
+    rig.pretend.products[odd.stock_key].stock = stock  # type: ignore[assignment]
+    wanted = [StockReading(first, 5), StockReading(odd, None, "not_whole"), StockReading(last, 7)]
+    assert list(rig.connector.read_stock(rig.http, rig.shop, [first, odd, last])) == wanted
+    entries = [entry for page in rig.connector.read_catalogue(rig.http, rig.shop) for entry in page.entries]
+    assert [reading for entry in entries for reading in entry.stock] == wanted
 
 
 def test_more_rows_than_a_call_takes_and_differences_are_mistakes_of_the_caller(rig: TillRig) -> None:

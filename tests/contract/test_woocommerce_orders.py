@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
+import orjson
 import pytest
 
 from connectors.base import Window
@@ -88,6 +89,90 @@ def test_one_order_that_can_not_be_kept_does_not_hide_the_others(rig: WooRig) ->
     with pytest.raises(Malformed) as caught:
         rig.connector.parse_order(found[bad].body)
     assert caught.value.reason == "nul_in_string"
+
+
+Change = Callable[[str, object], object]  # path and answer → answer
+
+
+class _Filtered:
+    """A plugin changes what the shop says."""
+
+    def __init__(self, pretend: WooShop, change: Change) -> None:
+        self.context, self._pretend, self._change = pretend.context, pretend, change
+
+    def handle(self, request: Request) -> Response:
+        answer = self._pretend.handle(request)
+        return replace(answer, body=orjson.dumps(self._change(request.path, orjson.loads(answer.body))))
+
+
+def _in_order(key: str, refunds: object) -> Change:
+    """The refunds that the order itself names."""
+
+    def change(path: str, answer: object) -> object:
+        for order in answer if isinstance(answer, list) else [answer]:
+            if str(order.get("id")) == key and not path.endswith("/refunds"):
+                order["refunds"] = refunds
+        return answer
+
+    return change
+
+
+def _apart(key: str, refunds: object) -> Change:
+    """The refunds that are read apart."""
+    return lambda path, answer: refunds if path.endswith(f"/orders/{key}/refunds") else answer
+
+
+@pytest.mark.parametrize(
+    ("filtered", "refunds", "reason"),
+    [
+        (_in_order, {"1": {"id": 12, "total": "-1.00"}}, "not_a_list"),  # as PHP writes an array that was filtered
+        (_in_order, [{"id": number} for number in range(1, 1_002)], "too_many"),
+        (_in_order, [{"id": [12]}], "not_a_whole_number"),
+        (_in_order, "yes", "not_a_list"),
+        (_apart, [{"id": 12, "line_items": []}], "order_changing"),
+        (_apart, [{"id": number, "line_items": []} for number in range(100)], "too_many"),
+        (_apart, {"1": {"id": 12}}, "not_a_list"),
+        (_apart, [{"id": {"of": 12}}], "not_a_whole_number"),
+    ],
+)
+def test_one_order_whose_refunds_can_not_be_read_says_so_by_itself_and_its_neighbours_are_read(
+    rig: WooRig, filtered: Callable[[str, object], Change], refunds: object, reason: str
+) -> None:
+    rig.add("A", 10)
+    keys = [rig.order("A", 1) for _ in range(3)]
+    for key in keys:
+        rig.refund(key, 1, restock=True)
+    rig.front.shop = _Filtered(rig.pretend, filtered(keys[1], refunds))  # type: ignore[assignment]
+    by_page = documents(rig, until_now(rig))
+    by_key = rig.connector.read_orders_by_key(rig.http, rig.shop, keys)
+    for found in (by_page, by_key):
+        assert [document.order_key for document in found] == keys
+        for document in (found[0], found[2]):
+            assert rig.connector.parse_order(document.body).lines[0].ordered == 1
+        with pytest.raises(Malformed) as caught:
+            rig.connector.parse_order(found[1].body)
+        assert caught.value.reason == reason
+
+
+def test_an_order_in_no_listing_that_is_no_order_says_so_by_itself(rig: WooRig) -> None:
+    rig.add("A", 10)
+    hidden, shown = str(rig.pretend.place_order([("A", 1)], "checkout-draft")), rig.order("A", 1)
+    spoilt = _Filtered(rig.pretend, lambda path, answer: [] if path.endswith(f"/orders/{hidden}") else answer)
+    rig.front.shop = spoilt  # type: ignore[assignment]
+    found = rig.connector.read_orders_by_key(rig.http, rig.shop, [hidden, shown])
+    with pytest.raises(Malformed) as caught:
+        rig.connector.parse_order(found[0].body)
+    assert caught.value.reason == "not_an_object"
+    assert rig.connector.parse_order(found[1].body).order_key == shown
+
+
+def test_refund_ids_that_one_list_writes_as_text_are_the_same_refunds(rig: WooRig) -> None:
+    rig.add("A", 10)
+    order = rig.order("A", 2)
+    rig.refund(order, 1, restock=True)
+    (refund,) = rig.pretend.get_order(int(order)).refunds
+    rig.front.shop = _Filtered(rig.pretend, _in_order(order, [{"id": str(refund.id)}]))  # type: ignore[assignment]
+    assert whereabouts(snapshot(rig, order)) == {"committed": 1}
 
 
 def test_a_deleted_product_leaves_a_line_without_a_listing(rig: WooRig) -> None:

@@ -299,3 +299,28 @@ def test_an_answer_whose_number_can_not_be_read_leaves_it_unknown_what_was_done_
     rig.front.shop = Answer(rig.pretend, body.encode())  # type: ignore[assignment]
     outcome = rig.connector.write_stock(rig.http, rig.shop, [StockWrite(key, 5, 4, relative=True)], "k")
     assert list(outcome) == [Unknown(key, reason)]
+
+
+@pytest.mark.parametrize(
+    ("code", "data", "outcome"),
+    [
+        ('"some_plugin"', '{"status":500}', Unknown(StockKey("11"), "some_plugin")),
+        ('"some_plugin"', '{"status":400}', Unknown(StockKey("11"), "some_plugin")),
+        ('"some_plugin"', "null", Unknown(StockKey("11"), "some_plugin")),
+        ("null", '{"status":500}', Unknown(StockKey("11"), "refused")),
+        ("7", "[]", Unknown(StockKey("11"), "7")),
+        ('"rest_invalid_param"', '{"status":500}', Unknown(StockKey("11"), "rest_invalid_param")),
+        ('"rest_invalid_param"', '{"status":400}', Rejected(StockKey("11"), "invalid_parameter", "no")),
+        ('"woocommerce_rest_product_invalid_id"', '{"status":400}', Rejected(StockKey("11"), "gone", "no")),
+        ('"woocommerce_rest_product_invalid_id"', "null", Rejected(StockKey("11"), "gone", "no")),
+        ('"woocommerce_rest_cannot_edit"', '{"status":"x"}', Rejected(StockKey("11"), "no_permission", "no")),
+    ],
+)
+def test_only_a_refusal_that_is_said_before_the_number_is_saved_says_that_it_was_not(
+    rig: WooRig, code: str, data: str, outcome: Rejected | Unknown
+) -> None:
+    key = rig.add("A", 5)
+    error = f'{{"code":{code},"message":"no","data":{data}}}'
+    rig.front.shop = Answer(rig.pretend, f'{{"update":[{{"id":11,"error":{error}}}]}}'.encode())  # type: ignore[assignment]
+    rows = [StockWrite(key, 5, 4, relative=True)]
+    assert list(rig.connector.write_stock(rig.http, rig.shop, rows, "k")) == [outcome]

@@ -13,6 +13,7 @@ from sandbox.base import Request, Response
 from sandbox.faults import NONE
 from sandbox.shopify import PretendShopify
 from sandbox.till import PretendTill
+from tests.drifting import audit
 from tests.street import Street
 
 OPENING = "opening > available@A"
@@ -226,3 +227,22 @@ def test_an_edit_by_hand_is_still_called_one(street: Street, till: PretendTill) 
     street.settle(120)
     assert till.shown() == {"mug": 19}
     assert ("hand_edit", "corrected") in told(street)
+
+
+def test_one_product_whose_number_nobody_can_read_keeps_no_other_of_the_till_from_being_written(
+    street: Street,
+) -> None:
+    street.world.move("mug", 20, OPENING, "100")
+    street.world.move("bowl", 5, OPENING, "25")
+    till = street.open_till({"mug": 20, "bowl": 5})
+    street.settle(3)
+    (odd,) = [product for product in till.products.values() if product.sku == "bowl"]
+    odd.stock = "5"  # type: ignore[assignment]
+    street.world.move("bowl", 1, "available@A > shrinkage")
+    street.world.move("mug", 3, "available@A > shrinkage")
+    street.live(120)
+    assert till.shown() == {"mug": 17, "bowl": "5"}
+    odd.stock = 5
+    audit(street)
+    street.settle(60)
+    assert till.shown() == {"mug": 17, "bowl": 4}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import orjson
 import pytest
 
 from sandbox.base import Request, Response
@@ -94,3 +95,35 @@ def test_a_write_without_an_answer_to_a_number_that_the_shop_then_stops_keeping_
     audit(street)
     street.settle(60)
     assert shop.shown() == {"mug": 9, "bowl": 10}
+
+
+def fail_after_saving(shop: WooShop, sku: str) -> Callable[[], None]:
+    """A plugin's hook fails whenever this product was saved, so that the shop says an error of an item that it wrote.
+    Returns what ends it."""
+    handle, own = shop.handle, shop.product_id(sku)
+    error = {"code": "some_plugin", "message": "The moon is full.", "data": {"status": 500}}
+
+    def answer(request: Request) -> Response:
+        found = handle(request)
+        if not request.path.endswith("/products/batch"):
+            return found
+        items = orjson.loads(found.body)["update"]
+        told = [item if item["id"] != own else {"id": own, "error": error} for item in items]
+        return replace(found, body=orjson.dumps({"update": told}))
+
+    shop.handle = answer  # type: ignore[method-assign]
+    return lambda: setattr(shop, "handle", handle)
+
+
+@pytest.mark.parametrize("path", ["available@A > shrinkage", "supplier > available@A"])
+def test_a_number_that_was_saved_before_a_plugin_failed_is_read_back_and_its_change_goes_out_once(
+    street: Street, shop: WooShop, path: str
+) -> None:
+    fail_after_saving(shop, "mug")
+    street.world.move("mug", 1, path, "5" if path.startswith("supplier") else None)
+    street.world.move("bowl", 1, "available@A > shrinkage")
+    street.settle(120)
+    assert shop.shown() == {"mug": street.world.available("mug"), "bowl": 9}
+    assert len([write for write in shop.context.writes if write.sku == "mug"]) == 1
+    assert states(street) == {("managed", "")}
+    assert (street.cases(), street.worker.due()) == ([], [])

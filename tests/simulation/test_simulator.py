@@ -3,6 +3,7 @@ without; bugs that are planted are found; a seed is one run."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -46,21 +47,35 @@ def apart() -> Iterator[ProcessPoolExecutor]:
         yield pool
 
 
-def _found_in(stage: Embedded, name: str) -> int | None:
-    """The first run that shows the bug by what it causes; None when so many do not. In a process of its own, which ends
-    with the bug in it."""
+def _found_in(stage: Embedded, name: str) -> tuple[int, str] | None:
+    """The first run that shows the bug, and by which of the things that it causes; None when so many do not. In a
+    process of its own, which ends with the bug in it."""
     with pytest.MonkeyPatch.context() as patch:
         plant(patch, name)
         for seed in dict.fromkeys((SEEDS.get(name, 1), *range(1, TRIES + 1))):
             episode = run_one(stage, seed, loops_off(HEAL.get(name, "off")), SHORT, STORMS.get(name, STORM))
-            if any(FOUND_BY.get(name, "false drift") in violation for violation in episode.violations):
-                return seed
+            caused = FOUND_BY.get(name, "false drift")
+            for violation in episode.violations:
+                if caused in violation:
+                    return seed, violation.partition(";")[0]
     return None
 
 
+@pytest.fixture(scope="module")
+def tally() -> Iterator[Counter[bool]]:
+    """Bugs by whether they were found; told at the end (`pytest -s`)."""
+    counted = Counter[bool]()
+    yield counted
+    print(f"{counted[True]} of {counted.total()} found")
+
+
 @pytest.mark.parametrize("name", BUGS)
-def test_a_planted_bug_is_found(stage: Embedded, apart: ProcessPoolExecutor, name: str) -> None:
-    assert apart.submit(_found_in, stage, name).result() is not None
+def test_a_planted_bug_is_found(stage: Embedded, apart: ProcessPoolExecutor, tally: Counter[bool], name: str) -> None:
+    found = apart.submit(_found_in, stage, name).result()
+    tally[found is not None] += 1
+    seed, violation = found or (None, None)
+    print(json.dumps({"bug": name, "seed": seed, "found_by": violation}))
+    assert found is not None
 
 
 def test_without_a_bug_nothing_is_lost_doubled_or_called_an_edit_and_all_is_equal_within_half_a_minute(

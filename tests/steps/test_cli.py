@@ -169,3 +169,25 @@ def test_a_back_fill_is_asked_for_by_the_channel_s_name_and_a_real_day(data: Pat
     unknown = app(data, "reading", "backfill", "nowhere", "--since", "2026-11-01")
     assert (unknown.returncode, "unknown_channel" in unknown.stderr) == (2, True)
     assert app(data, "reading", "backfill", "nowhere", "--since", "2026-02-30").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("simulate", "--events", "0"), ("simulate", "--events", "-1"), ("simulate", "--events", "1e6"),
+        ("simulate", "--processes", "0"), ("simulate", "--processes", "-2"), ("simulate", "--processes", "999999"),
+        ("bench", "import", "--variants", "0"), ("bench", "import", "--variants", "1000001"),
+    ],
+)  # fmt: skip
+def test_a_count_of_nothing_or_of_too_much_is_refused_by_its_option_with_what_it_may_be(
+    given: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        build_parser().parse_args(given)
+    assert caught.value.code == 2
+    assert f"argument {given[-2]}: a whole number from 1 to" in capsys.readouterr().err
+
+
+def test_as_many_events_as_a_night_can_play_may_be_asked_for() -> None:
+    asked = build_parser().parse_args(["simulate", "--events", "50000000", "--processes", "1"])
+    assert (asked.events, asked.processes) == (50_000_000, 1)
