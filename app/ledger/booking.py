@@ -109,6 +109,15 @@ def crosses(movement: Movement) -> bool:
     return (movement.from_state in OWNED_SET) != (movement.to_state in OWNED_SET)
 
 
+def is_valued(movement: Movement) -> bool:
+    """Whether what comes in is worth what the movement says, and not what the books do."""
+    return (
+        movement.from_state in (State.SUPPLIER, State.OPENING, State.ASSEMBLY)
+        and movement.to_state in OWNED_SET
+        and all(x is None for x in (movement.assembly, movement.reverses_movement_id, movement.reverses_key))
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Answers on their way: the cost rows of these items (locked, in order), as much of their layers as the batch can

@@ -1,5 +1,6 @@
 """The promises of the ledger (docs/ledger.md), each broken once on purpose while it was written. What there was as of a
-day, and closing months: test_ledger_as_of.py; the age of the ledger: test_ledger_known_faults.py."""
+day, and closing months: test_ledger_as_of.py; the age of the ledger: test_ledger_known_faults.py; the same fact again:
+test_ledger_keys.py."""
 
 from __future__ import annotations
 
@@ -16,8 +17,7 @@ from app.core.embedded import OWNER_ROLE, Embedded
 from app.core.errors import InvalidInput, NotFound
 from app.ledger import period
 from app.ledger.adjust import adjust
-from app.ledger.models import Account, Adjustment, InsufficientStock, KeyConflict, ReturnExceedsIssue
-from app.ledger.post import post
+from app.ledger.models import Account, Adjustment, InsufficientStock, ReturnExceedsIssue
 from app.ledger.rebuild import rebuild
 from tests.street import Street
 from tests.world import World
@@ -106,31 +106,6 @@ def test_not_even_the_owner_of_the_tables_changes_history(server: Embedded, worl
     with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
         connection.exec_driver_sql(sql)
     engine.dispose()
-
-
-def test_the_same_key_with_the_same_content_is_a_success_that_does_nothing(world: World) -> None:
-    movement = world.movement("mug", 3, BUY, "30")
-    first = world.post(movement)
-    assert world.post(movement) == first
-    assert set(world.post(movement, movement)) == set(first)
-    assert world.available("mug") == 3
-
-
-def test_a_batch_with_a_known_key_posts_only_the_rest(world: World) -> None:
-    known = world.movement("mug", 3, BUY, "30")
-    world.post(known)
-    with world.session() as session:
-        posted = post(session, [known, world.movement("mug", 2, BUY, "20")])
-    assert posted.repeated == 1
-    assert world.available("mug") == 5
-    assert world.verify() == []
-
-
-def test_the_same_key_with_other_content_is_an_error_of_its_own(world: World) -> None:
-    world.post(world.movement("mug", 3, BUY, "30", source_key="once"))
-    with pytest.raises(KeyConflict):
-        world.post(world.movement("mug", 4, BUY, "40", source_key="once"))
-    assert world.available("mug") == 3
 
 
 def test_a_mistake_is_mended_by_a_movement_that_names_the_one_it_reverses(world: World) -> None:
