@@ -88,7 +88,8 @@ class Movement:
     is bound for). `source` and `source_key` name the fact once and for ever: the same key with the same content again
     is a success that does nothing. `value` is the total cost that comes in with the goods (receipt, opening), in the
     merchant's currency; None means unknown: booked at 0 and marked provisional. `reverses_movement_id` names the issue
-    that a return undoes; it comes back at that cost; `reverses_key` names one earlier in the same batch by its
+    that a return undoes; it comes back at that cost; or the opening that was a mistake and leaves again whole, `value`
+    being what it was booked at; `reverses_key` names one earlier in the same batch by its
     source_key. `assembly` joins the components and the product of one assembly. `purchase` is kept as it was paid and
     says the value of a receipt: give the one that follows from it.
     """
@@ -157,6 +158,15 @@ class ReturnExceedsIssue(Conflict):
 
     def __init__(self, movement_id: int) -> None:
         super().__init__("return_exceeds_issue", f"more is returned than movement {movement_id} issued")
+
+
+class ReceiptUsed(Conflict):
+    """What came in is not all there any more, or is worth something else by now."""
+
+    def __init__(self, movement_id: int) -> None:
+        super().__init__(
+            "receipt_used", f"some of what movement {movement_id} brought is gone, or its cost was changed"
+        )
 
 
 class PeriodClosed(Conflict):

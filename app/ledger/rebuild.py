@@ -201,5 +201,8 @@ def replay(item_id: int, history: Iterator[Row], method: CostMethod) -> Books:
 def _replay_issue(books: Books, row: Row) -> None:
     written_off = row.from_state == State.DAMAGED and row.to_state == State.SHRINKAGE
     account = Account.WRITE_OFF if written_off else OUTSIDE[State(row.to_state)]
+    if row.to_state == State.OPENING and row.reverses_movement_id is not None:
+        books.undo_receipt(row.posting_id, row.quantity, row.reverses_movement_id, row.amount, account)
+        return
     cost = books.issue(row.posting_id, row.quantity, account, row.occurred_at)
     books.issues[row.posting_id] = Issue(row.quantity, cost, account)
