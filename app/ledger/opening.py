@@ -14,7 +14,9 @@ from typing import TypeVar
 
 from app.accounts import audit
 from app.catalog.imports import ItemRow, ItemTable, read_items
-from app.catalog.items import NewItem, create_items
+from app.catalog.items import NewItem, create_items, find_items
+from app.catalog.kit_rows import compare_kits
+from app.catalog.kits import add_components
 from app.catalog.locations import list_locations
 from app.core.db import Row as DbRow
 from app.core.db import Session
@@ -88,7 +90,8 @@ class ImportResult:
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """A table beside what is there: new items by SKU, known ids by SKU, and the stock to open, by place."""
+    """A table beside what is there: new items by SKU, known ids by SKU, the stock to open, by place, and by SKU the
+    kits that get components."""
 
     rows: Sequence[ItemRow]
     ignored: Sequence[str]
@@ -99,6 +102,7 @@ class _Compared:
     repeated: int
     costs: Mapping[str, Decimal]
     table: ItemTable
+    kits: Mapping[str, Mapping[str, int]]
 
 
 def preview(session: Session, data: bytes) -> ImportPlan:
@@ -134,6 +138,7 @@ def commit_import(session: Session, data: bytes, *, name: str, by: str = "") -> 
     ids = dict(found.known)
     for some in _chunks(list(found.new.values())):
         ids |= create_items(session, some)
+    _fill_kits(session, found.kits, ids)
     batch_id = note_batch(session, name[:NAME_MAX], len(found.new), by)
     for openings in _chunks(found.openings):
         movements = [
@@ -154,6 +159,14 @@ def commit_import(session: Session, data: bytes, *, name: str, by: str = "") -> 
     return ImportResult(len(found.new), len(found.openings), found.repeated, len(found.costs), batch_id)
 
 
+def _fill_kits(session: Session, kits: Mapping[str, Mapping[str, int]], ids: Mapping[str, int]) -> None:
+    """Components may be items that the table does not name."""
+    others = {sku for components in kits.values() for sku in components} - ids.keys()
+    known = {**ids, **find_items(session, others)}
+    for some in _chunks(list(kits.items())):
+        add_components(session, {known[kit]: {known[sku]: n for sku, n in parts.items()} for kit, parts in some})
+
+
 def _key(row: ItemRow, place: int) -> str:
     return f"{place}/{row.item.sku}"
 
@@ -168,6 +181,7 @@ def _compare(session: Session, data: bytes) -> _Compared:
     table = read_items(data)
     known = _known_items(session, table.rows)
     _check_kinds(table.rows, known, table.faults)
+    kits = compare_kits(session, table)
     placed = _place_rows(session, table.rows, table.faults)
     openings = _not_opened(session, placed, table.faults)
     for row, _, _ in openings:
@@ -184,6 +198,7 @@ def _compare(session: Session, data: bytes) -> _Compared:
         repeated=len(placed) - len(openings),
         costs={row.item.sku: row.unit_cost for row in table.rows if row.on_hand is None and row.unit_cost is not None},
         table=table,
+        kits=kits,
     )
 
 

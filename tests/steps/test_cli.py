@@ -46,6 +46,15 @@ def test_items_come_in_from_a_csv_once_and_are_explained_and_verified(data: Path
     assert "mug" in app(data, "why", "mug").stdout
 
 
+def test_what_a_kit_is_made_of_is_brought_by_a_csv_and_changed_by_a_command(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "kits.csv"
+    file.write_bytes(b"sku,name,kind,components\npot,A pot,,\nlid,A lid,,\nstew,A stew pot,kit,pot; lid x2\n")
+    assert "3 new items" in app(data, "items", "import", str(file)).stdout
+    assert app(data, "items", "kit", "stew", "pot", "lid=1").stdout == "stew is made of pot x1, lid x1.\n"
+    assert "unknown_sku" in app(data, "items", "kit", "stew", "gone=1").stderr
+    assert "not_a_kit" in app(data, "items", "kit", "pot", "lid=1").stderr
+
+
 def test_a_faulty_csv_exits_1_with_every_place(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "bad.csv"
     file.write_bytes(b"sku,name,location,on_hand,unit_cost\npan,A pan,Main,1e3,2\n,B,Main,1,x\n")

@@ -52,6 +52,27 @@ def test_items_are_made_found_read_and_changed_and_kits_name_their_components(pr
     assert [item["sku"] for item in program.ask("/items?sku=pair")["data"]] == ["pair"]
 
 
+def test_the_components_of_a_kit_are_changed_by_its_version_and_not_once_it_was_sold(
+    program: Program, site: Site
+) -> None:
+    world = site.street.world
+    world.kit("pair", {"mug": 2, "bowl": 1})
+    path = f"/items/{world.items['pair']}"
+    told = {"components": [{"sku": "mug", "quantity": 3}]}
+    assert program.call("PATCH", path, told, headers={"If-Match": '"other"'}).status_code == 412
+    changed = program.do("PATCH", path, told, headers={"If-Match": program.etag(path)})
+    assert [(part["sku"], part["quantity"]) for part in changed["components"]] == [("mug", 3)]
+    for item, components, status, reason in (
+        ("mug", [{"sku": "bowl", "quantity": 1}], 422, "not_a_kit"), ("pair", [], 422, "invalid"),
+        ("pair", None, 422, "invalid"), ("pair", [{"sku": "gone", "quantity": 1}], 404, "unknown_sku"),
+    ):  # fmt: skip
+        answer = program.call(
+            "PATCH", f"/items/{world.items[item]}", {"components": components}, headers={"If-Match": "*"}
+        )
+        assert (answer.status_code, answer.json and answer.json["reason"]) == (status, reason)
+    assert program.ask(path)["components"] == changed["components"]
+
+
 def test_pages_lead_on_by_their_cursor_and_miss_and_repeat_nothing(program: Program, site: Site) -> None:
     for number in range(7):
         site.street.world.move(f"i{number}", 1, OPENING, "1")
