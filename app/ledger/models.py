@@ -6,12 +6,12 @@ another. Nothing else changes stock.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 
+from app.core.currencies import check_currency
 from app.core.errors import Conflict, InvalidInput
 from app.core.record import record
 
@@ -21,7 +21,6 @@ MONEY_MAX = Decimal("99999999999999")
 RATE_PLACES = Decimal("0.00000001")
 RATE_MAX = Decimal("999999999")
 BATCH_MAX = 5_000  # movements in one posting
-_CURRENCY = re.compile("[A-Z]{3}")
 
 
 class State(StrEnum):
@@ -195,8 +194,7 @@ def check_movement(movement: Movement, now: datetime) -> None:
 
 def _check_purchase(movement: Movement, paid: Purchase, today: date) -> None:
     check_money(paid.amount)
-    if not _CURRENCY.fullmatch(paid.currency):
-        raise InvalidInput("bad_currency", "three capital letters, such as EUR", where="currency")
+    check_currency(paid.currency)
     if not (paid.rate.is_finite() and 0 < paid.rate <= RATE_MAX and paid.rate == paid.rate.quantize(RATE_PLACES)):
         raise InvalidInput("bad_rate", "above 0, with at most eight decimal places", where="rate")
     if paid.rate_on > today + timedelta(days=1):  # somewhere it is tomorrow already

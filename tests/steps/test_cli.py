@@ -66,7 +66,8 @@ def test_a_faulty_csv_exits_1_with_every_place(data: Path, tmp_path: Path) -> No
 
 def test_a_merchant_of_a_taken_name_or_an_unknown_currency_is_refused_by_field(data: Path) -> None:
     assert "name_taken" in app(data, "merchant", "create", "shop").stderr
-    assert "bad_currency" in app(data, "merchant", "create", "other", "--currency", "euro").stderr
+    for currency in ("euro", "ZZZ"):
+        assert "bad_currency" in app(data, "merchant", "create", "other", "--currency", currency).stderr
     assert app(data, "merchant", "list").stdout == "shop\tEUR\tfifo\tUTC\n"
 
 

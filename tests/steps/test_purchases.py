@@ -105,7 +105,7 @@ def test_a_purchase_that_was_changed_behind_the_ledgers_back_is_found(world: Wor
     [
         ({"amount": Decimal(-1)}, "value"), ({"amount": Decimal("NaN")}, "value"),
         ({"amount": Decimal("0.00001")}, "value"),
-        ({"currency": "eur"}, "currency"), ({"currency": "EURO"}, "currency"),
+        ({"currency": "ZZZ"}, "currency"), ({"currency": "eur"}, "currency"), ({"currency": "EURO"}, "currency"),
         ({"rate": Decimal(0)}, "rate"), ({"rate": Decimal(-1)}, "rate"), ({"rate": Decimal("Infinity")}, "rate"),
         ({"rate": Decimal("1.123456789")}, "rate"), ({"rate": Decimal(10**10)}, "rate"),
         ({"rate_on": date(2099, 1, 1)}, "rate_on"),
