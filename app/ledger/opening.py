@@ -38,7 +38,11 @@ select i.sku, i.item_id, i.kind,
        exists (select from movement m where m.merchant_id = i.merchant_id and m.item_id = i.item_id
                and m.source not in ('opening', 'opening_undo', 'before', 'order')) as moved,
        exists (select from movement m where m.merchant_id = i.merchant_id and m.item_id = i.item_id
-               and m.source = 'order' and 'available' in (m.from_state, m.to_state)) as sold
+               and m.source = 'order' and 'available' in (m.from_state, m.to_state)) as sold,
+       array(select m.to_location_id from movement m where m.merchant_id = i.merchant_id and m.item_id = i.item_id
+             and m.source = 'opening' and not exists (
+                 select from movement u where u.merchant_id = m.merchant_id and u.source = 'opening_undo'
+                 and u.source_key = m.movement_id::text)) as opened_at
 from item i where i.merchant_id = %(merchant_id)s and i.sku = any(%(skus)s)
 """
 _OPENED = """
@@ -189,6 +193,7 @@ def _compare(session: Session, data: bytes) -> _Compared:
     placed = _place_rows(session, table.rows, table.faults)
     openings = _not_opened(session, placed, table.faults)
     _check_moves(openings, known, table.faults)
+    _check_places(session, openings, known, table.faults)
     return _Compared(
         rows=table.rows,
         ignored=table.ignored,
@@ -228,12 +233,27 @@ def _check_moves(openings: Sequence[tuple[ItemRow, int, str]], known: Mapping[st
             faults.add(row.line, "on_hand", "sold_since", f"{message} or count it and book the difference")
 
 
+def _check_places(
+    session: Session, openings: Sequence[tuple[ItemRow, int, str]], known: Mapping[str, DbRow], faults: Faults
+) -> None:
+    """Which location serves first may have been changed since a row without one was imported."""
+    unused = {place.location_id for place in list_locations(session) if not place.active}
+    for row, place, _ in openings:
+        item = known.get(row.item.sku)
+        if place in unused:
+            faults.add(row.line, "location", "location_not_in_use", "this location is not in use: activate it first")
+        elif item is not None and not row.location and set(item.opened_at) - {place}:
+            message = "this item was opened at another location: name the one that is meant"
+            faults.add(row.line, "location", "opened_elsewhere", message)
+
+
 def _place_rows(session: Session, rows: Sequence[ItemRow], faults: Faults) -> list[tuple[ItemRow, int]]:
     """Rows with stock and their places. A blank location is the one that serves first."""
     locations = list_locations(session)
     by_name = {location.name.casefold(): location.location_id for location in locations}
-    if locations:
-        by_name[""] = locations[0].location_id
+    serving = next((location.location_id for location in locations if location.active), None)
+    if serving is not None:
+        by_name[""] = serving
     placed: list[tuple[ItemRow, int]] = []
     seen: dict[str, ItemRow] = {}
     for row in rows:

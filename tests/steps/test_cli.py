@@ -55,6 +55,17 @@ def test_what_a_kit_is_made_of_is_brought_by_a_csv_and_changed_by_a_command(data
     assert "not_a_kit" in app(data, "items", "kit", "pot", "lid=1").stderr
 
 
+def test_which_location_serves_first_and_is_in_use_is_changed_by_a_command(data: Path) -> None:
+    assert app(data, "location", "create", "Annex", "--priority", "5").returncode == 0
+    assert app(data, "location", "set", "Annex", "--priority", "200", "--active", "no").stdout == (
+        "Annex\tpriority 200\tnot in use\n"
+    )
+    assert app(data, "location", "list").stdout == "Main\tpriority 100\tin use\nAnnex\tpriority 200\tnot in use\n"
+    assert "unknown_location" in app(data, "location", "set", "Moon", "--active", "yes").stderr
+    refused = app(data, "location", "set", "Main", "--active", "no")
+    assert (refused.returncode, "location_n" in refused.stderr) == (2, True)
+
+
 def test_a_faulty_csv_exits_1_with_every_place(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "bad.csv"
     file.write_bytes(b"sku,name,location,on_hand,unit_cost\npan,A pan,Main,1e3,2\n,B,Main,1,x\n")

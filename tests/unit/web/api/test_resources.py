@@ -73,6 +73,22 @@ def test_the_components_of_a_kit_are_changed_by_its_version_and_not_once_it_was_
     assert program.ask(path)["components"] == changed["components"]
 
 
+def test_a_place_is_put_first_and_out_of_use_by_its_version(program: Program, site: Site) -> None:
+    world = site.street.world
+    path = f"/locations/{world.b}"
+    told = program.do("PATCH", path, {"priority": 0, "active": False}, headers={"If-Match": program.etag(path)})
+    assert (told["priority"], told["active"]) == (0, False)
+    assert [place["name"] for place in program.ask("/locations")["data"]] == ["B", "A"]
+    for at, body, status, reason in (
+        (world.b, {"priority": None}, 422, "invalid"), (world.b, {"priority": -1}, 422, "invalid"),
+        (world.a, {"active": False}, 409, "location_needed"), (world.b, {"name": "C"}, 422, "extra_field"),
+    ):  # fmt: skip
+        answer = program.call("PATCH", f"/locations/{at}", body, headers={"If-Match": "*"})
+        assert (answer.status_code, answer.json and answer.json["reason"]) == (status, reason)
+    assert program.call("PATCH", path, {"priority": 1}, headers={"If-Match": '"old"'}).status_code == 412
+    assert program.ask(path) == told
+
+
 def test_pages_lead_on_by_their_cursor_and_miss_and_repeat_nothing(program: Program, site: Site) -> None:
     for number in range(7):
         site.street.world.move(f"i{number}", 1, OPENING, "1")
