@@ -97,7 +97,7 @@ def test_a_level_that_a_rebuild_corrects_is_shown_to_channels_again(street: Stre
     "update journal set amount = 0", "delete from journal", "truncate cost_adjustment",
     "update movement_purchase set rate = 1", "delete from movement_purchase",
 ])  # fmt: skip
-def test_a_movement_is_never_changed_or_deleted(world: World, sql: str) -> None:
+def test_a_movement_is_never_changed_or_deleted_row_58(world: World, sql: str) -> None:
     trade(world)
     with pytest.raises((DBAPIError, ConstraintViolated)), world.session() as session:
         session.run(sql)
@@ -106,7 +106,7 @@ def test_a_movement_is_never_changed_or_deleted(world: World, sql: str) -> None:
 @pytest.mark.parametrize(
     "sql", ["update movement set quantity = 1", "delete from journal", "truncate movement cascade"]
 )
-def test_not_even_the_owner_of_the_tables_changes_history(server: Embedded, world: World, sql: str) -> None:
+def test_not_even_the_owner_of_the_tables_changes_history_row_58(server: Embedded, world: World, sql: str) -> None:
     trade(world)
     engine = create_engine(server.url(OWNER_ROLE))
     with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
@@ -297,7 +297,7 @@ def test_writing_off_damaged_goods_is_not_shrinkage(world: World) -> None:
     assert world.balance("shrinkage") == 0
 
 
-def test_a_movement_by_hand_can_be_forbidden_to_make_stock_negative(world: World) -> None:
+def test_a_movement_by_hand_can_be_forbidden_to_make_stock_negative_row_51(world: World) -> None:
     world.move("mug", 2, BUY, "20")
     with pytest.raises(InsufficientStock) as refused:
         world.post(world.movement("mug", 3, SELL), forbid_negative=True)
