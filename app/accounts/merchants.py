@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import available_timezones
 
+from app.core.currencies import check_currency
 from app.core.db import ConstraintViolated, Database
 from app.core.errors import Conflict, InvalidInput, NotFound
 
@@ -75,8 +76,7 @@ def get_merchant(database: Database, now: datetime, name: str | None) -> Merchan
 def _check(name: str, currency: str, cost_method: str, time_zone: str) -> None:
     if not 1 <= len(name) <= NAME_MAX:
         raise InvalidInput("bad_name", f"1 to {NAME_MAX} characters", where="name")
-    if len(currency) != 3 or not currency.isalpha() or not currency.isupper() or not currency.isascii():
-        raise InvalidInput("bad_currency", "an ISO 4217 code such as USD", where="currency")
+    check_currency(currency)
     if cost_method not in ("fifo", "average"):
         raise InvalidInput("bad_cost_method", "fifo or average", where="cost_method")
     if time_zone not in available_timezones():

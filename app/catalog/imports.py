@@ -5,18 +5,19 @@ Nothing is guessed and nothing is written here; `app.ledger.opening` compares th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from app.catalog.items import NAME_MAX, NewItem, check_sku
+from app.catalog.kits import read_components
 from app.catalog.known_exports import read_any
 from app.core.errors import InvalidInput
 from app.core.figures import read_money, read_quantity
 from app.core.table import Faults, Row
 
 REQUIRED = ("sku", "name")
-OPTIONAL = ("barcode", "location", "on_hand", "unit_cost", "total_cost", "kind")
+OPTIONAL = ("barcode", "location", "on_hand", "unit_cost", "total_cost", "kind", "components")
 BARCODE_MAX = 100
 KINDS = ("stock", "kit")
 VALUE_MAX = Decimal("99999999999999")  # what numeric(18, 4) holds
@@ -25,7 +26,8 @@ VALUE_MAX = Decimal("99999999999999")  # what numeric(18, 4) holds
 @dataclass(frozen=True, slots=True)
 class ItemRow:
     """One row: an item and what of it lies at a place. `location` '' means the first place; `on_hand` None that the row
-    is about no stock; `value` is that of all units together, None where no cost was given."""
+    is about no stock; `value` is that of all units together, None where no cost was given; `components`: units by SKU
+    in one kit."""
 
     line: int
     item: NewItem
@@ -33,12 +35,14 @@ class ItemRow:
     on_hand: int | None
     value: Decimal | None
     unit_cost: Decimal | None = None
+    components: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ItemTable:
     """What was read: the rows that are sound by themselves, the columns that nobody asked for, and all faults.
-    `source`: whose export it is, '' for a plain table; `left_out`: lines that are about no item."""
+    `source`: whose export it is, '' for a plain table; `left_out`: lines that are about no item; `skus`: of all rows,
+    faulty or not."""
 
     rows: Sequence[ItemRow]
     ignored: Sequence[str]
@@ -46,6 +50,7 @@ class ItemTable:
     source: str = ""
     left_out: Faults = field(default_factory=Faults)
     delimiter: str = ","
+    skus: frozenset[str] = frozenset()
 
 
 def read_items(data: bytes) -> ItemTable:
@@ -54,7 +59,8 @@ def read_items(data: bytes) -> ItemTable:
     table = found.table
     rows = [item for row in table.rows if (item := _read_row(row, table.faults)) is not None]
     _compare_rows_of_one_item(rows, table.faults)
-    return ItemTable(rows, table.ignored, found.faults_as_told(), found.source, found.left_out, table.delimiter)
+    skus = frozenset(row.cells["sku"] for row in table.rows)
+    return ItemTable(rows, table.ignored, found.faults_as_told(), found.source, found.left_out, table.delimiter, skus)
 
 
 def _read_row(row: Row, faults: Faults) -> ItemRow | None:
@@ -65,13 +71,16 @@ def _read_row(row: Row, faults: Faults) -> ItemRow | None:
     kind = row.read("kind", _kind, faults)
     on_hand = row.read("on_hand", read_quantity, faults) if row.cells["on_hand"] else None
     value = _value(row, on_hand, faults)
+    components = (row.read("components", read_components, faults) if row.cells["components"] else None) or {}
+    if kind == "stock" and components:
+        faults.add(row.line, "components", "not_a_kit", "only a kit has components: write kit in the column kind")
     if kind == "kit" and on_hand:
         faults.add(row.line, "on_hand", "kit_stock", "a kit has no stock of its own: give it to its components")
     if sku is None or name is None or kind is None or len(faults.found) + faults.more > before:
         return None
     cost = read_money(row.cells["unit_cost"]) if row.cells["unit_cost"] else None
     item = NewItem(sku, name, barcode or None, kind)
-    return ItemRow(row.line, item, row.cells["location"], on_hand, value, cost)
+    return ItemRow(row.line, item, row.cells["location"], on_hand, value, cost, components)
 
 
 def _value(row: Row, on_hand: int | None, faults: Faults) -> Decimal | None:
@@ -101,6 +110,8 @@ def _compare_rows_of_one_item(rows: Sequence[ItemRow], faults: Faults) -> None:
         for column in ("name", "barcode", "kind"):
             if getattr(row.item, column) != getattr(known.item, column):
                 faults.add(row.line, column, "differs", f"line {known.line} says otherwise of the same sku")
+        if row.components != known.components:
+            faults.add(row.line, "components", "differs", f"line {known.line} says otherwise of the same sku")
 
 
 def _sku(text: str) -> str:

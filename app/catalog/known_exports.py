@@ -59,7 +59,7 @@ KNOWN = (
         ("variant",),
     ),
 )  # fmt: skip
-OURS = ("sku", "name", "barcode", "location", "on_hand", "unit_cost", "total_cost", "kind")
+OURS = ("sku", "name", "barcode", "location", "on_hand", "unit_cost", "total_cost", "kind", "components")
 
 
 @dataclass(frozen=True, slots=True)

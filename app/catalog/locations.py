@@ -9,11 +9,12 @@ from app.core.db import ConstraintViolated, Session
 from app.core.errors import Conflict, InvalidInput
 
 NAME_MAX = 200
+PRIORITY_MAX = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place; a lower `priority` serves first."""
+    """A place; a lower `priority` serves first. Where it is not `active` it takes no order that says no place."""
 
     location_id: int
     name: str
@@ -21,8 +22,15 @@ class Location:
     active: bool
 
 
+def check_priority(priority: int) -> None:
+    """Raises InvalidInput."""
+    if not 0 <= priority <= PRIORITY_MAX:
+        raise InvalidInput("bad_priority", f"a whole number from 0 to {PRIORITY_MAX}", where="priority")
+
+
 def create_location(session: Session, name: str, priority: int = 100) -> int:
     """A new location; returns its id. Raises Conflict when the name is taken."""
+    check_priority(priority)
     if not 1 <= len(name) <= NAME_MAX:
         raise InvalidInput("bad_name", f"1 to {NAME_MAX} characters", where="name")
     try:

@@ -7,12 +7,12 @@ from typing import Any
 
 from app.accounts import audit
 from app.accounts.merchants import create_merchant, get_merchant, list_merchants
-from app.catalog.locations import create_location, list_locations
+from app.catalog.locations import Location, create_location, list_locations
 from app.commands.frame import add_command, add_group, add_merchant, with_merchant, with_runtime
 from app.core.config import Settings
 from app.core.db import Session
-from app.core.errors import NotFound
 from app.core.runtime import Runtime
+from app.listings.locations import change_location, find_location_id, lock_location
 from app.listings.lookup import get_channel_id
 from app.listings.places import map_place
 
@@ -20,7 +20,7 @@ BY = "command line"
 
 
 def add(commands: Any) -> None:
-    """merchant create and list, location create and map."""
+    """merchant create and list, location create, list, set and map."""
     merchant = add_group(commands, "merchant", "merchants")
     create = add_command(merchant, "create", run_merchant_create, "a new merchant")
     create.add_argument("name")
@@ -33,6 +33,11 @@ def add(commands: Any) -> None:
     place = add_merchant(add_command(location, "create", run_location_create, "a new location"))
     place.add_argument("name")
     place.add_argument("--priority", type=int, default=100, help="lower serves orders first that say no place")
+    add_merchant(add_command(location, "list", run_location_list, "all locations, the first to serve first"))
+    setting = add_merchant(add_command(location, "set", run_location_set, "which serves first; whether one is in use"))
+    setting.add_argument("name")
+    setting.add_argument("--priority", type=int, help="lower serves orders first that say no place")
+    setting.add_argument("--active", choices=("yes", "no"), help="no: an empty one serves and receives nothing")
     mapping = add_merchant(add_command(location, "map", run_location_map, "which place of a channel a location is"))
     mapping.add_argument("channel", help="the channel's name")
     mapping.add_argument("place", help="the place there, by its name or key")
@@ -76,6 +81,33 @@ def run_location_create(arguments: argparse.Namespace, settings: Settings) -> in
     return code
 
 
+def run_location_list(arguments: argparse.Namespace, settings: Settings) -> int:
+    """One line each."""
+
+    def show(session: Session) -> int:
+        for place in list_locations(session):
+            print(_told(place))
+        return 0
+
+    return with_merchant(arguments, settings, show)
+
+
+def run_location_set(arguments: argparse.Namespace, settings: Settings) -> int:
+    """What is not named stays."""
+
+    def change(session: Session) -> int:
+        place = lock_location(session, find_location_id(session, arguments.name))
+        active = None if arguments.active is None else arguments.active == "yes"
+        print(_told(change_location(session, place, priority=arguments.priority, active=active)))
+        return 0
+
+    return with_merchant(arguments, settings, change)
+
+
+def _told(place: Location) -> str:
+    return f"{place.name}\tpriority {place.priority}\t{'in use' if place.active else 'not in use'}"
+
+
 def run_location_map(arguments: argparse.Namespace, settings: Settings) -> int:
     """The channel is asked for its places; orders that wait for this one are booked then."""
 
@@ -84,10 +116,8 @@ def run_location_map(arguments: argparse.Namespace, settings: Settings) -> int:
         merchant = get_merchant(runtime.database, now, arguments.merchant)
         with runtime.begin(merchant.merchant_id, now) as session:
             channel_id = get_channel_id(session, arguments.channel)
-            ours = {place.name: place.location_id for place in list_locations(session)}
-        if arguments.location not in ours:
-            raise NotFound("unknown_location", f"no location has that name; there is {', '.join(ours)}")
-        place = map_place(runtime, merchant.merchant_id, channel_id, arguments.place, ours[arguments.location])
+            ours = find_location_id(session, arguments.location)
+        place = map_place(runtime, merchant.merchant_id, channel_id, arguments.place, ours)
         runtime.ring()
         print(f"{place} is {arguments.location} now.")
         return 0

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from typing import Any, NoReturn
 
 import psycopg
@@ -41,6 +42,7 @@ _ALONG_THE_KEY = """
 select set_config('enable_hashjoin', %(others)s, true), set_config('enable_mergejoin', %(others)s, true),
        set_config('enable_seqscan', %(others)s, true), set_config('plan_cache_mode', %(plans)s, true)
 """
+_ROLLBACKS = count()
 _NESTED_LOOPS = "select set_config('enable_nestloop', %(how)s, true)"
 
 Row = Any  # a SQLAlchemy row: a named tuple of the statement's columns
@@ -145,7 +147,7 @@ class Session:
                 driver.execute("release pipeline")
         except BaseException as error:
             if not driver.broken:
-                driver.execute("rollback to pipeline")
+                _roll_back(driver, forget=isinstance(error, psycopg.Error))
             raise _typed(error) or error from error
 
     def bound(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,6 +162,13 @@ class Session:
             return self.connection.exec_driver_sql(sql, self.bound(params))
         except DBAPIError as error:
             _raise_typed(error)
+
+
+def _roll_back(driver: Any, *, forget: bool) -> None:
+    """To before the pipeline. The server skipped what came after the statement that failed, and of those the driver
+    (psycopg 3.3.9, `PrepareManager`) takes one for prepared that it was about to. It forgets them all at the first
+    ROLLBACK of each text that it meets, so `forget` gives it a text of its own."""
+    driver.execute(f"rollback to pipeline -- {next(_ROLLBACKS)}" if forget else "rollback to pipeline")
 
 
 @dataclass(frozen=True, slots=True)

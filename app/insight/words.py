@@ -247,6 +247,8 @@ DEEDS = {
     "first_push.approved": "Approved the first numbers",
     "item.created": "Made an item",
     "item.changed": "Changed an item",
+    "kit.changed": "Changed what a kit is made of",
+    "location.changed": "Changed a location",
     "location.created": "Made a location",
     "place.mapped": "Said which location a shop's place is",
     "session.ended": "Logged another browser out",

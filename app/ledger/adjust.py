@@ -29,7 +29,7 @@ where merchant_id = %(merchant_id)s and item_id = any(%(items)s) and is_open and
 order by item_id, received_at, layer_id
 """
 _KNOWN = """
-select source, source_key, movement_id, amount from cost_adjustment
+select source, source_key, movement_id, amount, account from cost_adjustment
 join unnest(%(sources)s::text[], %(keys)s::text[]) k(source, source_key) using (source, source_key)
 where merchant_id = %(merchant_id)s
 """
@@ -77,7 +77,7 @@ def _without_known(session: Session, adjustments: Sequence[Adjustment]) -> list[
     wanted = {(a.source, a.source_key): a for a in adjustments}
     for row in session.rows(_KNOWN, sources=[s for s, _ in wanted], keys=[k for _, k in wanted]):
         known = wanted.pop((row.source, row.source_key))
-        if (row.movement_id, row.amount) != (known.movement_id, known.amount):
+        if tuple(row[2:]) != (known.movement_id, known.amount, known.account):
             raise KeyConflict(row.source, row.source_key)
     return list(wanted.values())
 

@@ -37,8 +37,8 @@ cross join lateral (
     order by l.received_at, l.layer_id limit n.need
 ) l
 """
-# A shortage that a return names may lie deeper. Its layer has the id of the issue.
-_SHORTAGES = """
+# What a movement names may lie deeper: a shortage has the id of its issue, stock that of its receipt.
+_NAMED_LAYERS = """
 select item_id, layer_id, kind, received_at, posting_id, account, received_quantity, quantity, value
 from cost_layer
 where merchant_id = %(merchant_id)s and item_id = any(%(items)s) and layer_id = any(%(named)s) and is_open
@@ -109,6 +109,15 @@ def crosses(movement: Movement) -> bool:
     return (movement.from_state in OWNED_SET) != (movement.to_state in OWNED_SET)
 
 
+def is_valued(movement: Movement) -> bool:
+    """Whether what comes in is worth what the movement says, and not what the books do."""
+    return (
+        movement.from_state in (State.SUPPLIER, State.OPENING, State.ASSEMBLY)
+        and movement.to_state in OWNED_SET
+        and all(x is None for x in (movement.assembly, movement.reverses_movement_id, movement.reverses_key))
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Answers on their way: the cost rows of these items (locked, in order), as much of their layers as the batch can
@@ -133,7 +142,7 @@ def ask(line: Pipeline, movements: Sequence[Movement]) -> Asked | None:
     rows = line.run(_LOCK_ITEMS, items=items)
     layers = [line.run(_LAYERS, items=items, needs=[needs[item] for item in items])]
     if named:
-        layers.append(line.run(_SHORTAGES, items=items, named=named))
+        layers.append(line.run(_NAMED_LAYERS, items=items, named=named))
     return Asked(items, rows, layers, line.run(_ISSUES, issues=named) if named else None)
 
 
@@ -187,6 +196,11 @@ def _book_out(books: OpenBooks, movement_id: int, movement: Movement) -> None:
     written_off = movement.from_state is State.DAMAGED and movement.to_state is State.SHRINKAGE
     account = Account.WRITE_OFF if written_off else OUTSIDE[movement.to_state]
     item = books.by_item[movement.item_id]
+    if movement.to_state is State.OPENING and movement.reverses_movement_id is not None:
+        item.undo_receipt(
+            movement_id, movement.quantity, movement.reverses_movement_id, movement.value or ZERO, account
+        )  # fmt: skip
+        return
     cost = item.issue(movement_id, movement.quantity, account, movement.occurred_at)
     if movement.assembly is not None:
         books.assemblies[movement.assembly] = books.assemblies.get(movement.assembly, ZERO) + cost

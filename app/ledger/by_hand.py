@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from app.accounts import audit
 from app.core.db import Session
-from app.core.errors import InvalidInput
+from app.core.errors import Conflict, InvalidInput
 from app.ledger.adjust import adjust
 from app.ledger.models import MONEY_MAX, Adjustment, Movement, Posted, Purchase, State
 from app.ledger.period import get_merchant
@@ -107,7 +107,19 @@ def _post(session: Session, fact: Fact, lines: Sequence[tuple[Line, _Way]], paid
             from_location_id=way[1], to_location_id=way[3], value=amount if paid is None else paid.value,
             reason=fact.reason, purchase=paid,
         ))  # fmt: skip
-    return post(session, movements, forbid_negative=True)
+    posted = post(session, movements, forbid_negative=True)
+    if posted.repeated < len(movements):
+        _refuse_unused(session, [m.to_location_id for m in movements if m.to_location_id is not None])
+    return posted
+
+
+def _refuse_unused(session: Session, places: Sequence[int]) -> None:
+    if session.value(
+        """select exists (select from location where merchant_id = %(merchant_id)s
+           and location_id = any(%(places)s::bigint[]) and not active)""",
+        places=list(places),
+    ):
+        raise Conflict("location_not_in_use", "nothing comes to a location that is not in use: activate it first")
 
 
 def _amount(line: Line, number: int, paid_in: Foreign | None) -> Decimal | None:

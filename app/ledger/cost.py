@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from app.core.record import record
-from app.ledger.models import MONEY_PLACES, Account, CostMethod, ReturnExceedsIssue, State
+from app.ledger.models import MONEY_PLACES, Account, CostMethod, ReceiptUsed, ReturnExceedsIssue, State
 
 ZERO = Decimal("0.0000")
 STOCK, SHORTAGE = "stock", "shortage"
@@ -144,6 +144,17 @@ class Books:
         self._add(closed, closed_value)
         if rest:
             self._take_in(posting_id, rest, rest_value, at)
+
+    def undo_receipt(self, posting_id: int, quantity: int, receipt_id: int, value: Decimal, account: str) -> None:
+        """A receipt that was a mistake leaves again, whole and at what it was booked at."""
+        layer = self._layer_of_receipt(receipt_id)
+        left, worth = (layer.quantity - quantity, layer.value - value) if layer else (-1, ZERO)
+        shared = self.method is CostMethod.AVERAGE and left > 0 and worth >= 0
+        if layer is None or not (shared or left == worth == 0):
+            raise ReceiptUsed(receipt_id)
+        layer.quantity, layer.value, layer.changed = left, worth, True
+        self._enter(posting_id, account, Account.INVENTORY, value)
+        self._add(-quantity, -value)
 
     def adjust(self, posting_id: int, receipt_id: int, received: int, amount: Decimal, account: str) -> None:
         """Late cost of a receipt: the share of what is left goes to its layer, the rest to what was sold."""

@@ -1,4 +1,5 @@
-"""What tables brought, batch by batch, and taking a batch back: its stock leaves by movements of its own, items stay.
+"""What tables brought, batch by batch, and taking a batch back: its stock leaves by movements that name what it opened,
+at what that was booked at; items stay.
 
 Nothing is rewritten. What a batch opened may be opened again afterwards.
 """
@@ -12,7 +13,7 @@ from datetime import datetime
 from app.accounts import audit
 from app.core.db import Session
 from app.core.errors import Conflict, NotFound
-from app.ledger.models import BATCH_MAX, InsufficientStock, Movement, State
+from app.ledger.models import BATCH_MAX, InsufficientStock, Movement, ReceiptUsed, State
 from app.ledger.post import post
 
 UNDO = "opening_undo"
@@ -40,10 +41,22 @@ where merchant_id = %(merchant_id)s and batch_id = %(batch)s
 returning name
 """
 _OPENED = """
-select m.movement_id, m.item_id, m.quantity, m.to_location_id from import_batch_row r
+select m.movement_id, m.item_id, m.quantity, m.to_location_id, j.amount from import_batch_row r
 join movement m on m.merchant_id = r.merchant_id and m.movement_id = r.movement_id
+join journal j on j.merchant_id = m.merchant_id and j.posting_id = m.movement_id and j.line = 0
 where r.merchant_id = %(merchant_id)s and r.batch_id = %(batch)s and r.movement_id > %(after)s
 order by r.movement_id limit %(limit)s
+"""
+# Units of an item are alike: once some of it left its place, nobody can say that it was not what the batch brought.
+_MOVED = """
+select i.sku from movement m join item i using (merchant_id, item_id)
+where m.merchant_id = %(merchant_id)s and m.movement_id = any(%(ids)s::bigint[])
+  and (exists (select from movement s where s.merchant_id = m.merchant_id and s.item_id = m.item_id
+               and s.movement_id > m.movement_id and s.from_location_id is not null
+               and (s.source <> 'opening_undo' or s.reverses_movement_id is null))
+       or exists (select from cost_adjustment a where a.merchant_id = m.merchant_id and a.item_id = m.item_id
+                  and a.movement_id = m.movement_id))
+order by m.movement_id limit 1
 """
 
 
@@ -82,7 +95,7 @@ def list_import_batches(session: Session) -> Sequence[ImportBatch]:
 
 def undo_batch(session: Session, batch_id: int, by: str) -> tuple[int, int]:
     """Take a batch's stock out again: (opening stocks, units). Raises NotFound, Conflict the second time, and Conflict
-    (`moved_since`) when some of it has been sold or moved: then nothing is changed."""
+    (`moved_since`) when some of it has been sold, moved or given another cost: then nothing is changed."""
     row = session.row(
         "select undone_at from import_batch where merchant_id = %(merchant_id)s and batch_id = %(batch)s for update",
         batch=batch_id,
@@ -97,28 +110,33 @@ def undo_batch(session: Session, batch_id: int, by: str) -> tuple[int, int]:
         back = [
             Movement(
                 row.item_id, row.quantity, State.AVAILABLE, State.OPENING, UNDO, str(row.movement_id), session.now,
-                from_location_id=row.to_location_id, reason=f"taken back: {name}"[:200],
+                from_location_id=row.to_location_id, value=row.amount, reason=f"taken back: {name}"[:200],
+                reverses_movement_id=row.movement_id,
             )
             for row in rows
         ]  # fmt: skip
-        _post(session, back)
+        _post(session, back, [row.movement_id for row in rows])
         after, openings, units = rows[-1].movement_id, openings + len(rows), units + sum(r.quantity for r in rows)
     told = {"openings": openings, "units": units}
     audit.note(session, by, "import.taken_back", f"import {batch_id}", after=told)
     return openings, units
 
 
-def _post(session: Session, back: Sequence[Movement]) -> None:
+def _post(session: Session, back: Sequence[Movement], opened: Sequence[int]) -> None:
+    _refuse_moved(session, opened)
     try:
         post(session, back, forbid_negative=True)
-    except InsufficientStock as error:
-        sku = session.value(
-            """select i.sku from item i join level v using (merchant_id, item_id)
-               where i.merchant_id = %(merchant_id)s and %(where)s
-                     = 'item ' || i.item_id || ', location ' || v.location_id limit 1""",
-            where=error.where,
-        )
-        told = f" ({sku})" if sku else ""
-        raise Conflict(
-            "moved_since", f"some of its stock has been sold or moved since{told}: correct it by counting instead"
-        ) from error
+    except (InsufficientStock, ReceiptUsed) as error:
+        raise _moved("") from error
+    _refuse_moved(session, opened)  # what others posted before the items were locked
+
+
+def _refuse_moved(session: Session, opened: Sequence[int]) -> None:
+    sku = session.value(_MOVED, ids=list(opened))
+    if sku is not None:
+        raise _moved(f" ({sku})")
+
+
+def _moved(which: str) -> Conflict:
+    told = f"some of it was sold or moved since{which}, or its cost was changed: correct it by counting instead"
+    return Conflict("moved_since", told)

@@ -6,12 +6,12 @@ another. Nothing else changes stock.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 
+from app.core.currencies import check_currency
 from app.core.errors import Conflict, InvalidInput
 from app.core.record import record
 
@@ -21,7 +21,6 @@ MONEY_MAX = Decimal("99999999999999")
 RATE_PLACES = Decimal("0.00000001")
 RATE_MAX = Decimal("999999999")
 BATCH_MAX = 5_000  # movements in one posting
-_CURRENCY = re.compile("[A-Z]{3}")
 
 
 class State(StrEnum):
@@ -88,7 +87,8 @@ class Movement:
     is bound for). `source` and `source_key` name the fact once and for ever: the same key with the same content again
     is a success that does nothing. `value` is the total cost that comes in with the goods (receipt, opening), in the
     merchant's currency; None means unknown: booked at 0 and marked provisional. `reverses_movement_id` names the issue
-    that a return undoes; it comes back at that cost; `reverses_key` names one earlier in the same batch by its
+    that a return undoes; it comes back at that cost; or the opening that was a mistake and leaves again whole, `value`
+    being what it was booked at; `reverses_key` names one earlier in the same batch by its
     source_key. `assembly` joins the components and the product of one assembly. `purchase` is kept as it was paid and
     says the value of a receipt: give the one that follows from it.
     """
@@ -159,6 +159,15 @@ class ReturnExceedsIssue(Conflict):
         super().__init__("return_exceeds_issue", f"more is returned than movement {movement_id} issued")
 
 
+class ReceiptUsed(Conflict):
+    """What came in is not all there any more, or is worth something else by now."""
+
+    def __init__(self, movement_id: int) -> None:
+        super().__init__(
+            "receipt_used", f"some of what movement {movement_id} brought is gone, or its cost was changed"
+        )
+
+
 class PeriodClosed(Conflict):
     """The accounting month is closed."""
 
@@ -185,8 +194,7 @@ def check_movement(movement: Movement, now: datetime) -> None:
 
 def _check_purchase(movement: Movement, paid: Purchase, today: date) -> None:
     check_money(paid.amount)
-    if not _CURRENCY.fullmatch(paid.currency):
-        raise InvalidInput("bad_currency", "three capital letters, such as EUR", where="currency")
+    check_currency(paid.currency)
     if not (paid.rate.is_finite() and 0 < paid.rate <= RATE_MAX and paid.rate == paid.rate.quantize(RATE_PLACES)):
         raise InvalidInput("bad_rate", "above 0, with at most eight decimal places", where="rate")
     if paid.rate_on > today + timedelta(days=1):  # somewhere it is tomorrow already

@@ -14,7 +14,9 @@ from typing import TypeVar
 
 from app.accounts import audit
 from app.catalog.imports import ItemRow, ItemTable, read_items
-from app.catalog.items import NewItem, create_items
+from app.catalog.items import NewItem, create_items, find_items
+from app.catalog.kit_rows import compare_kits
+from app.catalog.kits import add_components
 from app.catalog.locations import list_locations
 from app.core.db import Row as DbRow
 from app.core.db import Session
@@ -29,10 +31,18 @@ SHOWN_ROWS = 50
 NAME_MAX = 200
 AGAIN_MAX = 100  # times that one opening can be taken back
 
+# Orders from before their shop was connected opened what they hold, beside what a table opens (docs/decisions/012). Of
+# what was sold since, or given back, nobody knows whether it was counted.
 _ITEMS = """
 select i.sku, i.item_id, i.kind,
        exists (select from movement m where m.merchant_id = i.merchant_id and m.item_id = i.item_id
-               and m.source not in ('opening', 'opening_undo')) as moved
+               and m.source not in ('opening', 'opening_undo', 'before', 'order')) as moved,
+       exists (select from movement m where m.merchant_id = i.merchant_id and m.item_id = i.item_id
+               and m.source = 'order' and 'available' in (m.from_state, m.to_state)) as sold,
+       array(select m.to_location_id from movement m where m.merchant_id = i.merchant_id and m.item_id = i.item_id
+             and m.source = 'opening' and not exists (
+                 select from movement u where u.merchant_id = m.merchant_id and u.source = 'opening_undo'
+                 and u.source_key = m.movement_id::text)) as opened_at
 from item i where i.merchant_id = %(merchant_id)s and i.sku = any(%(skus)s)
 """
 _OPENED = """
@@ -88,7 +98,8 @@ class ImportResult:
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """A table beside what is there: new items by SKU, known ids by SKU, and the stock to open, by place."""
+    """A table beside what is there: new items by SKU, known ids by SKU, the stock to open, by place, and by SKU the
+    kits that get components."""
 
     rows: Sequence[ItemRow]
     ignored: Sequence[str]
@@ -99,6 +110,7 @@ class _Compared:
     repeated: int
     costs: Mapping[str, Decimal]
     table: ItemTable
+    kits: Mapping[str, Mapping[str, int]]
 
 
 def preview(session: Session, data: bytes) -> ImportPlan:
@@ -134,6 +146,7 @@ def commit_import(session: Session, data: bytes, *, name: str, by: str = "") -> 
     ids = dict(found.known)
     for some in _chunks(list(found.new.values())):
         ids |= create_items(session, some)
+    _fill_kits(session, found.kits, ids)
     batch_id = note_batch(session, name[:NAME_MAX], len(found.new), by)
     for openings in _chunks(found.openings):
         movements = [
@@ -154,6 +167,14 @@ def commit_import(session: Session, data: bytes, *, name: str, by: str = "") -> 
     return ImportResult(len(found.new), len(found.openings), found.repeated, len(found.costs), batch_id)
 
 
+def _fill_kits(session: Session, kits: Mapping[str, Mapping[str, int]], ids: Mapping[str, int]) -> None:
+    """Components may be items that the table does not name."""
+    others = {sku for components in kits.values() for sku in components} - ids.keys()
+    known = {**ids, **find_items(session, others)}
+    for some in _chunks(list(kits.items())):
+        add_components(session, {known[kit]: {known[sku]: n for sku, n in parts.items()} for kit, parts in some})
+
+
 def _key(row: ItemRow, place: int) -> str:
     return f"{place}/{row.item.sku}"
 
@@ -168,12 +189,11 @@ def _compare(session: Session, data: bytes) -> _Compared:
     table = read_items(data)
     known = _known_items(session, table.rows)
     _check_kinds(table.rows, known, table.faults)
+    kits = compare_kits(session, table)
     placed = _place_rows(session, table.rows, table.faults)
     openings = _not_opened(session, placed, table.faults)
-    for row, _, _ in openings:
-        if row.item.sku in known and known[row.item.sku].moved:
-            message = "this item has moved since: count it instead of opening it"
-            table.faults.add(row.line, "on_hand", "has_movements", message)
+    _check_moves(openings, known, table.faults)
+    _check_places(session, openings, known, table.faults)
     return _Compared(
         rows=table.rows,
         ignored=table.ignored,
@@ -184,6 +204,7 @@ def _compare(session: Session, data: bytes) -> _Compared:
         repeated=len(placed) - len(openings),
         costs={row.item.sku: row.unit_cost for row in table.rows if row.on_hand is None and row.unit_cost is not None},
         table=table,
+        kits=kits,
     )
 
 
@@ -201,12 +222,38 @@ def _check_kinds(rows: Sequence[ItemRow], known: Mapping[str, DbRow], faults: Fa
             faults.add(row.line, "kind", "other_kind", f"this item is there already, as {item.kind}")
 
 
+def _check_moves(openings: Sequence[tuple[ItemRow, int, str]], known: Mapping[str, DbRow], faults: Faults) -> None:
+    for row, _, _ in openings:
+        item = known.get(row.item.sku)
+        if item is not None and item.moved:
+            message = "this item has moved since: count it instead of opening it"
+            faults.add(row.line, "on_hand", "has_movements", message)
+        elif item is not None and item.sold:
+            message = "it was sold since its shop was connected: leave on_hand blank, and take its stock from the shop"
+            faults.add(row.line, "on_hand", "sold_since", f"{message} or count it and book the difference")
+
+
+def _check_places(
+    session: Session, openings: Sequence[tuple[ItemRow, int, str]], known: Mapping[str, DbRow], faults: Faults
+) -> None:
+    """Which location serves first may have been changed since a row without one was imported."""
+    unused = {place.location_id for place in list_locations(session) if not place.active}
+    for row, place, _ in openings:
+        item = known.get(row.item.sku)
+        if place in unused:
+            faults.add(row.line, "location", "location_not_in_use", "this location is not in use: activate it first")
+        elif item is not None and not row.location and set(item.opened_at) - {place}:
+            message = "this item was opened at another location: name the one that is meant"
+            faults.add(row.line, "location", "opened_elsewhere", message)
+
+
 def _place_rows(session: Session, rows: Sequence[ItemRow], faults: Faults) -> list[tuple[ItemRow, int]]:
     """Rows with stock and their places. A blank location is the one that serves first."""
     locations = list_locations(session)
     by_name = {location.name.casefold(): location.location_id for location in locations}
-    if locations:
-        by_name[""] = locations[0].location_id
+    serving = next((location.location_id for location in locations if location.active), None)
+    if serving is not None:
+        by_name[""] = serving
     placed: list[tuple[ItemRow, int]] = []
     seen: dict[str, ItemRow] = {}
     for row in rows:

@@ -69,11 +69,15 @@ where l.merchant_id = %(merchant_id)s and l.item_id = d.item_id and l.location_i
   and d.item_id = abs(d.item_id)  -- as in `booking._WRITE_ITEMS`
 """
 _TAKE_IDS = "select array_agg(nextval('posting_seq')) from generate_series(1, %(n)s)"
+# The first line of a posting is its own value; what it changed of others' follows.
 _KNOWN = """
-select source, source_key, movement_id, item_id, quantity, from_state::text, from_location_id, to_state::text,
-       to_location_id
-from movement join unnest(%(sources)s::text[], %(keys)s::text[]) k(source, source_key) using (source, source_key)
-where merchant_id = %(merchant_id)s
+select m.source, m.source_key, m.movement_id, m.item_id, m.quantity, m.from_state::text, m.from_location_id,
+       m.to_state::text, m.to_location_id, m.reverses_movement_id,
+       case when not j.provisional then j.amount end as value, p.amount, p.currency, p.rate, p.rate_on
+from movement m join unnest(%(sources)s::text[], %(keys)s::text[]) k(source, source_key) using (source, source_key)
+left join journal j on j.merchant_id = m.merchant_id and j.posting_id = m.movement_id and j.line = 0
+left join movement_purchase p on p.merchant_id = m.merchant_id and p.movement_id = m.movement_id
+where m.merchant_id = %(merchant_id)s
 """
 
 
@@ -109,15 +113,21 @@ def _without_repeats(session: Session, movements: Sequence[Movement]) -> list[Mo
     for movement in movements:
         check_movement(movement, session.now)
         first = seen.setdefault((movement.source, movement.source_key), movement)
-        if first is not movement and _content(first) != _content(movement):
+        if first is movement:
+            continue
+        if (first.reverses_key, _content(first)) != (movement.reverses_key, _content(movement)):
             raise KeyConflict(movement.source, movement.source_key)
     return list(seen.values())
 
 
 def _content(movement: Movement) -> tuple[Any, ...]:
+    """What the same fact says again: what moved, what it reverses, what it is worth if it says so, how it was paid."""
+    paid = movement.purchase
     return (
         movement.item_id, movement.quantity, movement.from_state, movement.from_location_id,
-        movement.to_state, movement.to_location_id,
+        movement.to_state, movement.to_location_id, movement.reverses_movement_id,
+        movement.value if booking.is_valued(movement) else None,
+        *((None,) * 4 if paid is None else (paid.amount, paid.currency, paid.rate, paid.rate_on)),
     )  # fmt: skip
 
 
@@ -125,8 +135,10 @@ def _known_ids(session: Session, movements: Sequence[Movement]) -> dict[tuple[st
     """The ids of those posted before; raises KeyConflict where the content differs."""
     wanted = {(m.source, m.source_key): m for m in movements}
     rows = session.rows(_KNOWN, sources=[s for s, _ in wanted], keys=[k for _, k in wanted])
-    for row in rows:
-        if tuple(row[3:]) != _content(wanted[row.source, row.source_key]):
+    again = [wanted[row.source, row.source_key] for row in rows]
+    for row, movement in zip(rows, _name_issues(again, [row.movement_id for row in rows]), strict=True):
+        value = row.value if booking.is_valued(movement) else None
+        if (*row[3:10], value, *row[11:]) != _content(movement):
             raise KeyConflict(row.source, row.source_key)
     return {(row.source, row.source_key): row.movement_id for row in rows}
 

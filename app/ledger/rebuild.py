@@ -24,11 +24,20 @@ from app.ledger.verify import FLOWS
 ITEMS_PER_READ = 200
 SHOWN_MAX = 100  # of what had been wrong
 
-# Only levels that are wrong are written, as a change, so that what channels show follows them.
+_ADD_LEVELS = f"""
+with {FLOWS}
+insert into level (merchant_id, item_id, location_id)
+select %(merchant_id)s, s.item_id, s.location_id from sums s
+where not exists (select from level l where l.merchant_id = %(merchant_id)s and l.item_id = s.item_id
+                  and l.location_id = s.location_id)
+returning item_id, location_id
+"""  # noqa: S608  constants only
+# Only levels that are wrong are written, as a change, so that what channels show follows them; those that were missing
+# were just added as zeroes.
 _LEVELS = f"""
 with {FLOWS}, wrong as (
-    select coalesce(s.item_id, l.item_id) as item_id, coalesce(s.location_id, l.location_id) as location_id,
-           l.item_id is null as is_missing,
+    select item_id, location_id, (item_id, location_id) in (
+               select k.* from unnest(%(items)s::bigint[], %(places)s::bigint[]) k) as is_missing,
            array[l.available, l.committed, l.damaged, l.quarantined, l.in_transit] as stored,
            array[coalesce(s.available, 0), coalesce(s.committed, 0), coalesce(s.damaged, 0),
                  coalesce(s.quarantined, 0), coalesce(s.in_transit, 0)]::bigint[] as right_ones
@@ -38,11 +47,6 @@ with {FLOWS}, wrong as (
         = (select right_ones[1], right_ones[2], right_ones[3], right_ones[4], right_ones[5])
     from wrong w where l.merchant_id = %(merchant_id)s and l.item_id = w.item_id and l.location_id = w.location_id
       and w.stored <> w.right_ones
-), added as (
-    insert into level (merchant_id, item_id, location_id, available, committed, damaged, quarantined, in_transit)
-    select %(merchant_id)s, item_id, location_id, right_ones[1], right_ones[2], right_ones[3], right_ones[4],
-           right_ones[5]
-    from wrong where is_missing
 )
 select w.item_id, i.sku, p.name, case when not is_missing then stored end as stored, right_ones
 from wrong w join item i on i.merchant_id = %(merchant_id)s and i.item_id = w.item_id
@@ -107,7 +111,9 @@ def rebuild(session: Session) -> Rebuilt:
     session.run("select from item_cost where merchant_id = %(merchant_id)s order by item_id for update")
     session.run("select from level where merchant_id = %(merchant_id)s order by item_id, location_id for update")
     rebuilt = Rebuilt()
-    rebuilt.add([difference for row in session.rows(_LEVELS) for difference in _of_level(row)])
+    added = session.rows(_ADD_LEVELS)
+    bound = {"items": [row.item_id for row in added], "places": [row.location_id for row in added]}
+    rebuilt.add([difference for row in session.rows(_LEVELS, **bound) for difference in _of_level(row)])
     method = get_merchant(session).cost_method
     for skus in _item_pages(session):
         rebuilt.add(_rebuild_items(session, skus, method))
@@ -201,5 +207,8 @@ def replay(item_id: int, history: Iterator[Row], method: CostMethod) -> Books:
 def _replay_issue(books: Books, row: Row) -> None:
     written_off = row.from_state == State.DAMAGED and row.to_state == State.SHRINKAGE
     account = Account.WRITE_OFF if written_off else OUTSIDE[State(row.to_state)]
+    if row.to_state == State.OPENING and row.reverses_movement_id is not None:
+        books.undo_receipt(row.posting_id, row.quantity, row.reverses_movement_id, row.amount, account)
+        return
     cost = books.issue(row.posting_id, row.quantity, account, row.occurred_at)
     books.issues[row.posting_id] = Issue(row.quantity, cost, account)

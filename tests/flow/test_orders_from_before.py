@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from app.ledger.opening import commit_import, preview
 from app.listings import belief
 from app.listings.belief import Move
 from app.listings.connect import read_history
@@ -89,6 +90,49 @@ def test_what_was_sold_before_is_not_taken_off_again_when_it_is_shipped(
     ship(shop, third)
     street.settle(300)
     all_equal(street, shop, mug=14, bowl=4)
+
+
+def opened_from_table(street: Street, rows: str) -> list[tuple[str, str]]:
+    """The faults of a table, by column; without any it is imported."""
+    table = f"sku,name,on_hand,unit_cost\n{rows}".encode()
+    with street.world.session() as session:
+        found = [(fault.column, fault.reason) for fault in preview(session, table).faults]
+        if not found:
+            commit_import(session, table, name="items.csv")
+    return found
+
+
+@PLATFORMS
+def test_what_was_sold_before_does_not_keep_a_table_from_opening_what_can_be_sold(
+    street: Street, connect: Connect, platform: str
+) -> None:
+    shop, (first, second, third) = connect(platform, {"mug": 20, "bowl": 5})
+    street.settle(60)
+    match_all(street, shop)
+    street.settle(60)
+    ship(shop, third)
+    street.settle(60)
+    assert street.world.level("mug")["committed"] == 5
+    assert opened_from_table(street, "mug,Mug,14,2.50\nbowl,Bowl,4,1\n") == []
+    say_yes(street, shop, show(street, shop))
+    ship(shop, first)
+    cancel(shop, second)
+    street.settle(300)
+    all_equal(street, shop, mug=16, bowl=5)
+
+
+@PLATFORMS
+def test_a_table_does_not_open_what_was_sold_since_and_says_what_to_do_instead(
+    street: Street, connect: Connect, platform: str
+) -> None:
+    shop, _ = connect(platform, {"mug": 20, "bowl": 5})
+    match_all(street, shop)
+    street.settle(60)
+    shop.place_order([("mug", 1)])
+    street.settle(60)
+    assert opened_from_table(street, "mug,Mug,13,2.50\nbowl,Bowl,4,1\n") == [("on_hand", "sold_since")]
+    assert opened_from_table(street, "mug,Mug,,2.50\nbowl,Bowl,4,1\n") == []
+    assert (street.world.available("mug"), street.world.available("bowl")) == (-1, 4)
 
 
 @PLATFORMS

@@ -49,6 +49,26 @@ def test_items_come_in_from_a_csv_once_and_are_explained_and_verified(data: Path
     assert "mug" in app(data, "why", "mug").stdout
 
 
+def test_what_a_kit_is_made_of_is_brought_by_a_csv_and_changed_by_a_command(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "kits.csv"
+    file.write_bytes(b"sku,name,kind,components\npot,A pot,,\nlid,A lid,,\nstew,A stew pot,kit,pot; lid x2\n")
+    assert "3 new items" in app(data, "items", "import", str(file)).stdout
+    assert app(data, "items", "kit", "stew", "pot", "lid=1").stdout == "stew is made of pot x1, lid x1.\n"
+    assert "unknown_sku" in app(data, "items", "kit", "stew", "gone=1").stderr
+    assert "not_a_kit" in app(data, "items", "kit", "pot", "lid=1").stderr
+
+
+def test_which_location_serves_first_and_is_in_use_is_changed_by_a_command(data: Path) -> None:
+    assert app(data, "location", "create", "Annex", "--priority", "5").returncode == 0
+    assert app(data, "location", "set", "Annex", "--priority", "200", "--active", "no").stdout == (
+        "Annex\tpriority 200\tnot in use\n"
+    )
+    assert app(data, "location", "list").stdout == "Main\tpriority 100\tin use\nAnnex\tpriority 200\tnot in use\n"
+    assert "unknown_location" in app(data, "location", "set", "Moon", "--active", "yes").stderr
+    refused = app(data, "location", "set", "Main", "--active", "no")
+    assert (refused.returncode, "location_n" in refused.stderr) == (2, True)
+
+
 def test_a_faulty_csv_exits_1_with_every_place(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "bad.csv"
     file.write_bytes(b"sku,name,location,on_hand,unit_cost\npan,A pan,Main,1e3,2\n,B,Main,1,x\n")
@@ -60,7 +80,8 @@ def test_a_faulty_csv_exits_1_with_every_place(data: Path, tmp_path: Path) -> No
 
 def test_a_merchant_of_a_taken_name_or_an_unknown_currency_is_refused_by_field(data: Path) -> None:
     assert "name_taken" in app(data, "merchant", "create", "shop").stderr
-    assert "bad_currency" in app(data, "merchant", "create", "other", "--currency", "euro").stderr
+    for currency in ("euro", "ZZZ"):
+        assert "bad_currency" in app(data, "merchant", "create", "other", "--currency", currency).stderr
     assert app(data, "merchant", "list").stdout == "shop\tEUR\tfifo\tUTC\n"
 
 

@@ -122,7 +122,7 @@ def test_row_58_a_row_that_the_owner_changed_takes_out_or_puts_in_is_found_and_t
     assert broken(other) == []
 
 
-def test_the_application_may_make_a_seal_and_never_change_one(world: World) -> None:
+def test_the_application_may_make_a_seal_and_never_change_one_row_58(world: World) -> None:
     trade(world)
     sealed(world)
     for deed in ("update history_seal set rows = 0", "delete from history_seal", "truncate history_seal"):

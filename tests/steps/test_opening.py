@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.catalog.items import NewItem, create_items, create_kit, get_item, set_components
+from app.catalog.items import NewItem, create_items, create_kit, get_item, list_components, set_components
 from app.catalog.locations import create_location
 from app.core.errors import InvalidInput
 from app.ledger.opening import ImportPlan, ImportResult, commit_import, preview
@@ -55,6 +55,9 @@ def test_the_example_of_the_guide_is_imported_with_stock_and_exact_cost(world: W
     assert not plan.faults
     assert load(world, EXAMPLE.read_text("utf-8")) == ImportResult(4, 3, 0)
     find(world, "MUG-BLUE", "CUP-RED", "GIFT-SET")
+    with world.session() as session:
+        parts = {part.sku: part.quantity for part in list_components(session, world.items["GIFT-SET"])}
+    assert parts == {"MUG-BLUE": 1, "CUP-RED": 2}
     assert world.worth("MUG-BLUE") == (134, Decimal("435.5"))
     assert world.worth("CUP-RED") == (80, Decimal("212.4"))
     assert world.balance("opening_balance") == Decimal("-647.9")

@@ -11,7 +11,7 @@ import pytest
 
 from app.core.db import Row
 from app.core.errors import InvalidInput
-from app.ledger.models import Movement, Purchase, State
+from app.ledger.models import KeyConflict, Movement, Purchase, State
 from app.ledger.post import post
 from tests.world import World
 
@@ -67,6 +67,22 @@ def test_the_same_receipt_again_keeps_one_purchase_and_a_batch_of_any_size_takes
     assert len(kept(world)) == 50
 
 
+@pytest.mark.parametrize("change", [
+    {"currency": "CHF"}, {"rate_on": date(2026, 11, 19)}, {"amount": Decimal(12), "rate": Decimal("0.65")}, None,
+])  # fmt: skip
+def test_the_same_key_paid_otherwise_is_other_content_even_at_the_same_value(
+    world: World, change: dict[str, object] | None
+) -> None:
+    paid = Purchase(Decimal(6), "GBP", Decimal("1.3"), DAY)
+    first = receipt(world, paid)
+    again = replace(first, purchase=None if change is None else replace(paid, **change))
+    world.post(first)
+    with pytest.raises(KeyConflict):
+        world.post(again)
+    assert world.post(first)
+    assert [tuple(row) for row in kept(world)] == [(6, "GBP", Decimal("1.3"), DAY)]
+
+
 def test_a_purchase_that_was_changed_behind_the_ledgers_back_is_found(world: World) -> None:
     with world.session() as session:
         post(session, [receipt(world, Purchase(Decimal(6), "GBP", Decimal("1.3"), DAY))])
@@ -89,7 +105,7 @@ def test_a_purchase_that_was_changed_behind_the_ledgers_back_is_found(world: Wor
     [
         ({"amount": Decimal(-1)}, "value"), ({"amount": Decimal("NaN")}, "value"),
         ({"amount": Decimal("0.00001")}, "value"),
-        ({"currency": "eur"}, "currency"), ({"currency": "EURO"}, "currency"),
+        ({"currency": "ZZZ"}, "currency"), ({"currency": "eur"}, "currency"), ({"currency": "EURO"}, "currency"),
         ({"rate": Decimal(0)}, "rate"), ({"rate": Decimal(-1)}, "rate"), ({"rate": Decimal("Infinity")}, "rate"),
         ({"rate": Decimal("1.123456789")}, "rate"), ({"rate": Decimal(10**10)}, "rate"),
         ({"rate_on": date(2099, 1, 1)}, "rate_on"),

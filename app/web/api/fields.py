@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from app.core.currencies import CURRENCIES
 from app.ledger.models import QUANTITY_MAX
 from app.web.api.cursor import CURSOR_MAX
 
@@ -81,6 +82,12 @@ def _day(value: Any) -> date:
     return day
 
 
+def _currency(code: str) -> str:
+    if code not in CURRENCIES:
+        raise ValueError("the ISO 4217 code of a currency, such as EUR")
+    return code
+
+
 def _printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("no control characters or other characters that can't be seen")
@@ -112,6 +119,9 @@ Rate = Annotated[
     Decimal,
     BeforeValidator(_rate),
     WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,8})?$", "examples": ["1.0824"]}),
+]
+Currency = Annotated[
+    str, AfterValidator(_currency), WithJsonSchema({"type": "string", "enum": sorted(CURRENCIES), "examples": ["EUR"]})
 ]
 Instant = Annotated[datetime, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]

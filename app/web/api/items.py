@@ -19,6 +19,7 @@ from app.catalog.items import (
     list_components,
     lock_item,
 )
+from app.catalog.kits import COMPONENTS_MAX, UNITS_MAX, change_components
 from app.core.db import Session
 from app.core.errors import InvalidInput
 from app.insight.items import ItemRow, get_item_row
@@ -29,7 +30,6 @@ from app.web.api.lines import find_ids
 from app.web.api.route import PREFIX, Route
 from app.web.api.table import serves
 
-COMPONENTS_MAX = 100
 Barcode = Annotated[Name, Field(max_length=100)]
 
 
@@ -45,7 +45,7 @@ class ComponentIn(In):
     """So many of an item in one unit of a kit."""
 
     sku: Sku
-    quantity: Annotated[int, Field(ge=1, le=1_000_000)]
+    quantity: Annotated[int, Field(ge=1, le=UNITS_MAX)]
 
 
 class ItemIn(In):
@@ -58,10 +58,12 @@ class ItemIn(In):
 
 
 class ItemChange(In):
-    """What is not named stays; a barcode of null is none."""
+    """What is not named stays; a barcode of null is none. `components` are all that a kit is made of, and stay once it
+    was sold."""
 
     name: Name | None = None
     barcode: Barcode | None = None
+    components: Annotated[list[ComponentIn] | None, Field(min_length=1, max_length=COMPONENTS_MAX)] = None
 
 
 class ComponentOut(Out):
@@ -156,18 +158,23 @@ def get_item(call: Call) -> ItemOut:
     return _read(call.session, call.path["item_id"])
 
 
-@serves(Route("PATCH", "/items/{item_id}", ItemOut, "Change an item's name or barcode", "items:write", body=ItemChange,
-              versioned=True))  # fmt: skip
+@serves(Route("PATCH", "/items/{item_id}", ItemOut, "Change an item's name, barcode or components", "items:write",
+              body=ItemChange, versioned=True))  # fmt: skip
 def patch_item(call: Call) -> ItemOut:
     """Change an item that is still what the caller read."""
     item_id, change = call.path["item_id"], call.body
     lock_item(call.session, item_id)
     current = _read(call.session, item_id)
     call.check_version(current)
-    if "name" in change.model_fields_set and change.name is None:
-        raise InvalidInput("invalid", "an item has a name", where="name")
+    for field, says in (("name", "an item has a name"), ("components", "a kit has components")):
+        if field in change.model_fields_set and getattr(change, field) is None:
+            raise InvalidInput("invalid", says, where=field)
     barcode = change.barcode if "barcode" in change.model_fields_set else current.barcode
-    change_item(call.session, get_item_by_id(call.session, item_id), name=change.name or current.name, barcode=barcode)
+    item = get_item_by_id(call.session, item_id)
+    if change.components is not None:
+        change_components(call.session, item, _components(call.session, change.components))
+    if change.model_fields_set & {"name", "barcode"}:
+        change_item(call.session, item, name=change.name or current.name, barcode=barcode)
     return _read(call.session, item_id)
 
 

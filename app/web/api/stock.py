@@ -22,6 +22,7 @@ from app.web.api.fields import (
     LINES_MAX,
     Amount,
     AskedId,
+    Currency,
     Day,
     Id,
     In,
@@ -156,7 +157,7 @@ class ReceiptIn(_Done):
     how much of the merchant's one of it was, and the day of that rate."""
 
     location_id: Id
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
+    currency: Currency | None = None
     rate: Rate | None = None
     rate_on: Day | None = None
     lines: Annotated[list[ReceiptLine], Field(min_length=1, max_length=LINES_MAX)]

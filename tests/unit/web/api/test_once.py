@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from decimal import Decimal
 from threading import Barrier
+
+import pytest
 
 from app.accounts.answers import prune_answers
 from tests.unit.web.api.program import Program
@@ -75,6 +78,27 @@ def test_after_a_day_the_answer_is_forgotten_and_the_movement_is_still_posted_on
     world.now += timedelta(hours=25)
     answer = program.call("POST", "/receipts", receipt(site, 9), headers=AGAIN)
     assert (answer.status_code, answer.json["reason"]) == (409, "key_conflict")
+
+
+@pytest.mark.parametrize("again", [
+    {"unit_cost": "20"}, {}, {"unit_cost": "8", "currency": "EUR", "rate": "1.25", "rate_on": "2026-11-20"},
+])  # fmt: skip
+def test_another_cost_under_the_same_key_is_refused_however_much_later_row_50(
+    program: Program, site: Site, again: dict[str, str]
+) -> None:
+    world = site.street.world
+
+    def received(unit_cost: str | None = None, **paid: str) -> dict[str, object]:
+        line = {"sku": "mug", "quantity": 10} | ({} if unit_cost is None else {"unit_cost": unit_cost})
+        return {"location_id": world.a, "lines": [line], **paid}
+
+    world.item("mug")
+    first = program.do("POST", "/receipts", received("10"), headers=AGAIN)
+    world.now += timedelta(hours=25)
+    answer = program.call("POST", "/receipts", received(**again), headers=AGAIN)
+    assert (answer.status_code, answer.json["reason"]) == (409, "key_conflict")
+    assert program.do("POST", "/receipts", received("10.00"), headers=AGAIN)["movement_ids"] == first["movement_ids"]
+    assert world.worth("mug") == (10, Decimal(100))
 
 
 def test_old_answers_are_pruned_and_young_ones_kept(program: Program, site: Site) -> None:

@@ -291,7 +291,9 @@ def test_costs_in_another_currency_are_refused_row_53(program: Program, site: Si
     worth = {**told, "rate": "999999999", "lines": [{"sku": "mug", "quantity": 10**6, "unit_cost": "1"}]}
     assert refused(program, "POST", "/receipts", worth) == (422, "too_large", "lines.0.unit_cost")
     assert movements(world) == 0
-    assert refused(program, "POST", "/receipts", {**body, "currency": "dollars"})[2] == "currency"
+    for currency in ("dollars", "ZZZ", "usd", "XTS", "XAU", ""):
+        assert refused(program, "POST", "/receipts", {**told, "currency": currency}) == (422, "invalid", "currency")
+        assert refused(program, "POST", "/receipts", {**body, "currency": currency})[2] == "currency"
     huge = {"location_id": world.a, "lines": [{"sku": "mug", "quantity": 10**12, "unit_cost": "999999999999"}]}
     assert refused(program, "POST", "/receipts", huge) == (422, "too_large", "lines.0.unit_cost")
 

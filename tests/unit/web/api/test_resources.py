@@ -52,6 +52,43 @@ def test_items_are_made_found_read_and_changed_and_kits_name_their_components(pr
     assert [item["sku"] for item in program.ask("/items?sku=pair")["data"]] == ["pair"]
 
 
+def test_the_components_of_a_kit_are_changed_by_its_version_and_not_once_it_was_sold(
+    program: Program, site: Site
+) -> None:
+    world = site.street.world
+    world.kit("pair", {"mug": 2, "bowl": 1})
+    path = f"/items/{world.items['pair']}"
+    told = {"components": [{"sku": "mug", "quantity": 3}]}
+    assert program.call("PATCH", path, told, headers={"If-Match": '"other"'}).status_code == 412
+    changed = program.do("PATCH", path, told, headers={"If-Match": program.etag(path)})
+    assert [(part["sku"], part["quantity"]) for part in changed["components"]] == [("mug", 3)]
+    for item, components, status, reason in (
+        ("mug", [{"sku": "bowl", "quantity": 1}], 422, "not_a_kit"), ("pair", [], 422, "invalid"),
+        ("pair", None, 422, "invalid"), ("pair", [{"sku": "gone", "quantity": 1}], 404, "unknown_sku"),
+    ):  # fmt: skip
+        answer = program.call(
+            "PATCH", f"/items/{world.items[item]}", {"components": components}, headers={"If-Match": "*"}
+        )
+        assert (answer.status_code, answer.json and answer.json["reason"]) == (status, reason)
+    assert program.ask(path)["components"] == changed["components"]
+
+
+def test_a_place_is_put_first_and_out_of_use_by_its_version(program: Program, site: Site) -> None:
+    world = site.street.world
+    path = f"/locations/{world.b}"
+    told = program.do("PATCH", path, {"priority": 0, "active": False}, headers={"If-Match": program.etag(path)})
+    assert (told["priority"], told["active"]) == (0, False)
+    assert [place["name"] for place in program.ask("/locations")["data"]] == ["B", "A"]
+    for at, body, status, reason in (
+        (world.b, {"priority": None}, 422, "invalid"), (world.b, {"priority": -1}, 422, "invalid"),
+        (world.a, {"active": False}, 409, "location_needed"), (world.b, {"name": "C"}, 422, "extra_field"),
+    ):  # fmt: skip
+        answer = program.call("PATCH", f"/locations/{at}", body, headers={"If-Match": "*"})
+        assert (answer.status_code, answer.json and answer.json["reason"]) == (status, reason)
+    assert program.call("PATCH", path, {"priority": 1}, headers={"If-Match": '"old"'}).status_code == 412
+    assert program.ask(path) == told
+
+
 def test_pages_lead_on_by_their_cursor_and_miss_and_repeat_nothing(program: Program, site: Site) -> None:
     for number in range(7):
         site.street.world.move(f"i{number}", 1, OPENING, "1")

@@ -23,6 +23,7 @@ OF_A_MERCHANT = [route for route in TABLE if route.places]
 # A body that each route takes, where it takes one.
 BODIES: dict[str, dict[str, Any]] = {
     "patch_items_item_id": {"name": "taken over"},
+    "patch_locations_location_id": {"priority": 9},
     "put_channels_channel_id_state": {"state": "paused"},
     "put_listings_listing_id_mapping": {"sku": "ours"},
     "patch_numbers_number_id_rule": {"buffer": 7},
