@@ -8,7 +8,7 @@ move it), whole documents are compared instead.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -55,8 +55,21 @@ with k as materialized (
 )
 update sales_order o set read_at = %(at)s from k where o.merchant_id = %(merchant_id)s and o.order_id = k.order_id
 """
-
-
+# What was read as it is known: a document of it that nobody could read before is not waited for any more.
+_READABLE = """
+update inbox i set state = 'done', reason = 'superseded', done_at = %(now)s
+from unnest(%(keys)s::text[], %(digests)s::bytea[]) d(order_key, digest)
+join sales_order o on o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s and o.order_key = d.order_key
+                  and o.complete and o.read_digest = d.digest
+where i.merchant_id = %(merchant_id)s and i.channel_id = %(channel)s and i.state = 'parked' and i.resource = 'order'
+  and i.resource_key = d.order_key and i.observed_at < %(at)s
+"""
+_END_PARKED = """
+update inbox i set state = 'done', reason = 'superseded', done_at = %(now)s
+from unnest(%(keys)s::text[], %(observed)s::timestamptz[]) d(order_key, observed_at)
+where i.merchant_id = %(merchant_id)s and i.channel_id = %(channel)s and i.state = 'parked' and i.resource = 'order'
+  and i.resource_key = d.order_key and i.observed_at < coalesce(d.observed_at, 'infinity')
+"""
 _Numbered = tuple[int, OrderHead]  # with its place in the page
 
 
@@ -155,4 +168,12 @@ def store_documents(
     )
     if new < len(documents):
         session.run(_CONFIRM, channel=channel_id, at=at, settled=SETTLED_S, keys=keys, digests=digests)
+        session.run(_READABLE, channel=channel_id, at=at, now=session.now, keys=keys, digests=digests)
     return new
+
+
+def end_parked(session: Session, channel_id: int, orders: Mapping[str, datetime | None]) -> None:
+    """Documents of these orders (by key) that were parked before then, whatever for and whenever (None): what was read
+    since tells it all, or waits in their place."""
+    if orders:
+        session.run(_END_PARKED, channel=channel_id, now=session.now, keys=list(orders), observed=list(orders.values()))

@@ -22,6 +22,7 @@ from app.core.runtime import Runtime
 from app.inbox import cases, rings
 from app.inbox.before import first_lines, lines_from_before, note_taken_before, opened_with
 from app.inbox.difference import NOTHING, Place
+from app.inbox.documents import end_parked
 from app.inbox.orders import (
     Held,
     Line,
@@ -86,6 +87,7 @@ class _Batch:
     outcomes: dict[int, tuple[str, str | None, str | None]] = field(default_factory=dict)
     again: dict[str, datetime] = field(default_factory=dict)  # orders to read afresh, → what came of them last
     unreadable: list[str] = field(default_factory=list)  # orders of which a document could not be read
+    readable: dict[str, datetime | None] = field(default_factory=dict)  # orders → when they were read as they are known
     unlisted: set[str] = field(default_factory=set)  # products named in orders that no listing is
     read: dict[int, Seen] = field(default_factory=dict)  # order id → the reading that said nothing new
     hints: list[StockReading] = field(default_factory=list)  # numbers that deliveries spoke of
@@ -247,8 +249,10 @@ def _orders(session: Session, channel: Channel, batch: _Batch, seen: Sequence[Se
         known = orders[key].version is not None
         if not known or cases.order_gone(session, channel_id, orders[key].order_id, key, shown_from=batch.shown_from):
             batch.done(inbox_id, "gone")
+            batch.readable[key] = batch.rows[inbox_id].observed_at
         else:
             batch.park(inbox_id, *cases.HIDDEN)
+    end_parked(session, channel_id, batch.readable)
     if not chosen:
         return 0
     return _post_orders(session, channel, batch, [(orders[s.snapshot.order_key], s) for s in chosen])
@@ -266,6 +270,7 @@ def _choose(batch: _Batch, orders: dict[str, OrderRow], seen: Sequence[Seen]) ->
             batch.done(one.inbox_id, verdict)
             if verdict == "same" and one.read_digest is not None:
                 batch.read[order.order_id] = one
+                batch.readable[order.order_key] = one.observed_at
             continue
         rival = newest.get(one.snapshot.order_key)
         if rival is not None:
@@ -331,7 +336,7 @@ def _post_orders(session: Session, channel: Channel, batch: _Batch, chosen: Sequ
     write_orders(session, done)
     cases.of_orders(session, channel_id, chosen, changed)
     batch.unlisted |= resolved.unlisted
-    _supersede(session, channel_id, chosen)
+    end_parked(session, channel_id, {order.order_key: None for order, _ in chosen})
     for order, seen in chosen:
         if order.order_id in resolved.waiting:
             batch.park(seen.inbox_id, *resolved.waiting[order.order_id])
@@ -340,18 +345,6 @@ def _post_orders(session: Session, channel: Channel, batch: _Batch, chosen: Sequ
         if not seen.snapshot.located:
             batch.read_again(seen)
     return len(movements)
-
-
-def _supersede(session: Session, channel_id: int, chosen: Sequence[tuple[OrderRow, Seen]]) -> None:
-    """Older documents of these orders that were parked, whatever for: what is newest tells it all, or waits in their
-    place."""
-    session.run(
-        """update inbox set state = 'done', reason = 'superseded'
-           where merchant_id = %(merchant_id)s and channel_id = %(channel)s and state = 'parked'
-             and resource = 'order' and resource_key = any(%(keys)s)""",
-        channel=channel_id,
-        keys=[order.order_key for order, _ in chosen],
-    )
 
 
 def _changed(positions: Positions, targets: Positions) -> Positions:

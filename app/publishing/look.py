@@ -24,6 +24,7 @@ from app.listings.wanted import want_listed
 from app.publishing.decisions import adjust_decided
 from app.publishing.drift import Verdict, judge, note_explained, note_unmanaged
 from app.publishing.pauses import SENT_WITHIN_S, note_answer, pause
+from app.publishing.unread import decide_what_can_be_read
 from connectors.base import Abilities, StockKey
 from connectors.errors import ChannelError
 from connectors.http import READ_S
@@ -128,7 +129,7 @@ def look(runtime: Runtime, merchant_id: int, channel_id: int) -> Looked:
     with runtime.begin(merchant_id, now) as session:
         channel = get_channel(session, channel_id)
         abilities = runtime.connectors[channel.platform].abilities
-        settled = settle(session, channel_id, abilities)
+        settled = settle(session, channel_id, abilities) + decide_what_can_be_read(session, channel_id)
     adjust_decided(runtime, merchant_id, channel_id)
     with runtime.begin(merchant_id, now) as session:
         belief.forget_hints(session, channel_id)
@@ -142,6 +143,8 @@ def look(runtime: Runtime, merchant_id: int, channel_id: int) -> Looked:
     except ChannelError as error:
         pause(runtime, (merchant_id, channel_id), "look", error, PAUSES_S)
         return Looked(settled=settled, error=error.reason)
+    with runtime.begin(merchant_id, runtime.clock()) as session:
+        settled += decide_what_can_be_read(session, channel_id)
     return Looked(len(keys), contradicted, settled)
 
 

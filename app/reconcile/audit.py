@@ -14,6 +14,7 @@ from app.listings.cases import close_managed
 from app.listings.channels import get_channel
 from app.listings.states import get_standing
 from app.publishing.look import read_numbers
+from app.publishing.unread import decide_what_can_be_read
 from connectors.base import StockKey
 from connectors.errors import ChannelError
 
@@ -41,6 +42,7 @@ def audit(runtime: Runtime, merchant_id: int, channel_id: int) -> Audited:
     with runtime.begin(merchant_id, now) as session:
         claimed = claim_poll(runtime, session, channel_id, "stock")
         close_managed(session, channel_id)
+        decide_what_can_be_read(session, channel_id)
         channel = get_channel(session, channel_id)
         # Before it becomes active a difference is explained at once, not looked at a second time later.
         patient = get_standing(session, channel_id).activating_since is None

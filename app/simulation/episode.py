@@ -54,7 +54,7 @@ PACE = {
 POLICIES = ("ledger_wins", "ledger_wins", "channel_wins", "ask")
 _ASKING = """
 select c.case_id from case_file c join stock_owner o using (merchant_id, owner_id, case_id)
-where c.merchant_id = %(merchant_id)s and c.state = 'open' and o.held order by c.case_id
+where c.merchant_id = %(merchant_id)s and c.state = 'open' and o.held and c.cause <> 'order_unread' order by c.case_id
 """
 BOOKED, ODD, KIT = ("mug", "cup", "pan", "jug"), ("hat", "bag"), {"set": {"mug": 1, "cup": 2}}
 
@@ -206,18 +206,20 @@ class _Stage:
         housekeeping(self.town.runtime)
         service.start()
         try:
-            for number in range(script.rounds):
+            for _ in range(script.rounds):
                 self._change(storm, service)
                 people.wake()
                 self._pass(script.storm_s, script)
                 people.sleep()
                 self._change(CALM, service)
                 self._let_break(wires)
-                if number == script.rounds - 1 and script.to_the_end:
-                    clockwork.run(CONVERGE_MAX_S / 3)
-                    clockwork.leap(86_400)  # nobody ran for a day
-                if not self._converge(script):
+                if (took_s := self._converge(script)) is None:
                     break
+                self.episode.converge_s.append(took_s)
+            else:
+                if script.to_the_end:
+                    clockwork.leap(86_400)  # nobody ran for a day
+                    self._converge(script)
         except _Enough:
             pass
         finally:
@@ -249,7 +251,8 @@ class _Stage:
                 raise _Enough
 
     def _decide(self) -> None:
-        """The merchant says which is right, of each number that asks."""
+        """The merchant says which is right, of each number that asks, but of none that an order may explain which
+        nobody could read yet."""
         with self.town.runtime.begin(self.town.merchant_id, self.clockwork.now) as session:
             asking = [row.case_id for row in session.rows(_ASKING)]
         for case_id in asking:
@@ -287,8 +290,8 @@ class _Stage:
             ])  # fmt: skip
         (self.books.received if units > 0 else self.books.written_off)[sku] += abs(units)
 
-    def _converge(self, script: Script) -> bool:
-        """Wait until everything is equal and stays so; False when it does not happen."""
+    def _converge(self, script: Script) -> float | None:
+        """Wait until everything is equal and stays so; how many seconds that took, None when it does not happen."""
         began, equal_since, found = self.clockwork.now, None, [""]
         while (self.clockwork.now - began).total_seconds() < CONVERGE_MAX_S:
             with self.town.runtime.begin(self.town.merchant_id, self.clockwork.now) as session:
@@ -308,7 +311,6 @@ class _Stage:
             self.episode.failed(why)
         if equal_since is None or found:
             self.episode.failed(f"not equal {CONVERGE_MAX_S:.0f} s after the storm: {'; '.join(found[:5])}; {open_}")
-            return False
+            return None
         self.watch.all_is_equal()
-        self.episode.converge_s.append((equal_since - began).total_seconds())
-        return True
+        return (equal_since - began).total_seconds()

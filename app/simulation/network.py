@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import requests
 
 from app.simulation.clockwork import Process
-from app.simulation.spoiling import spoilt, writes
+from app.simulation.spoiling import spoilt
 from app.simulation.weather import Fate, Weather, fate_of
 from sandbox.base import Request, Response, Shop
 from sandbox.front import BAD_GATEWAY, THROTTLED, UNAVAILABLE, Throttling
@@ -22,7 +22,7 @@ GIVEN_UP_S = 30.0  # connectors.http.READ_S: how long a caller mostly waits for 
 LATE_S = 15.0  # how long after that a shop may still go on; below `LATE` of app/publishing/look.py
 LATENCY_S = (0.02, 0.6)
 ADDING_S = (0.0, 0.3)  # between WooCommerce's reading of a number and its writing of the sum
-SPOILT = 0.5  # of the answers to writes that can't be read: all of it is there, and one value is of another kind
+SPOILT = 0.5  # of the answers that can't be read: all of it is there, and one value is of another kind
 _JSON = {"Content-Type": "application/json"}
 # Each is something that a shop, its firewall or its plugins have been seen to answer with status 200.
 GARBLED = (
@@ -132,7 +132,7 @@ class Wire(ShopAdapter):
         if fate is Fate.LOST_AFTER:
             wires.break_off(process, self._patience_s)
         process.pause(wires.dice.uniform(*LATENCY_S) / 4)
-        if fate is Fate.GARBLED and writes(asked) and wires.dice.random() < SPOILT:
+        if fate is Fate.GARBLED and wires.dice.random() < SPOILT:
             return spoilt(answer, wires.dice)
         if fate is Fate.GARBLED:
             return self._choose((*GARBLED, *CUT_SHORT))

@@ -67,6 +67,11 @@ def nodes(parent: Node, name: str, path: str, *, limit: int) -> list[Node]:
     return [node(item, f"{where}[{index}]") for index, item in enumerate(value)]
 
 
+def find_nodes(parent: Node, name: str, path: str, *, limit: int) -> list[Node]:
+    """As `nodes`; absent or null is empty, and nothing else is."""
+    return [] if parent.get(name) is None else nodes(parent, name, path, limit=limit)
+
+
 def whole(value: object, path: str, *, low: int, high: int) -> int:
     """A JSON integer between `low` and `high`; nothing that merely looks like one."""
     if isinstance(value, bool) or not isinstance(value, int):

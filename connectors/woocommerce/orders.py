@@ -61,6 +61,8 @@ def _head(order: Node) -> _Head:
     status = fields.text(order.get("status"), "order.status")
     if status is None:
         raise Malformed("missing_field", "no status", field="order.status")
+    if not isinstance(order["status"], str):
+        raise Malformed("not_text", "a number where a status belongs", field="order.status")
     head = _Head(
         status,
         changed_at=fields.get_instant(order.get("date_modified_gmt"), "order.date_modified_gmt"),
@@ -132,7 +134,7 @@ def listing_key(product: int, variation: int) -> str | None:
 
 def _refunded(root: Node, order: Node, head: _Head) -> dict[int, tuple[int, int]]:
     """Line id → units refunded (before, after) completion. A refund body says neither of restocking."""
-    named = fields.nodes(order, "refunds", "order", limit=REFUNDS_MAX) if order.get("refunds") else []
+    named = fields.find_nodes(order, "refunds", "order", limit=REFUNDS_MAX)
     if "refunds" not in root:
         if named:
             raise Malformed("refunds_not_read", "the order was refunded, but of what was not read", field="refunds")
@@ -167,5 +169,5 @@ def _refund_lines(refund: Node, path: str) -> Sequence[tuple[int, int]]:
 
 
 def _meta(node: Node, path: str) -> dict[str, object]:
-    rows = fields.nodes(node, "meta_data", path, limit=META_MAX) if node.get("meta_data") else []
+    rows = fields.find_nodes(node, "meta_data", path, limit=META_MAX)
     return {str(row.get("key")): row.get("value") for row in rows}

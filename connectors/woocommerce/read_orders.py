@@ -119,7 +119,7 @@ def _kept(key: int, order: Node, refunds: Sequence[Node]) -> OrderDocument:
 def _named(order: Node) -> list[Node]:
     """Raises `Malformed`: a list that a plugin filtered keeps its gaps in PHP, and comes as an object, `{"1": …}`
     (php.net, json_encode, 2026-11-30: only keys that count from 0 make an array)."""
-    return fields.nodes(order, "refunds", "order", limit=REFUNDS_MAX) if order.get("refunds") else []
+    return fields.find_nodes(order, "refunds", "order", limit=REFUNDS_MAX)
 
 
 def _ids(refunds: Sequence[Node]) -> set[int]:

@@ -44,7 +44,7 @@ def _order(order: Node) -> dict[str, object]:
         _with_meta(line, f"order.line_items[{index}]", names=LINE_FIELDS, meta=LINE_META)
         for index, line in enumerate(lines)
     ]
-    refunds = fields.nodes(order, "refunds", "order", limit=REFUNDS_MAX) if order.get("refunds") else []
+    refunds = fields.find_nodes(order, "refunds", "order", limit=REFUNDS_MAX)
     kept["refunds"] = [{"id": refund.get("id")} for refund in refunds]
     return kept
 
@@ -61,10 +61,18 @@ def _refund(refund: Node, path: str) -> dict[str, object]:
 
 def _with_meta(line: Node, path: str, *, names: Sequence[str], meta: Sequence[str]) -> dict[str, object]:
     kept = _scalars(line, names, path)
-    rows = fields.nodes(line, "meta_data", path, limit=META_MAX) if line.get("meta_data") else []
-    chosen = {str(row.get("key")): row for row in rows if row.get("key") in meta}
+    rows = fields.find_nodes(line, "meta_data", path, limit=META_MAX)
+    chosen = {key: row for row in rows if (key := _meta_key(row, path)) in meta}
     kept["meta_data"] = [{"key": key, **_scalars(row, ("value",), f"{path}.{key}")} for key, row in chosen.items()]
     return kept
+
+
+def _meta_key(row: Node, path: str) -> str:
+    """Raises `Malformed`: what a row is about that is not named is what nobody must overlook."""
+    key = row.get("key")
+    if isinstance(key, bool) or not isinstance(key, str | int):
+        raise Malformed("not_text", "a meta row without a name", field=f"{path}.meta_data")
+    return str(key)
 
 
 def _scalars(node: Node, names: Sequence[str], path: str) -> dict[str, object]:
