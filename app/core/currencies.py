@@ -23,3 +23,8 @@ def check_currency(code: str) -> None:
     """Refuse what is no currency; raises InvalidInput (`bad_currency`)."""
     if code not in CURRENCIES:
         raise InvalidInput("bad_currency", "the ISO 4217 code of a currency, such as EUR", where="currency")
+
+
+def known_or_dollar(code: str) -> str:
+    """A shop's own word for its currency; `USD` for what is none, which must not keep the shop from being connected."""
+    return code if code in CURRENCIES else "USD"

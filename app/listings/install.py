@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from zoneinfo import available_timezones
 
 from app.accounts.merchants import create_merchant
+from app.core.currencies import known_or_dollar
 from app.core.db import Row
 from app.core.errors import BadRequest, Conflict, InvalidInput
 from app.core.log import get_logger
@@ -174,12 +175,12 @@ def _with_tokens(
 
 
 def _new_merchant(runtime: Runtime, new: NewChannel) -> tuple[int, str]:
-    """A merchant with the shop's name, currency and time zone; and what it is called."""
+    """A merchant with the shop's name, currency and time zone, where they are known ones; and what it is called."""
     zone = new.facts.get("time_zone", "")
     for name in _names(new):
         try:
             merchant_id = create_merchant(
-                runtime.database, runtime.clock(), name=name, currency=new.facts.get("currency", "USD"),
+                runtime.database, runtime.clock(), name=name, currency=known_or_dollar(new.facts.get("currency", "")),
                 time_zone=zone if zone in available_timezones() else "UTC",
             )  # fmt: skip
             return merchant_id, name

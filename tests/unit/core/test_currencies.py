@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.core.currencies import CURRENCIES, check_currency
+from app.core.currencies import CURRENCIES, check_currency, known_or_dollar
 from app.core.errors import InvalidInput
 
 
@@ -23,3 +23,7 @@ def test_what_is_no_currency_is_refused_by_its_field_row_53(code: str) -> None:
 def test_every_code_is_three_capitals() -> None:
     assert all(len(code) == 3 and code.isascii() and code.isupper() for code in CURRENCIES)
     assert len(CURRENCIES) == 160
+
+
+def test_a_shop_whose_currency_is_none_is_not_kept_from_being_connected() -> None:
+    assert [known_or_dollar(code) for code in ("EUR", "HRK", "USDC", "")] == ["EUR", "USD", "USD", "USD"]
