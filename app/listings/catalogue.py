@@ -84,7 +84,10 @@ with waiting as materialized (
     from listing l
     join (select distinct * from unnest(%(channels)s::bigint[], %(stock_keys)s::text[])) c(channel_id, stock_key)
          using (channel_id, stock_key)
-    where l.merchant_id = %(merchant_id)s and l.gone_at is null group by l.channel_id, l.stock_key
+    where l.merchant_id = %(merchant_id)s and (l.gone_at is null or not exists (
+        select from listing a where a.merchant_id = l.merchant_id and a.channel_id = l.channel_id
+                              and a.stock_key = l.stock_key and a.gone_at is null))
+    group by l.channel_id, l.stock_key
 ), k as materialized (
     select o.owner_id, s.item_id, o.item_id is null and exists (
                select from waiting w where w.channel_id = o.channel_id and w.stock_key = o.stock_key) as waited

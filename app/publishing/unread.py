@@ -40,6 +40,9 @@ from unnest(%(ids)s::bigint[], %(decisions)s::text[], %(whys)s::text[]) d(case_i
 where c.merchant_id = %(merchant_id)s and c.case_id = d.case_id and c.state = 'open'
 """
 _WRITE_AGAIN = "update stock_owner set held = false where merchant_id = %(merchant_id)s and owner_id = any(%(owners)s)"
+_POST_SOON = """
+update stock_owner set look_since = %(now)s where merchant_id = %(merchant_id)s and owner_id = any(%(owners)s)
+"""
 
 
 def decide_what_can_be_read(session: Session, channel_id: int) -> int:
@@ -50,8 +53,10 @@ def decide_what_can_be_read(session: Session, channel_id: int) -> int:
     if not rows:
         return 0
     decided = [causes.decide(row.drift_policy, causes.HAND_EDIT, kit=bool(row.kit), unclear=False) for row in rows]
-    ours = [row.owner_id for row, (decision, _) in zip(rows, decided, strict=True) if decision == "ledger"]
+    ours, theirs = ([row.owner_id for row, (decision, _) in zip(rows, decided, strict=True) if decision == right]
+                    for right in ("ledger", "channel"))  # fmt: skip
     session.run(_WRITE_AGAIN, owners=ours)
+    session.run(_POST_SOON, owners=theirs, now=session.now)
     mark_due(session, channel_id, ours)
     session.run(
         _FOLLOW_POLICY, cause=causes.HAND_EDIT, now=session.now, ids=[row.case_id for row in rows],

@@ -42,7 +42,6 @@ def audit(runtime: Runtime, merchant_id: int, channel_id: int) -> Audited:
     with runtime.begin(merchant_id, now) as session:
         claimed = claim_poll(runtime, session, channel_id, "stock")
         close_managed(session, channel_id)
-        decide_what_can_be_read(session, channel_id)
         channel = get_channel(session, channel_id)
         # Before it becomes active a difference is explained at once, not looked at a second time later.
         patient = get_standing(session, channel_id).activating_since is None
@@ -65,6 +64,8 @@ def audit(runtime: Runtime, merchant_id: int, channel_id: int) -> Audited:
         return Audited(numbers, contradicted, error.reason)
     except Overtaken:
         return Audited(numbers, contradicted)
+    with runtime.begin(merchant_id, runtime.clock()) as session:
+        decide_what_can_be_read(session, channel_id)
     end_poll(runtime, claim, through=now, every_s=runtime.settings.sync.audit_interval_s)
     return Audited(numbers, contradicted)
 

@@ -94,7 +94,8 @@ def refused_kinds(logged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def rows(street: Street) -> list[tuple[str, str | None]]:
     with street.world.session() as session:
-        return [tuple(r) for r in session.rows("select state, reason from inbox where merchant_id = %(merchant_id)s")]
+        told = "select state, reason from inbox where merchant_id = %(merchant_id)s and kind <> 'doorbell'"
+        return [tuple(r) for r in session.rows(told)]
 
 
 def details(street: Street) -> list[str]:

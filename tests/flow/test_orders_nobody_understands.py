@@ -8,6 +8,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
+from app.inbox.rings import AGAIN_S, ring_unreadable
 from app.publishing.decisions import decide
 from sandbox.base import Request, Response
 from sandbox.woocommerce import WooShop
@@ -102,6 +103,53 @@ def test_an_order_that_was_understood_later_makes_nobody_ask(
     edit(shop, 2)
     audit(street)
     assert causes(street)[-1] == ("hand_edit", "corrected")
+    assert numbers(street, shop, other) == (17, 17, 17)
+
+
+@PLATFORMS
+@pytest.mark.parametrize(("policy", "left"), [("ledger_wins", 17), ("channel_wins", 19)])
+def test_a_number_that_waited_for_an_order_follows_the_policy_once_that_can_be_read(
+    street: Street, monkeypatch: pytest.MonkeyPatch, platform: str, policy: str, left: int
+) -> None:
+    shop, other = open_shops(street, platform, policy)
+    order = shop.place_order([("mug", 3)])
+    street.settle(20)
+    spoil(monkeypatch, street, shop)
+    change(shop, order)
+    edit(shop, 2)
+    audit(street)
+    assert causes(street) == [("order_unread", "open")]
+    monkeypatch.undo()
+    change(shop, order)
+    for _ in range(3):
+        audit(street)
+    assert street.parked() == []
+    assert causes(street) == [("hand_edit", "corrected")]
+    assert numbers(street, shop, other) == (left, left, left)
+
+
+@PLATFORMS
+def test_what_could_not_be_read_of_an_order_that_is_read_as_it_is_known_keeps_nothing_waiting(
+    street: Street, monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    shop, other = open_shops(street, platform, "ledger_wins")
+    shop.place_order([("mug", 3)])
+    street.settle(40)
+    with street.world.session() as session:
+        session.run(
+            """insert into inbox (merchant_id, received_on, inbox_id, channel_id, kind, origin, topic, resource,
+                                  resource_key, body, observed_at, received_at, state, reason)
+               select merchant_id, (%(now)s at time zone 'UTC')::date, nextval('inbox_seq'), channel_id, 'document',
+                      'read', 'read', 'order', order_key, '{}', %(now)s, %(now)s, 'parked', 'not_a_list'
+               from sales_order
+               where merchant_id = %(merchant_id)s""",
+            now=session.now,
+        )
+        rows = session.rows("select order_key from sales_order where merchant_id = %(merchant_id)s")
+        ring_unreadable(session, street.channel_of(shop), [row.order_key for row in rows])
+    assert street.parked() == ["not_a_list"]
+    street.settle(AGAIN_S[0] + 5)  # it is read again, and there is nothing new in it
+    assert street.parked() == []
     assert numbers(street, shop, other) == (17, 17, 17)
 
 

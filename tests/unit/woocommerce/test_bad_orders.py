@@ -57,6 +57,25 @@ def test_a_reduced_stock_that_is_no_count_is_refused_by_name(value: object) -> N
     assert refusal(order("processing", line(reduced=value))).field == "order.line_items[0]._reduced_stock"
 
 
+@pytest.mark.parametrize("nothing", [{}, "", 0, False])
+def test_a_list_that_is_something_else_is_refused_and_not_taken_for_an_empty_one(nothing: object) -> None:
+    with pytest.raises(Malformed) as caught:
+        document(order(refunds=nothing))
+    assert caught.value.field == "order.refunds"
+    assert refusal(order("processing", line(meta_data=nothing))).field == "order.line_items[0].meta_data"
+
+
+@pytest.mark.parametrize("name", [None, 1.5, True, {}, [7]])
+def test_a_meta_row_without_a_name_is_refused_since_it_may_be_the_one_that_counts(name: object) -> None:
+    named = line()
+    named["meta_data"] = [{"key": name, "value": "2"}]
+    assert refusal(order("processing", named)).field == "order.line_items[0].meta_data"
+
+
+def test_a_status_that_is_a_number_is_refused_by_name() -> None:
+    assert refusal({**order(), "status": 7}).field == "order.status"
+
+
 def test_13_nesting_without_end_is_refused() -> None:
     assert delivered(b"[" * 100_000).reason == "nested_too_deeply"
     assert delivered(b'{"id":1,"meta_data":' + b"[" * 1_010 + b"]" * 1_010 + b"}").reason == "nested_too_deeply"
