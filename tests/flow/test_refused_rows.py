@@ -157,6 +157,30 @@ def test_a_number_that_has_to_wait_keeps_no_other_from_being_sent_alone(street: 
     assert (shop.shown()[first], shop.shown()[second]) == (10, 9)
 
 
+@pytest.mark.parametrize(
+    "waiting",
+    ["observed_revision = belief_revision, observed = 7, conflicts = 5", "believed = null, look_since = now()"],
+    ids=["contradicted", "never seen"],
+)
+def test_however_many_numbers_have_to_wait_what_need_not_is_written(world: World, tmp_path: Path, waiting: str) -> None:
+    street = Street(world, tmp_path, sync={"push_batch_max": 3})
+    for sku in SKUS[:6]:
+        world.move(sku, 10, OPENING, "50")
+    shop = street.open_shopify(dict.fromkeys(SKUS[:6], 10))
+    street.settle(5)
+    for sku in SKUS[:5]:
+        world.move(sku, 1, "supplier > available@A", "5")
+    world.move(SKUS[5], 1, "available@A > shrinkage")
+    with world.session() as session:
+        session.run(
+            f"update stock_owner set {waiting} where merchant_id = %(merchant_id)s and item_id <> %(item)s",
+            item=world.items[SKUS[5]],
+        )
+    for lane in range(2):
+        push(street.runtime, world.merchant_id, street.channel_of(shop), lane)
+    assert shop.shown()[SKUS[5]] == 9
+
+
 def test_a_shop_that_goes_on_answering_what_nobody_can_read_has_its_numbers_read_back_and_the_others_written(
     street: Street, shop: PretendShopify
 ) -> None:
