@@ -20,17 +20,19 @@ WRITES_MAX = 20  # latest writes to a number asked whether one was under way whi
 # `passed`: what it went through since it was confirmed. An owner with an open case is looked at when it moves:
 # the order that moved it may be what explains the case. What happened before the first number was read is in it; of an
 # order that began before and ended after nobody knows which part is, and the number is read again. So is the number of
-# what was sold while we wrote to a channel that reads, adds and writes: one of the two may have replaced the other.
+# what was sold while we wrote to a channel that reads, adds and writes: one of the two may have replaced the other. And
+# so is a number that was as believed after that had happened which is only known now: something else hid it, by chance.
 _MOVE = """
 with m as materialized (
     select * from unnest(%(ids)s::bigint[], %(deltas)s::bigint[], %(began)s::timestamptz[], %(ended)s::timestamptz[])
                   m(owner_id, delta, began, ended)
 ), k as materialized (
-    select o.owner_id, o.counted_since from stock_owner o
+    select o.owner_id, o.counted_since, o.confirmed_at from stock_owner o
     where o.merchant_id = %(merchant_id)s and o.owner_id in (select owner_id from m) order by o.owner_id for update of o
 ), d as (
     select owner_id, coalesce(sum(m.delta) filter (where counts), 0)::bigint as delta,
            bool_or(not counts and m.ended >= k.counted_since) as unsure,
+           bool_or(m.delta <> 0 and m.ended < k.confirmed_at) as hidden,
            bool_or(exists (
                select from (select p.attempt_id from push_row p
                             where p.merchant_id = %(merchant_id)s and p.owner_id = m.owner_id
@@ -47,7 +49,7 @@ set believed = case when not d.unsure then o.believed + d.delta end, belief_revi
     believed_at = %(now)s,
     shadow_shown = o.shadow_shown + d.delta,
     passed = (case when cardinality(o.passed) < 32 then o.passed else o.passed[2:] end) || o.believed,
-    look_since = case when o.case_id is not null or %(doubted)s or d.unsure or d.raced
+    look_since = case when o.case_id is not null or %(doubted)s or d.unsure or d.raced or d.hidden
                       then coalesce(o.look_since, %(now)s) else o.look_since end
 from d
 where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id and o.believed is not null

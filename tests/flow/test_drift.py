@@ -14,6 +14,7 @@ import pytest
 
 from app.core.db import Session
 from app.core.errors import Conflict, NotFound, Unavailable
+from app.inbox.read import poll_orders
 from app.ledger.models import Movement, Posted
 from app.ledger.post import post
 from app.listings.cases import dismiss, list_cases
@@ -21,6 +22,7 @@ from app.listings.channels import get_channel, set_drift_policy
 from app.publishing import decisions
 from app.publishing.decisions import decide
 from app.publishing.look import read_numbers
+from app.reconcile.audit import audit as audit_numbers
 from connectors.base import StockKey
 from sandbox.shopify import PretendShopify
 from tests.drifting import (
@@ -29,6 +31,7 @@ from tests.drifting import (
     adjustments,
     audit,
     cases,
+    causes,
     edit,
     numbers,
     open_shops,
@@ -245,3 +248,26 @@ def test_an_adjustment_that_was_found_and_not_posted_is_posted_once_by_whoever_c
     assert len(adjustments(street)) == 1
     assert numbers(street, shop, other) == (16, 16, 16)
     assert street.cases() == []
+
+
+@PLATFORMS
+def test_an_edit_that_hid_a_sale_by_chance_is_found_as_soon_as_the_sale_is_known(street: Street, platform: str) -> None:
+    shop, other = open_shops(street, platform, "ledger_wins")
+    street.heard = lambda posted: False
+    shop.place_order([("mug", 3)])
+    edit(shop, 3)
+    street.deliver()
+    channel = street.channel_of(shop)
+    street.world.now += timedelta(seconds=60)
+    for kind, read in (("stock", audit_numbers), ("orders", poll_orders)):
+        with street.world.session() as session:
+            session.run(
+                """update channel_poll
+                   set due_at = case when kind = %(kind)s then %(now)s else due_at + interval '1 hour' end
+                   where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind not in ('look', 'push')""",
+                kind=kind, now=session.now, channel=channel,
+            )  # fmt: skip
+        read(street.runtime, street.world.merchant_id, channel)
+    street.settle(20)
+    assert causes(street)[-1] == ("hand_edit", "corrected")
+    assert numbers(street, shop, other) == (17, 17, 17)
