@@ -101,12 +101,11 @@ select o.owner_id, i.kind = 'kit' as kit, k.case_id, k.difference, k.decision,
           order by 1 limit 20) as unread
 from stock_owner o join item i on i.merchant_id = o.merchant_id and i.item_id = o.item_id
 cross join lateral (
-    select coalesce(sum(q.units), 0) as chance from (select distinct l.order_id from order_line l
-                 where l.merchant_id = o.merchant_id and l.item_id = o.item_id order by 1 desc limit 20) l
+    select coalesce(sum(l.quantity), 0) as chance from (
+        select order_id, quantity from order_line l where l.merchant_id = o.merchant_id and l.item_id = o.item_id
+        order by l.order_id desc limit {OVERWRITTEN_LINES_MAX}) l
     join sales_order s on s.merchant_id = o.merchant_id and s.order_id = l.order_id and s.channel_id = o.channel_id
     join channel c on c.merchant_id = s.merchant_id and c.channel_id = s.channel_id
-    cross join lateral (select sum(m.quantity) as units from order_line m
-                        where m.merchant_id = s.merchant_id and m.order_id = s.order_id and m.item_id = o.item_id) q
     where greatest(s.recorded_at, s.observed_at) > o.confirmed_at
       and s.placed_at <= o.confirmed_at + make_interval(secs => c.clock_skew_s) + %(around)s::interval) d
 left join case_file k on k.merchant_id = o.merchant_id and k.case_id = o.case_id and k.state = 'open'
