@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 
+from app.inbox.read import poll_orders
 from app.listings.catalogue import map_listing
 from app.simulation.town import WOO_SECRET, Town, hand_over
 from app.worker import Worker
@@ -118,6 +119,16 @@ class Street:
             return not self.worker.due()
         finally:
             self.world.now = now
+
+    def poll(self, shop: PretendShopify | WooShop | PretendTill) -> None:
+        """What changed there since the last reading is read now, and not booked yet."""
+        with self.world.session() as session:
+            session.run(
+                """update channel_poll set due_at = %(now)s
+                   where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'orders'""",
+                now=session.now, channel=self.channel_of(shop),
+            )  # fmt: skip
+        poll_orders(self.runtime, self.world.merchant_id, self.channel_of(shop))
 
     def cases(self, state: str = "open") -> list[str]:
         """Kinds of the cases in that state, sorted."""

@@ -55,7 +55,9 @@ def fine(page: Page) -> None:
 
 
 def click(page: Page, name: str | re.Pattern[str], role: str = "button") -> None:
-    page.get_by_role(role, name=name).first.click()  # type: ignore[arg-type]
+    """Click on something that leads to a page, and wait for that page: what is asked next is asked of it."""
+    with page.expect_event("load"):
+        page.get_by_role(role, name=name).first.click()  # type: ignore[arg-type]
 
 
 def set_up(live: Live, number: int) -> str:

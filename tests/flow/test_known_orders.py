@@ -152,10 +152,7 @@ def test_an_order_read_within_the_second_of_its_version_is_read_again_since_that
     street.settle(40)
     street.heard = lambda posted: False
     order = str(shop.place_order([("mug", 5)]))
-    merchant, channel = street.world.merchant_id, street.channel_of(shop)
-    with street.world.session() as session:
-        session.run("update channel_poll set due_at = %(now)s where merchant_id = %(merchant_id)s", now=session.now)
-    poll_orders(street.runtime, merchant, channel)
+    street.poll(shop)
     shop.edit_line(order, shop.order(order).lines[0].id, 2)  # the same second, the same version
     street.settle(70)
     assert street.world.level("mug")["committed"] == 2
@@ -170,13 +167,7 @@ def test_a_delivery_that_came_after_a_reading_of_the_same_version_had_begun_has_
     street.heard = lambda posted: False
     order = str(shop.place_order([("mug", 5)]))
     street.deliver()
-    merchant, channel = street.world.merchant_id, street.channel_of(shop)
-    with street.world.session() as session:
-        session.run(
-            "update channel_poll set due_at = %(now)s where merchant_id = %(merchant_id)s and kind = 'orders'",
-            now=session.now,
-        )
-    poll_orders(street.runtime, merchant, channel)
+    street.poll(shop)
     street.heard = lambda posted: "orders/updated" in posted.headers.values()
     shop.edit_line(order, shop.order(order).lines[0].id, 2)  # the same second, the same version
     street.world.now += timedelta(milliseconds=300)

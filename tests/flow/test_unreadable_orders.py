@@ -9,7 +9,6 @@ from datetime import timedelta
 import orjson
 import pytest
 
-from app.inbox.read import poll_orders
 from app.inbox.rings import AGAIN_S
 from sandbox.base import Request, Response
 from sandbox.woocommerce import WooShop
@@ -45,21 +44,12 @@ def spoil(shop: WooShop, order: int, spoilt: Callable[[], bool]) -> list[str]:
     return asked
 
 
-def poll(street: Street, shop: WooShop) -> None:
-    with street.world.session() as session:
-        session.run(
-            "update channel_poll set due_at = %(now)s where merchant_id = %(merchant_id)s and kind = 'orders'",
-            now=session.now,
-        )
-    poll_orders(street.runtime, street.world.merchant_id, street.channel_of(shop))
-
-
 def test_an_order_that_was_read_badly_once_is_read_again_in_seconds(street: Street, woo: WooShop) -> None:
     order = woo.place_order([("mug", 3)])
     assert order is not None
     times = iter((True,))
     spoil(woo, order, lambda: next(times, False))
-    poll(street, woo)
+    street.poll(woo)
     street.settle(1)
     assert len(street.parked()) == 1
     assert street.world.available("mug") == 10
@@ -74,9 +64,9 @@ def test_an_order_that_is_never_readable_is_asked_for_a_few_times_and_the_others
     order = woo.place_order([("mug", 3)])
     assert order is not None
     asked = spoil(woo, order, lambda: True)
-    poll(street, woo)
+    street.poll(woo)
     woo.place_order([("mug", 1)])
-    poll(street, woo)
+    street.poll(woo)
     street.settle(sum(AGAIN_S) * 3, rounds_max=5_000)
     assert street.world.available("mug") == 9
     assert len(set(street.parked())) == 1
