@@ -87,6 +87,7 @@ class _Batch:
     outcomes: dict[int, tuple[str, str | None, str | None]] = field(default_factory=dict)
     again: dict[str, datetime] = field(default_factory=dict)  # orders to read afresh, → what came of them last
     unreadable: list[str] = field(default_factory=list)  # orders of which a document could not be read
+    unplaced: list[str] = field(default_factory=list)  # orders that were read, and the channel has not placed them yet
     readable: dict[str, datetime | None] = field(default_factory=dict)  # orders → when they were read as they are known
     unlisted: set[str] = field(default_factory=set)  # products named in orders that no listing is
     read: dict[int, Seen] = field(default_factory=dict)  # order id → the reading that said nothing new
@@ -190,6 +191,7 @@ def _finish(session: Session, channel_id: int, batch: _Batch, movements: int) ->
     )
     rings.ring_again(session, channel_id, batch.again)
     rings.ring_unreadable(session, channel_id, batch.unreadable)
+    rings.ring_unplaced(session, channel_id, batch.unplaced)
     return Processed(len(batch.rows), movements, sum(state == "parked" for _, state, _, _ in rows))
 
 
@@ -271,6 +273,7 @@ def _choose(batch: _Batch, orders: dict[str, OrderRow], seen: Sequence[Seen]) ->
             if verdict == "same" and one.read_digest is not None:
                 batch.read[order.order_id] = one
                 batch.readable[order.order_key] = one.observed_at
+                batch.unplaced += [] if order.located else [order.order_key]
             continue
         rival = newest.get(one.snapshot.order_key)
         if rival is not None:
@@ -344,6 +347,7 @@ def _post_orders(session: Session, channel: Channel, batch: _Batch, chosen: Sequ
             batch.done(seen.inbox_id)
         if not seen.snapshot.located:
             batch.read_again(seen)
+            batch.unplaced += [] if seen.read_digest is None else [order.order_key]
     return len(movements)
 
 

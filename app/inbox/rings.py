@@ -8,6 +8,7 @@ from datetime import datetime
 from app.core.db import Session
 
 AGAIN_S = (5, 60, 600)  # after the first, second … document of an order that nobody could read
+PLACED_S = (5, 60, 600)  # after a reading of an order that the shop had not assigned to a place yet
 
 _RING = """
 insert into inbox (merchant_id, received_on, inbox_id, channel_id, kind, origin, topic, resource, resource_key,
@@ -28,6 +29,15 @@ from (select resource_key as order_key, count(*) as times from inbox
         and resource_key = any(%(keys)s) group by resource_key) p
 where p.times <= %(steps)s order by p.order_key
 """
+# Those that are still to come when the order has its place are answered by the reading that said so.
+_RING_UNPLACED = """
+insert into inbox (merchant_id, received_on, inbox_id, channel_id, kind, origin, topic, resource, resource_key,
+    observed_at, received_at, state, deadline)
+select %(merchant_id)s, (%(now)s at time zone 'UTC')::date, nextval('inbox_seq'), %(channel)s, 'doorbell', 'read',
+    'unplaced', 'order', k.order_key, %(now)s, %(now)s, 'reading', %(now)s + make_interval(secs => p.pause)
+from (select distinct unnest(%(keys)s::text[]) as order_key) k cross join unnest(%(pauses)s::int[]) p(pause)
+order by k.order_key, p.pause
+"""
 
 
 def ring_again(session: Session, channel_id: int, orders: Mapping[str, datetime]) -> None:
@@ -44,4 +54,12 @@ def ring_unreadable(session: Session, channel_id: int, order_keys: Sequence[str]
         session.run(
             _RING_LATER, channel=channel_id, now=session.now, keys=list(order_keys), pauses=list(AGAIN_S),
             steps=len(AGAIN_S),
+        )  # fmt: skip
+
+
+def ring_unplaced(session: Session, channel_id: int, order_keys: Sequence[str]) -> None:
+    """Have orders read again that the shop has not assigned to a place: it does so by itself, and tells nobody."""
+    if order_keys:
+        session.run(
+            _RING_UNPLACED, channel=channel_id, now=session.now, keys=list(order_keys), pauses=list(PLACED_S),
         )  # fmt: skip

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from app.core.db import Row, Session
 from app.insight.home import LATE
+from app.listings.unplaced import HOLDS
 
 ATTEMPT_LATE = timedelta(minutes=2)  # beyond its deadline; one that is only late is taken over within a second
 ATTEMPT_LONG = timedelta(minutes=10)  # asked again and again, and still not answered
@@ -64,9 +65,7 @@ cross join lateral (
                 when o.awaiting_since is not null then 'awaiting_orders'
                 when o.observed_revision is not null then 'contradicted'
                 when o.believed is null then 'never_seen'
-                when exists (select from sales_order s join order_position p using (merchant_id, order_id)
-                             where s.merchant_id = o.merchant_id and s.channel_id = o.channel_id and not s.located
-                               and not s.frozen and p.item_id = o.item_id) then 'unlocated_order'
+                when {HOLDS} then 'unlocated_order'
                 else '' end as reason) w
 group by d.channel_id, w.reason order by d.channel_id, count(*) desc
 """  # noqa: S608  a constant only
@@ -113,7 +112,7 @@ def read(session: Session, ids: list[int]) -> Rows:
         "imports": session.rows(_IMPORTS, channels=ids),
         "unmapped": session.rows(_UNMAPPED, channels=ids),
         "unmanaged": session.rows(_UNMANAGED, channels=ids),
-        "stuck": session.rows(_STUCK, channels=ids, late=now - LATE),
+        "stuck": session.rows(_STUCK, channels=ids, late=now - LATE, now=now),
         "attempts": session.rows(_ATTEMPTS, channels=ids, late=now - ATTEMPT_LATE, long=now - ATTEMPT_LONG),
         "parked": session.rows(_PARKED, channels=ids),
         "cases": session.rows(_CASES, channels=ids),

@@ -28,7 +28,7 @@ SAYING = {
     READ_LATER: "an order that was read later explains the difference",
     PUT_BACK: "the number was put back to what it was",
     OVERWRITTEN: "an order came while we wrote, and the channel kept only one of the two: the number is written again",
-    UNREAD: "an order of this channel could not be understood and may explain it: see what is parked",
+    UNREAD: "an order of this channel could not be understood or placed, and may explain it: see what is parked",
     SHARED: "several items share this number, and nothing that we know of explains it",
     HAND_EDIT: "nothing that we know of explains it: probably edited by hand in the channel's admin",
     UNMANAGED: "the channel keeps no number for this product any more: nothing is written there",
@@ -43,7 +43,8 @@ class Facts:
     the ledger took again because a refund is gone. `open_difference`: that of a case which is open already, and
     `orders_since`: whether orders of the item were read since it was opened. `heard`: a webhook told of its orders.
     `overwritten`: units of orders that came or changed while a number was written that replaces whatever is there.
-    `unread`: orders of the channel that came since the number was last as believed, and that nobody could understand.
+    `unread`: orders of the channel that came since the number was last as believed, and that nobody could understand or
+    that have no place.
     """
 
     observed: int
@@ -85,7 +86,7 @@ def decide(policy: str, cause: str, *, kit: bool, unclear: bool) -> tuple[str | 
     """What the channel's policy says about an unexplained number: `ledger`, `channel`, or None with why a person has to
     say."""
     if cause == UNREAD:
-        return None, "an order of it could not be understood, and may be what changed the number"
+        return None, "an order of it could not be understood or has no place there, and may be what changed the number"
     if cause == SHARED and policy != "ledger_wins":
         return None, "several items share the number"
     if policy == "channel_wins":

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from app.core.db import Row, Session
+from app.listings.unplaced import UNPLACED
 from app.publishing import causes
 from app.publishing.causes import EXPLAINING, SAYING, Facts, cause_of
 from app.publishing.due import read_plans
@@ -34,7 +35,7 @@ UNREAD_MAX = 1_000  # latest orders that nobody could understand
 DELIVERIES_MAX = 1_000  # latest rows of the inbox asked whether a webhook told of an order
 
 # Orders that could not be understood, or that the ledger refused, and that no later document has told better; each
-# thing that they said since it was first said.
+# thing that they said since it was first said. Those without a place.
 _FACTS = f"""
 with parked as (
     select i.resource_key, i.received_at, md5(i.body) as said from inbox i
@@ -97,7 +98,8 @@ select o.owner_id, i.kind = 'kit' as kit, k.case_id, k.difference, k.decision,
          and s.version >= a.opened_at + make_interval(secs => c.clock_skew_s) - %(around)s::interval
          and s.placed_at <= a.closed_at + make_interval(secs => c.clock_skew_s) + %(around)s::interval
        ) w on w.surely is not null) as overwritten,
-    array(select distinct u.resource_key from unread u where u.received_at > coalesce(o.confirmed_at, '-infinity')
+    array(select u.resource_key from unread u where u.received_at > coalesce(o.confirmed_at, '-infinity')
+          union select s.order_key from {UNPLACED} and s.observed_at > coalesce(o.confirmed_at, '-infinity')
           order by 1 limit 20) as unread
 from stock_owner o join item i on i.merchant_id = o.merchant_id and i.item_id = o.item_id
 cross join lateral (

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from app.core.db import Row, Session
 from app.listings.available import read_available_by_owner
+from app.listings.unplaced import HOLDS
 from app.publishing.held import read_held
 from app.publishing.plan import Plan, Rule, plan
 from connectors.base import StockKey
@@ -16,7 +17,7 @@ SCAN_MAX = 20_000  # due rows looked at in one call; more than that coalesce in 
 
 # An owner that waits for orders is looked at again when a reading that began after the wait is complete and understood.
 # An item of an order that the channel has not placed yet is not written there.
-_READY = """
+_READY = f"""
     (o.awaiting_since is null or (
         exists (select from channel_poll p where p.merchant_id = o.merchant_id and p.channel_id = o.channel_id
                 and p.kind = 'orders' and p.completed_at > o.awaiting_since)
@@ -24,11 +25,8 @@ _READY = """
                         and i.kind = 'document' and i.origin = 'read' and i.state = 'open')))
     and o.unclear_attempt_id is null
     and (o.observed_revision is null or o.conflicts >= %(conflicts_max)s)
-    and not exists (select from sales_order s join order_position p using (merchant_id, order_id)
-                    where s.merchant_id = o.merchant_id and s.channel_id = o.channel_id and not s.located
-                      and not s.frozen
-                      and p.item_id = o.item_id)
-"""
+    and not {HOLDS}
+"""  # noqa: S608  a constant only
 # As many that contradict as others: of those that do, only reductions are written, and what waits must not hide what
 # need not. What has no number yet is listed once, to be looked at.
 _DUE = f"""
@@ -76,7 +74,9 @@ def list_due(
     """Due owners of a lane, longest due first: up to `limit` that may be written and as many that are contradicted;
     only those of `owners` if given."""
     only = None if owners is None else list(owners)
-    rows = session.rows(_DUE, channel=channel_id, lane=lane, limit=limit, owners=only, conflicts_max=CONFLICTS_MAX)
+    rows = session.rows(
+        _DUE, channel=channel_id, lane=lane, limit=limit, owners=only, conflicts_max=CONFLICTS_MAX, now=session.now
+    )
     plans = read_plans(session, [row for row in rows if _may_plan(row)])
     return [
         Due(

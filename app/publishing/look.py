@@ -20,6 +20,7 @@ from app.listings import belief
 from app.listings.channels import Channel, ask_for_orders, get_channel, hasten_orders, shop_of
 from app.listings.shop_clock import MARGIN
 from app.listings.states import get_standing
+from app.listings.unplaced import HOLDS
 from app.listings.wanted import want_listed
 from app.publishing.decisions import adjust_decided
 from app.publishing.drift import Verdict, judge, note_explained, note_unmanaged
@@ -70,6 +71,7 @@ where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
   and not exists (select from push_attempt a join push_row r using (merchant_id, attempt_id)
                   where a.merchant_id = o.merchant_id and a.channel_id = o.channel_id and a.state <> 'done'
                     and r.owner_id = o.owner_id)
+  and not {HOLDS}
 order by o.owner_id limit %(limit)s for update of o
 """  # noqa: S608  a constant only
 _TO_LOOK = """

@@ -42,6 +42,28 @@ _REFUSED = """
 select least(failures, 30) from channel_poll
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'push'
 """
+UNCLEAR_OFTEN = 5  # answers in a row to one number that say neither yes nor no: somebody has to see to it
+SAID = {
+    "rejected": "the channel refused the number",
+    "unknown": f"the channel said {UNCLEAR_OFTEN} times neither that it took the number nor that it did not",
+}
+_REFUSED_ROWS = """
+select p.detail, p.outcome, o.stock_key, o.location_key
+from push_row p join stock_owner o using (merchant_id, owner_id)
+where p.merchant_id = %(merchant_id)s and p.attempt_id = %(id)s
+  and (p.outcome = 'rejected' or p.outcome = 'unknown' and (
+    select count(*) = %(often)s and bool_and(l.outcome = 'unknown' and l.error is null) from (
+        select r.outcome, a.error from push_row r join push_attempt a using (merchant_id, attempt_id)
+        where r.merchant_id = p.merchant_id and r.owner_id = p.owner_id
+        order by r.attempt_id desc limit %(often)s) l))
+"""
+_TAKEN_AGAIN = """
+update case_file c set state = 'corrected', closed_at = %(now)s
+from push_row p join stock_owner o using (merchant_id, owner_id)
+where p.merchant_id = %(merchant_id)s and p.attempt_id = %(id)s and p.outcome = 'written'
+  and c.merchant_id = p.merchant_id and c.channel_id = %(channel)s and c.state = 'open' and c.kind = 'write_refused'
+  and c.subject = trim(o.stock_key || ' ' || o.location_key)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,20 +257,17 @@ def _record(
             belief.look_at(session, channel.channel_id, [row.key.stock_key for row in attempt.rows.values()])
         if error is None:
             note_answer(session, channel.channel_id, "push")
-        if recorded.rejected:
+        if recorded.rejected or recorded.unknown:
             _open_refusals(session, channel.channel_id, attempt)
+        if recorded.written:
+            session.run(_TAKEN_AGAIN, channel=channel.channel_id, id=attempt.attempt_id, now=now)
     return Pushed(len(attempt.rows), recorded=recorded, error=error or "")
 
 
 def _open_refusals(session: Session, channel_id: int, attempt: Attempt) -> None:
-    rows = session.rows(
-        """select p.detail, o.stock_key, o.location_key from push_row p join stock_owner o using (merchant_id, owner_id)
-           where p.merchant_id = %(merchant_id)s and p.attempt_id = %(id)s and p.outcome = 'rejected'""",
-        id=attempt.attempt_id,
-    )
+    rows = session.rows(_REFUSED_ROWS, id=attempt.attempt_id, often=UNCLEAR_OFTEN)
     refused: list[Case] = [
-        ("write_refused", f"{r.stock_key} {r.location_key}".strip(), f"the channel refused the number: {r.detail}", {})
-        for r in rows
+        ("write_refused", f"{r.stock_key} {r.location_key}".strip(), f"{SAID[r.outcome]}: {r.detail}", {}) for r in rows
     ]
     open_cases(session, channel_id, refused)
     want_listed(session, channel_id, {row.stock_key for row in rows})

@@ -4,10 +4,11 @@ are looked at again, and what is still not explained follows the channel's polic
 from __future__ import annotations
 
 from app.core.db import Session
+from app.listings.unplaced import UNPLACED
 from app.publishing import causes
 from app.publishing.due import mark_due
 
-_ASKING = """
+_ASKING = f"""
 select c.case_id, c.owner_id from case_file c
 join stock_owner o on o.merchant_id = c.merchant_id and o.owner_id = c.owner_id and o.case_id = c.case_id
 where c.merchant_id = %(merchant_id)s and c.channel_id = %(channel)s and c.kind = 'drift' and c.state = 'open'
@@ -15,7 +16,8 @@ where c.merchant_id = %(merchant_id)s and c.channel_id = %(channel)s and c.kind 
   and not exists (select from inbox i where i.merchant_id = c.merchant_id and i.channel_id = c.channel_id
                   and i.state = 'parked' and i.resource = 'order'
                   and i.reason not in ('unknown_listing', 'unknown_location'))
-"""
+  and not exists (select from {UNPLACED})
+"""  # noqa: S608  a constant only
 # Nothing that came before is parked any more: whether the number is as the orders say, only a new look can tell.
 _LOOK = f"""
 with k as materialized ({_ASKING} and not c.evidence ? 'readable_at' order by o.owner_id for update of o),

@@ -13,6 +13,7 @@ from dataclasses import replace
 from app.catalog.items import get_item
 from app.core.db import Row, Session
 from app.core.errors import NotFound
+from app.listings.unplaced import HOLDS
 from app.publishing.due import read_plans
 from app.publishing.held import explain_held
 from app.publishing.plan import Plan
@@ -30,9 +31,7 @@ select o.*, c.name as channel, c.platform, c.state as channel_state,
        %(now)s::timestamptz as now, o.observed_revision is not null as contradicted,
        w.attempt_id, w.key, w.closed_at, w.expected, w.target, w.relative, w.quantity_after,
        f.opened_at as in_flight_since, d.since as due_since, p.last_error as push_error, p.due_at as push_due_at,
-       exists (select from sales_order s join order_position n using (merchant_id, order_id)
-               where s.merchant_id = o.merchant_id and s.channel_id = o.channel_id and not s.located and not s.frozen
-                 and n.item_id = o.item_id) as unlocated
+       {HOLDS} as unlocated
 from stock_owner o join channel c using (merchant_id, channel_id)
 left join channel_poll p on p.merchant_id = o.merchant_id and p.channel_id = o.channel_id and p.kind = 'push'
 left join lateral (

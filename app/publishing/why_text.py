@@ -28,7 +28,7 @@ WAITING = {
     "awaiting_orders": "the channel's number had moved: its orders are read before the next write",
     "contradicted": "the channel showed another number than expected: its orders are read to explain it",
     "to_be_looked_at": "the channel's number will be read again",
-    "unlocated_order": "an order of this channel has no location yet: its units are held until it has one",
+    "unlocated_order": "an order of this channel has no location yet: its units are held for it, an hour at most",
     "never_seen": "the channel's number was not read yet",
 }
 # Of these, what ends by itself and needs nobody.

@@ -100,7 +100,7 @@ class Episode:
 def weather_of(without: Sequence[str], storm: Weather = STORM) -> Weather:
     """The storm, less what only the switched-off loops would find."""
     if "audit" in without:
-        storm = replace(storm, edits=0.0)
+        storm = replace(storm, edits=0.0, whims=0.0)
     if {"known", "audit"} & set(without):
         storm = replace(storm, deletions=0.0)
     return storm

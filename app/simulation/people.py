@@ -14,6 +14,7 @@ from random import Random
 from app.simulation.clockwork import Clockwork
 from app.simulation.town import AnyShop, Town
 from app.simulation.weather import Weather
+from app.simulation.whims import accept, refuse
 from sandbox.shopify import PretendShopify
 from sandbox.shopify.state import gid
 from sandbox.till import PretendTill
@@ -21,6 +22,7 @@ from sandbox.woocommerce import WooShop
 
 Act = tuple[Callable[[], object], bool]  # what is done, and whether the order is done with then
 
+WHIM_S = 30.0  # how long a shop refuses a product at most
 OPEN_ORDERS_MAX = 60  # that somebody may come back to
 
 
@@ -48,8 +50,10 @@ class People:
         self._next()
 
     def sleep(self) -> None:
-        """Nobody does anything."""
+        """Nobody does anything, and no shop refuses anything."""
         self.awake = False
+        for shop in self.town.shops.values():
+            accept(shop, [*self.booked, *self.odd])
 
     def _next(self) -> None:
         if not self.awake:
@@ -61,6 +65,8 @@ class People:
     def _act(self) -> None:
         self.saw("person")
         roll, weather = self.dice.random(), self.weather()
+        if self.dice.random() < weather.whims:
+            self._take_against()
         if roll < weather.edits and self.odd:
             self._type_over()
         elif roll < weather.edits + weather.deletions and self._orders:
@@ -106,6 +112,13 @@ class People:
             place = self.dice.choice(list(shop.locations))
             there = shop.inventory.available(shop.variant(sku).item_id, place)
             shop.set_stock_by_hand(sku, gid("Location", place), max(0, there + by))
+
+    def _take_against(self) -> None:
+        """A shop refuses one of its products, to the storm's end at most."""
+        shop, sku = self.dice.choice(list(self.town.shops.values())), self.dice.choice([*self.booked, *self.odd])
+        self.saw("whim")
+        refuse(shop, sku, self.dice)
+        self.clockwork.after(self.dice.uniform(1, WHIM_S), lambda: accept(shop, [sku]))
 
     def _throw_away(self) -> None:
         """An order is deleted, or trashed, or its refund taken back; only of odd goods."""

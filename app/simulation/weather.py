@@ -38,7 +38,8 @@ class Weather:
     """Rates from 0 to 1. `crash_after`: a process dies after up to so many statements and calls, None: never. `stall`:
     that it stands still for minutes before or after a transaction, so that others take over what it was at. `missed`:
     that others can't see for a while that it lives. `edits`, `deletions`: that something people do is one that nobody
-    tells of. `skew_s`: by how much clocks may differ."""
+    tells of; `whims`: that meanwhile a shop begins to refuse a product for a while. `skew_s`: by how much clocks may
+    differ."""
 
     faults: Faults = NONE
     late: float = 0.0
@@ -50,13 +51,14 @@ class Weather:
     missed: float = 0.0
     edits: float = 0.0
     deletions: float = 0.0
+    whims: float = 0.0
     skew_s: float = 600.0
 
 
 CALM = Weather()
 STORM = Weather(
     faults=replace(WILD, stray=0.02), late=0.02, garbled=0.03, bell_lost=0.1, crash_after=600, stall=0.0004,
-    missed=0.002, edits=0.04, deletions=0.04,
+    missed=0.002, edits=0.04, deletions=0.04, whims=0.02,
 )  # fmt: skip
 NAMED = {"calm": CALM, "storm": STORM}
 

@@ -71,7 +71,8 @@ class Orders:
         self.orders[order.id] = order
         for place, routed in routes.items():
             remaining = {line.id: line.quantity for line in routed}
-            order.allocations.append(FulfillmentOrder(self.next_id(), self.context.now(), place, remaining))
+            chosen = len(self.locations) > 1 and not fulfilled
+            order.allocations.append(FulfillmentOrder(self.next_id(), now, place, remaining, chosen=chosen))
             for line in routed if confirmed else ():
                 self._take(order, line, place, line.quantity)
         if fulfilled:

@@ -96,13 +96,15 @@ class Line:
 
 @dataclass
 class FulfillmentOrder:
-    """What one location owes of an order: remaining units per line id."""
+    """What one location owes of an order: remaining units per line id. `chosen`: which location that is was found after
+    the order had come, which takes time."""
 
     id: int
     created_at: datetime
     location_id: int
     remaining: dict[int, int]
     status: str = "OPEN"
+    chosen: bool = False
 
 
 @dataclass
@@ -210,6 +212,11 @@ class Order:
     def open_allocations(self) -> list[FulfillmentOrder]:
         """Fulfilment orders with work left, also those that have to wait."""
         return [allocation for allocation in self.allocations if allocation.status in ("OPEN", "ON_HOLD")]
+
+    def routed(self, now: datetime, lag_s: float) -> list[FulfillmentOrder]:
+        """What is assigned by now, when finding the location takes up to `lag_s`, for some longer than for others."""
+        lags = {a.id: timedelta(seconds=lag_s * (a.id * 7 % 10 / 10 + 0.1)) for a in self.allocations}
+        return [a for a in self.allocations if not a.chosen or a.created_at + lags[a.id] <= now]
 
     def shipped(self, line: Line) -> int:
         """Units that live fulfilments sent."""

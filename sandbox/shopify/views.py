@@ -160,7 +160,7 @@ class Views:
             "email": "buyer@example.com",
             "phone": "+15550100",
             "lineItems": connection(order.lines, self.line),
-            "fulfillmentOrders": connection(order.allocations, lambda a: self.allocation(order, a)),
+            "fulfillmentOrders": connection(self._routed(order), lambda a: self.allocation(order, a)),
             "fulfillments": plain_list(order.fulfillments, lambda f: self.fulfillment(order, f)),
             "refunds": plain_list(order.refunds, lambda r: self.refund(order, r)),
             "returns": connection(order.returns, lambda r: self.returned(order, r)),
@@ -178,6 +178,10 @@ class Views:
             "originalUnitPriceSet": {"shopMoney": {"amount": str(line.price)}},
             "variant": None if variant is None or variant.deleted else lambda _info: self.variant(variant),
         }
+
+    def _routed(self, order: Order) -> list[FulfillmentOrder]:
+        context = self.shop.context
+        return order.routed(context.now(), context.faults.routing_lag_s)
 
     def allocation(self, order: Order, allocation: FulfillmentOrder) -> View:
         """`FulfillmentOrder`."""

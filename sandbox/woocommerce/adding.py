@@ -30,7 +30,7 @@ def begin(shop: Shop, request: Request) -> Adding:
     body, read = orjson.loads(request.body), {}
     for item in body["update"]:
         product = shop.state.products.get(item["id"])
-        if product is not None and product.manage and "inventory_delta" in item:
+        if product is not None and product.manage and _saves(shop, item["id"]) and "inventory_delta" in item:
             read[product.sku] = product.stock or 0
             item["stock_quantity"] = read[product.sku] + item["inventory_delta"]
     return Adding(replace(request, body=orjson.dumps(body)), read)
@@ -38,6 +38,18 @@ def begin(shop: Shop, request: Request) -> Adding:
 
 def finish(shop: Shop, adding: Adding) -> tuple[Response, Mapping[str, int]]:
     """Write the sums. Returns the answer, and the units by SKU that had been taken meanwhile and are back."""
-    shown = shop.shown() if adding.read else {}
-    replaced = {sku: read - shown[sku] for sku, read in adding.read.items() if shown.get(sku, read) != read}
+    if not isinstance(shop, WooShop) or not adding.read:
+        return shop.handle(adding.request), {}
+    shown = shop.shown()
+    replaced = {
+        sku: read - shown[sku]
+        for sku, read in adding.read.items()
+        if shown.get(sku, read) != read and _saves(shop, shop.state.by_sku[sku])
+    }
     return shop.handle(adding.request), replaced
+
+
+def _saves(shop: WooShop, product: int) -> bool:
+    """Whether it is written, be it refused after that."""
+    _, saved = shop.state.refused.get(product, (None, True))
+    return saved

@@ -156,7 +156,11 @@ class Products:
 
     def _batch_item(self, body: Json) -> Json:
         product = self._writable(_id(body))
-        self._write(product, _coerced(body))
+        problem, saved = self._state.refused.get(product.id, (None, True))
+        if saved:
+            self._write(product, _coerced(body))
+        if problem is not None:
+            raise problem
         return self._wire.product(product)
 
     def _batch_variations(self, call: Call) -> Json:

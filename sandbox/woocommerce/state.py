@@ -15,6 +15,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from sandbox.base import Context
+from sandbox.woocommerce.problem import Problem
 
 MAIN = "en"  # the language of what is no translation
 LOG_SLACK = 1_000  # entries of a change log beyond twice what exists, before it is tidied
@@ -213,6 +214,9 @@ class State:
         self.order_ids: list[int] = []
         self.trashed_orders: set[int] = set()
         self.refunds: dict[int, Refund] = {}
+        self.refused: dict[
+            int, tuple[Problem, bool]
+        ] = {}  # by product: how batches refuse it, and whether after saving
         self.order_log = ChangeLog()
         self.product_log = ChangeLog()
         self.keys = {key.consumer_key: key for key in options.keys}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from app.accounts.audit import list_entries
+from app.listings.channels import set_drift_policy
 from app.listings.places import map_place
 from sandbox.shopify import PretendShopify
-from sandbox.shopify.state import gid
-from tests.drifting import audit, cases, open_shops
+from sandbox.shopify.state import FulfillmentOrder, gid
+from tests.drifting import audit, cases, causes, edit, open_shops
 from tests.street import Street
+from tests.world import World
 
 
 def test_each_shopify_location_shows_its_own_number_and_woocommerce_the_sum(street: Street) -> None:
@@ -38,6 +41,73 @@ def test_an_order_of_a_shop_with_several_places_is_committed_at_once_and_placed_
     assert street.shown_at(shopify, "mug") == {"A": 2, "B": 4}
     assert woo.shown()["mug"] == 6
     assert world.verify() == []
+
+
+def test_an_order_that_the_shop_places_later_without_a_word_is_read_until_it_has_its_place(
+    world: World, tmp_path: Path
+) -> None:
+    street = Street(world, tmp_path, sync={"poll_interval_s": 3_600})
+    shopify = open_two_places(street)
+    order, owed = sell_unplaced(shopify)
+    street.live(20)
+    assert (world.available("mug", "A"), world.available("mug", "B")) == (7, 9)  # where there is enough, for now
+    shopify.order(order).allocations += owed
+    street.live(60)
+    assert (world.available("mug", "A"), world.available("mug", "B")) == (9, 7)
+    assert street.shown_at(shopify, "mug") == {"A": 9, "B": 7}
+
+
+@pytest.mark.parametrize("policy", ["ledger_wins", "channel_wins", "ask"])
+def test_what_an_order_without_a_place_did_to_a_number_is_no_edit(street: Street, policy: str) -> None:
+    world, shopify = street.world, open_two_places(street, policy)
+    order, owed = sell_unplaced(shopify)
+    audit(street)
+    assert cases(street) == []
+    shopify.order(order).allocations += owed
+    audit(street)
+    assert (world.available("mug", "A"), world.available("mug", "B")) == (9, 7)
+    assert street.shown_at(shopify, "mug") == {"A": 9, "B": 7}
+    assert [case for case in cases(street) if case.state == "open" or case.cause == "hand_edit"] == []
+    assert world.verify() == []
+
+
+@pytest.mark.parametrize("policy", ["ledger_wins", "channel_wins", "ask"])
+def test_an_order_that_never_gets_a_place_holds_its_goods_for_an_hour_and_then_a_person_says_what_is_right(
+    street: Street, policy: str
+) -> None:
+    world, shopify = street.world, open_two_places(street, policy)
+    sell_unplaced(shopify)
+    street.live(60)
+    world.move("mug", 30, "supplier > available@A", "90")
+    edit(shopify, 0, place=1)  # that number is told once more
+    street.live(120)
+    assert (street.shown_at(shopify, "mug"), causes(street)) == ({"A": 9, "B": 7}, [])
+    street.world.now += timedelta(hours=1)
+    audit(street)
+    assert street.shown_at(shopify, "mug") == {"A": 37, "B": 7}
+    assert causes(street) == [("order_unread", "open")]
+    assert world.verify() == []
+
+
+def open_two_places(street: Street, policy: str = "ledger_wins") -> PretendShopify:
+    """Nine mugs at each of two places of ours and of a Shopify shop."""
+    world = street.world
+    world.move("mug", 9, "opening > available@A", "45")
+    world.move("mug", 9, "opening > available@B", "45")
+    shopify = street.open_shopify({"mug": 0}, places={"A": world.a, "B": world.b})
+    street.settle(8)
+    with world.session() as session:
+        set_drift_policy(session, street.channel_of(shopify), policy)
+    return shopify
+
+
+def sell_unplaced(shopify: PretendShopify) -> tuple[str, list[FulfillmentOrder]]:
+    """Two mugs are sold from B, and the shop has not said so yet: the order, and what it owes where."""
+    place = next(gid("Location", place.id) for place in shopify.locations.values() if place.name == "B")
+    order = shopify.place_order([("mug", 2)], place)
+    assert order is not None
+    owed, shopify.order(order).allocations = shopify.order(order).allocations, []
+    return order, owed
 
 
 def test_an_order_without_a_place_goes_where_there_is_enough_and_the_choice_sticks(street: Street) -> None:

@@ -17,6 +17,8 @@ from sandbox.base import Request, Response
 from sandbox.shopify import PretendShopify
 from sandbox.shopify.api import introspection
 from sandbox.shopify.stock import ROW_NAMED, UserError
+from sandbox.woocommerce.problem import Problem
+from tests.drifting import cases
 from tests.street import Street
 from tests.world import World
 
@@ -123,6 +125,25 @@ def test_a_number_that_was_refused_is_written_when_the_shop_takes_it_again(
     del shop.inventory.refused[item]
     street.settle(street.settings.sync.audit_interval_s + 60, rounds_max=5_000)
     assert shop.shown() == dict.fromkeys(SKUS, 9)
+    assert refusals(street) == []
+
+
+def test_a_product_that_a_shop_never_says_yes_or_no_about_is_told_of_until_it_is_taken(street: Street) -> None:
+    street.world.move("mug", 10, OPENING, "50")
+    shop = street.open_woo({"mug": 10})
+    street.settle(5)
+    product = shop.state.by_sku["mug"]
+    shop.state.refused[product] = (Problem(500, "plugin_moon", "The moon is full."), False)
+    street.world.move("mug", 1, "available@A > shrinkage")
+    street.live(30)
+    assert cases(street, "write_refused") == []
+    street.live(240)
+    (case,) = cases(street, "write_refused")
+    assert (case.state, "plugin_moon" in case.detail, shop.shown()["mug"]) == ("open", True, 10)
+    del shop.state.refused[product]
+    street.live(120)
+    (case,) = cases(street, "write_refused")
+    assert (case.state, shop.shown()["mug"]) == ("corrected", 9)
 
 
 def test_a_shop_that_takes_no_call_of_many_rows_gets_calls_of_fewer(street: Street, shop: PretendShopify) -> None:
