@@ -96,13 +96,14 @@ class Api:
         ones up a place, across the border of a page. The total of each page tells: when it shrank, the page before is
         read again. Past the end the total reads 0 (observed on both versions), which is no total.
         """
-        place, seen, limit = start, set[object](), 0
+        place, seen, limit = start, set[int](), 0
         before = (start.page - 1) * PAGE  # rows that count as seen
         for tried in range(PAGES_MAX):
             rows, now_total = self._page(path, {**params, "page": place.page})
             limit = limit or 3 * ceil(now_total / PAGE) + 20
-            fresh = [row for row in rows if row.get("id") not in seen]
-            seen.update(row.get("id") for row in fresh)
+            ids = [fields.key(row.get("id"), f"{path}.id") for row in rows]
+            fresh = [row for row, own in zip(rows, ids, strict=True) if own not in seen]
+            seen.update(ids)
             following = _following(place, rows, now_total, before + len(seen))
             if fresh:
                 yield Listed(fresh, place.page, following or Place(place.page, now_total))

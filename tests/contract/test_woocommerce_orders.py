@@ -154,6 +154,25 @@ def test_one_order_whose_refunds_can_not_be_read_says_so_by_itself_and_its_neigh
         assert caught.value.reason == reason
 
 
+@pytest.mark.parametrize("odd", [[12], {"of": 12}, 1.5, True])
+@pytest.mark.parametrize("listing", ["orders", "products"])
+def test_a_listing_of_what_has_no_id_is_refused_in_words(rig: WooRig, listing: str, odd: object) -> None:
+    rig.add("A", 10)
+    rig.order("A", 1)
+
+    def change(path: str, answer: object) -> object:
+        return [{**row, "id": odd} for row in answer] if path.endswith(f"/{listing}") else answer  # type: ignore[attr-defined]
+
+    rig.front.shop = _Filtered(rig.pretend, change)  # type: ignore[assignment]
+    read = {
+        "orders": lambda: documents(rig, until_now(rig)),
+        "products": lambda: list(rig.connector.read_catalogue(rig.http, rig.shop)),
+    }
+    with pytest.raises(Malformed) as caught:
+        read[listing]()
+    assert caught.value.reason == "not_a_whole_number"
+
+
 def test_an_order_in_no_listing_that_is_no_order_says_so_by_itself(rig: WooRig) -> None:
     rig.add("A", 10)
     hidden, shown = str(rig.pretend.place_order([("A", 1)], "checkout-draft")), rig.order("A", 1)
