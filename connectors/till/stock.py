@@ -32,7 +32,9 @@ ROW_ERRORS: Mapping[str, tuple[str, bool]] = {
 
 def read_stock(api: Api, keys: Sequence[StockKey]) -> Sequence[StockReading]:
     """One reading per key; a number that is not there comes with the reason."""
-    rows = {row.get("id"): row for row in api.named("products", [key.stock_key for key in keys])}
+    rows = {
+        fields.key(row.get("id"), "product.id"): row for row in api.named("products", [key.stock_key for key in keys])
+    }
     return [reading(key, rows.get(key.stock_key)) for key in dict.fromkeys(keys)]
 
 

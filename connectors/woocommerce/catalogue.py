@@ -54,7 +54,7 @@ def _products(api: Api, place: Place, total: int, families: Families, *, flat: b
 
 
 def _is_sold_itself(row: Node) -> bool:
-    return not has_variations(row) and row.get("type") not in NOT_SOLD
+    return not has_variations(row) and str(row.get("type")) not in NOT_SOLD
 
 
 def _variations(
@@ -94,7 +94,7 @@ def read_entries(api: Api, keys: Sequence[str]) -> list[CatalogueEntry]:
         if has_variations(row):
             own = fields.key(row.get("id"), "product.id")
             entries += [entry for page in _per_parent(api, [own], families) for entry in page]
-        elif row.get("type") not in NOT_SOLD:
+        elif str(row.get("type")) not in NOT_SOLD:
             entries.append(_entry(row, 0, title(row), families))
     return entries + _variations_named(api, [key for key in dict.fromkeys(keys) if "/" in key], families)
 
@@ -172,7 +172,7 @@ def _entry(row: Node, parent: int, name: str, families: Families) -> CatalogueEn
         price=_amount(row.get("price")),
         unit_cost=_cost(row.get("cost_of_goods_sold")),
         stock=(reading(StockKey(stock_key), row),) if is_kept_here else (),
-        bundle=row.get("type") in BUNDLES,
+        bundle=str(row.get("type")) in BUNDLES,
     )
 
 

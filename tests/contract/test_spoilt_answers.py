@@ -1,0 +1,82 @@
+"""Any value of any answer may be of another kind: that is an error in words, or is read past; nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from random import Random
+from typing import Any
+
+import pytest
+
+from app.simulation.spoiling import spoilt
+from connectors.base import StockWrite
+from connectors.errors import ChannelError, Malformed
+from sandbox.base import Request, Response, Shop
+from tests.contract.rig import Clock, Rig
+from tests.contract.shopify_rig import ShopifyRig
+from tests.contract.suite import documents, row, until_now
+from tests.contract.till_rig import TillRig
+from tests.contract.woo_rig import WooRig
+
+ROUNDS = 250  # answers spoilt of each kind of call
+VENDORS: dict[str, Callable[[], Rig]] = {
+    "shopify": lambda: ShopifyRig(Clock()), "woocommerce": lambda: WooRig(Clock()), "till": lambda: TillRig(Clock()),
+}  # fmt: skip
+
+
+@pytest.fixture(params=VENDORS)
+def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
+    made = VENDORS[request.param]()
+    with made.front:
+        yield made
+    made.http.session.close()
+
+
+class _Spoiling:
+    """The shop itself, but for one value of one of its next three answers."""
+
+    def __init__(self, shop: Shop, dice: Random) -> None:
+        self._shop, self._dice, self._left = shop, dice, dice.randrange(3)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._shop, name)
+
+    def handle(self, request: Request) -> Response:
+        answer = self._shop.handle(request)
+        self._left -= 1
+        return spoilt(answer, self._dice) if self._left == -1 else answer
+
+
+def _orders(rig: Rig, key: str) -> None:
+    for document in (*documents(rig, until_now(rig)), *rig.connector.read_orders_by_key(rig.http, rig.shop, [key])):
+        with suppress(Malformed):
+            rig.connector.parse_order(document.body)
+
+
+def _write(rig: Rig, wanted: StockWrite) -> None:
+    rig.connector.write_stock(rig.http, rig.shop, [wanted], f"key {rig.clock()}")
+
+
+@pytest.mark.parametrize("call", ["orders", "stock", "catalogue", "entries", "places", "facts", "webhooks", "write"])
+def test_whatever_value_of_an_answer_is_of_another_kind_what_comes_of_it_is_said_in_words(rig: Rig, call: str) -> None:
+    stock, order = rig.add("A", 500), rig.order("A", 2)
+    rig.add("B", 7)
+    rig.refund(order, 1, restock=True)
+    connector, http, shop = rig.connector, rig.http, rig.shop
+    listed = [entry.listing_key for page in connector.read_catalogue(http, shop) for entry in page.entries]
+    calls: dict[str, Callable[[], object]] = {
+        "orders": lambda: _orders(rig, order),
+        "stock": lambda: connector.read_stock(http, shop, [stock]),
+        "catalogue": lambda: list(connector.read_catalogue(http, shop)),
+        "entries": lambda: connector.read_entries(http, shop, listed),
+        "places": lambda: connector.read_locations(http, shop),
+        "facts": lambda: connector.read_facts(http, shop),
+        "webhooks": lambda: connector.read_webhooks(http, shop),
+        "write": lambda: _write(rig, row(rig, stock, 498, 497)),
+    }
+    for number in range(ROUNDS):
+        rig.front.shop = _Spoiling(rig.pretend, Random(number))  # type: ignore[assignment]
+        rig.clock.tick(1)
+        with suppress(ChannelError):
+            calls[call]()
