@@ -1,8 +1,8 @@
 """What can go wrong between us and a shop, as rates between 0 and 1, and the one place that rolls the dice.
 
 `mild` is a normal week; `wild` is worse than any day on record: at least 5 % of webhooks lost, 10 % doubled, delays
-up to 30 s, 5 % of calls throttled, 3 % answered 5xx, 3 % timed out before and 3 % after their effect, a search for
-orders that is up to 8 s behind, and orders that get their place up to 8 s late.
+up to 30 s, 5 % of calls throttled, 3 % answered 5xx, 3 % timed out before and 3 % after their effect, and a search for
+orders that is up to 8 s behind.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Faults:
 NONE = Faults()
 MILD = Faults(
     lose=0.005, duplicate=0.01, delay=0.02, delay_max_s=5.0, reorder=0.02, throttle=0.005, error=0.003,
-    timeout_before=0.002, timeout_after=0.002, search_lag_s=1.0, routing_lag_s=1.0,
+    timeout_before=0.002, timeout_after=0.002, search_lag_s=1.0,
 )  # fmt: skip
 WILD = Faults(
     lose=0.06, duplicate=0.12, delay=0.20, delay_max_s=30.0, reorder=0.10, throttle=0.05, error=0.03,
-    timeout_before=0.03, timeout_after=0.03, search_lag_s=8.0, routing_lag_s=8.0,
+    timeout_before=0.03, timeout_after=0.03, search_lag_s=8.0,
 )  # fmt: skip
 NAMED = {"none": NONE, "mild": MILD, "wild": WILD}
 

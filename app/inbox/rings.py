@@ -8,7 +8,7 @@ from datetime import datetime
 from app.core.db import Session
 
 AGAIN_S = (5, 60, 600)  # after the first, second … document of an order that nobody could read
-PLACED_S = (5, 60, 600)  # after a reading of an order that the shop had not assigned to a place yet
+PLACED_S = (2, 5, 10, 30, 120, 600)  # after a reading of an order that the shop had not assigned to a place yet
 
 _RING = """
 insert into inbox (merchant_id, received_on, inbox_id, channel_id, kind, origin, topic, resource, resource_key,

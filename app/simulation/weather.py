@@ -57,8 +57,8 @@ class Weather:
 
 CALM = Weather()
 STORM = Weather(
-    faults=replace(WILD, stray=0.02), late=0.02, garbled=0.03, bell_lost=0.1, crash_after=600, stall=0.0004,
-    missed=0.002, edits=0.04, deletions=0.04, whims=0.02,
+    faults=replace(WILD, stray=0.02, routing_lag_s=8.0), late=0.02, garbled=0.03, bell_lost=0.1, crash_after=600,
+    stall=0.0004, missed=0.002, edits=0.04, deletions=0.04, whims=0.02,
 )  # fmt: skip
 NAMED = {"calm": CALM, "storm": STORM}
 
