@@ -340,6 +340,8 @@ def _post_orders(session: Session, channel: Channel, batch: _Batch, chosen: Sequ
     cases.of_orders(session, channel_id, chosen, changed)
     batch.unlisted |= resolved.unlisted
     end_parked(session, channel_id, {order.order_key: None for order, _ in chosen})
+    placed = [order.order_key for order, seen in chosen if seen.snapshot.located and not order.located]
+    rings.end_unplaced(session, channel_id, placed)
     for order, seen in chosen:
         if order.order_id in resolved.waiting:
             batch.park(seen.inbox_id, *resolved.waiting[order.order_id])

@@ -29,7 +29,6 @@ from (select resource_key as order_key, count(*) as times from inbox
         and resource_key = any(%(keys)s) group by resource_key) p
 where p.times <= %(steps)s order by p.order_key
 """
-# Those that are still to come when the order has its place are answered by the reading that said so.
 _RING_UNPLACED = """
 insert into inbox (merchant_id, received_on, inbox_id, channel_id, kind, origin, topic, resource, resource_key,
     observed_at, received_at, state, deadline)
@@ -37,6 +36,11 @@ select %(merchant_id)s, (%(now)s at time zone 'UTC')::date, nextval('inbox_seq')
     'unplaced', 'order', k.order_key, %(now)s, %(now)s, 'reading', %(now)s + make_interval(secs => p.pause)
 from (select distinct unnest(%(keys)s::text[]) as order_key) k cross join unnest(%(pauses)s::int[]) p(pause)
 order by k.order_key, p.pause
+"""
+_END_UNPLACED = """
+update inbox set state = 'done', reason = 'placed', done_at = %(now)s
+where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = 'doorbell' and state = 'reading'
+  and owner is null and topic = 'unplaced' and resource_key = any(%(keys)s)
 """
 
 
@@ -63,3 +67,9 @@ def ring_unplaced(session: Session, channel_id: int, order_keys: Sequence[str]) 
         session.run(
             _RING_UNPLACED, channel=channel_id, now=session.now, keys=list(order_keys), pauses=list(PLACED_S),
         )  # fmt: skip
+
+
+def end_unplaced(session: Session, channel_id: int, order_keys: Sequence[str]) -> None:
+    """The orders have their places: what was still to be rung for them is not."""
+    if order_keys:
+        session.run(_END_UNPLACED, channel=channel_id, now=session.now, keys=list(order_keys))

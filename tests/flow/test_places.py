@@ -55,6 +55,8 @@ def test_an_order_that_the_shop_places_later_without_a_word_is_read_until_it_has
     street.live(60)
     assert (world.available("mug", "A"), world.available("mug", "B")) == (9, 7)
     assert street.shown_at(shopify, "mug") == {"A": 9, "B": 7}
+    with world.session() as session:  # nothing more is rung for it
+        assert session.value("select count(*) from inbox where merchant_id = %(merchant_id)s and state <> 'done'") == 0
 
 
 @pytest.mark.parametrize("policy", ["ledger_wins", "channel_wins", "ask"])
