@@ -20,13 +20,15 @@ from app.core.runtime import Runtime
 from app.listings.channels import Channel, shop_of
 from app.listings.credentials import WEBHOOK_SECRETS
 from connectors.base import Connector, Notice, NoticeKind, Platform, Shop
-from connectors.errors import InvalidSignature, Malformed
+from connectors.errors import AccessDenied, InvalidSignature, Malformed
 
 DUPLICATE_DAYS = 2  # a vendor repeats a delivery for hours, at most about a day
 DUPLICATE = "duplicate"  # counted beside the reasons of refusals: neither is stored
 KEY_MAX = 200  # of what goes into an index: a longer one is no vendor's, and could fail a whole batch
 LOGGED_MAX = 20  # kinds of refusals that one line of the log names
 _REFUSALS = ("missing_signature", "invalid_signature")
+_LOGGED = (*_REFUSALS, "keys_unreadable")
+_LATER = 503  # what can't be checked now may be sent again
 
 log = get_logger("receive")
 
@@ -138,7 +140,7 @@ def _log_refusals(deliveries: Sequence[Delivery], found: Sequence[Known | None],
     refused = Counter(
         (delivery.platform, known.shop.base_url if known else "", receipt.reason, receipt.hint)
         for delivery, known, receipt in zip(deliveries, found, receipts, strict=True)
-        if receipt.reason in _REFUSALS
+        if receipt.reason in _LOGGED
     )
     if refused:
         kinds = [
@@ -163,31 +165,19 @@ def _judge(runtime: Runtime, known: Known | None, delivery: Delivery) -> tuple[R
     channel, shop = known.channel, known.shop
     connector = runtime.connectors[channel.platform]
     able, gone = connector.abilities, channel.state == "disconnected"
+    left = Receipt(able.gone_status, "disconnected")
     if gone and channel.platform not in runtime.platforms:
-        return Receipt(able.gone_status, "disconnected"), None
+        return left, None
     try:
         notice = _verified_notice(connector, shop, delivery)
     except InvalidSignature as error:
         return Receipt(able.refused_status, error.reason, error.detail), None
+    except AccessDenied as error:
+        return (left if gone else Receipt(_LATER, error.reason, error.detail)), None
     except Malformed as error:
-        if gone:
-            return Receipt(able.gone_status, "disconnected"), None
-        sealed = runtime.sealer.seal(delivery.body, bound_to=_bound(channel.channel_id))
-        row = _Row(
-            channel.channel_id,
-            "document",
-            "unreadable",
-            "unknown",
-            "",
-            None,
-            sealed,
-            "parked",
-            error.reason[:KEY_MAX],
-            error.detail,
-        )
-        return Receipt(200, "parked"), row
+        return (left, None) if gone else (Receipt(200, "parked"), _unreadable(runtime, channel, delivery, error))
     if gone and notice.kind is not NoticeKind.APP:
-        return Receipt(able.gone_status, "disconnected"), None
+        return left, None
     if notice.kind is NoticeKind.IGNORED:
         return Receipt(200, "ignored"), None
     return Receipt(200, "received"), _Row(
@@ -199,6 +189,15 @@ def _judge(runtime: Runtime, known: Known | None, delivery: Delivery) -> tuple[R
         notice.delivery_key,
         notice.body,
     )
+
+
+def _unreadable(runtime: Runtime, channel: Channel, delivery: Delivery, error: Malformed) -> _Row:
+    """What it said is kept, sealed, until a person has looked."""
+    sealed = runtime.sealer.seal(delivery.body, bound_to=_bound(channel.channel_id))
+    return _Row(
+        channel.channel_id, "document", "unreadable", "unknown", "", None, sealed, "parked", error.reason[:KEY_MAX],
+        error.detail,
+    )  # fmt: skip
 
 
 def _judge_unknown(runtime: Runtime, delivery: Delivery) -> Receipt:
@@ -216,7 +215,8 @@ def _judge_unknown(runtime: Runtime, delivery: Delivery) -> Receipt:
 
 
 def _verified_notice(connector: Connector, shop: Shop, delivery: Delivery) -> Notice:
-    """A ping is unsigned and says nothing; everything else must be signed. Raises InvalidSignature, Malformed."""
+    """A ping is unsigned and says nothing; everything else must be signed. Raises InvalidSignature, Malformed, and
+    AccessDenied where what they are signed with can't be read."""
     secrets = shop.credentials.get(WEBHOOK_SECRETS, "").split()  # an empty one would let anybody sign
     try:
         connector.verify(secrets, delivery.headers, delivery.body)

@@ -25,7 +25,7 @@ CASES_MAX = 50
 PERMANENT = frozenset(
     {
         "unauthorized", "token_refused", "reconnect_needed", "app_refused", "app_not_installed", "no_app",
-        "missing_credentials", "forbidden", "access_denied", "no_permission", "keys_not_accepted",
+        "missing_credentials", "keys_unreadable", "forbidden", "access_denied", "no_permission", "keys_not_accepted",
         "keys_refused", "wrong_secret", "wrong_signature", "read_only_key", "clock_differs", "plain_permalinks",
         "blocked_by_firewall", "shop_frozen", "shop_locked", "shop_inactive", "not_found", "no_such_route",
         "redirected", "bad_certificate", "bad_address", "certificate_expired", "certificate_not_yet_valid",

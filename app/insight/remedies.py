@@ -46,6 +46,10 @@ LINKS = {
         "the shop refuses our token or key",
         "give it a valid one: `python -m app channel credentials CHANNEL`",
     ),
+    "keys_unreadable": (
+        "the shop's keys can't be opened with the encryption keys here",
+        "give the former key back in `security.encryption_keys`, or connect the shop again",
+    ),
     "scope_missing": (
         "our token or key may not do what is needed",
         "grant it in the shop (Shopify: the app's scopes; WooCommerce: a read and write key of a shop manager), then "
@@ -261,6 +265,7 @@ OF_FAILURE = {
         ),
         "token_refused",
     ),
+    "keys_unreadable": "keys_unreadable",
     **dict.fromkeys(("forbidden", "access_denied", "no_permission", "read_only_key"), "scope_missing"),
     **dict.fromkeys(("throttled", "security_rejection", "export_busy"), "channel_throttles"),
     "clock_differs": "clock_differs",

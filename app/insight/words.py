@@ -38,6 +38,7 @@ FAILURES = {
     "no_app": "no app is set up here: put its client id and secret into the settings",
     "token_busy": "its token is being refreshed",
     "missing_credentials": "its token or key is missing: connect it again",
+    "keys_unreadable": "its keys can't be opened with the encryption keys here: connect it again",
     "forbidden": "the token may not do this: grant the missing permission and connect it again",
     "access_denied": "the token may not do this: grant the app the missing scope",
     "shop_inactive": "the shop is not active: see to its plan at Shopify",

@@ -13,10 +13,17 @@ from app.accounts import audit
 from app.core.db import ConstraintViolated, Session
 from app.core.errors import Conflict, NotFound
 from app.core.runtime import Runtime
-from app.listings.credentials import WEBHOOK_SECRETS, seal_credentials, unseal_credentials, write_credentials
+from app.listings.credentials import (
+    WEBHOOK_SECRETS,
+    Unreadable,
+    seal_credentials,
+    unseal_credentials,
+    write_credentials,
+)
 from app.listings.states import activate, get_standing
 from app.listings.tokens import KEPT_ALIVE, Fresh, can_refresh
 from connectors.base import ALL_ORDERS_SHOWN, Abilities, Shop
+from connectors.errors import AccessDenied
 
 COLUMNS = """c.channel_id, c.platform, c.name, c.address, c.base_url, c.sealed_credentials, c.state, c.drift_policy,
 c.facts,
@@ -203,18 +210,26 @@ def shown_from(abilities: Abilities, facts: Mapping[str, str], now: datetime) ->
 
 
 def shop_of(runtime: Runtime, merchant_id: int, channel: Channel) -> Shop:
-    """The channel as its connector needs it, credentials opened: a token that expires is a valid one whenever it is
-    read, and an installed app's deliveries are signed with the app's own secrets. Raises SealBroken."""
-    known = unseal_credentials(runtime.sealer, merchant_id, channel.channel_id, channel.sealed_credentials)
-    if WEBHOOK_SECRETS not in known and channel.platform in runtime.platforms:
-        known[WEBHOOK_SECRETS] = " ".join(runtime.settings.shopify.secrets())
+    """The channel as its connector needs it: a token that expires is a valid one whenever it is read, and keys that
+    can't be opened are refused then."""
     return Shop(
         base_url=channel.base_url,
         domain=channel.address,
-        credentials=Fresh(runtime, merchant_id, channel.channel_id, known) if can_refresh(known) else known,
+        credentials=_open_keys(runtime, merchant_id, channel),
         location_keys=tuple(channel.location_keys),
         facts=channel.facts,
     )
+
+
+def _open_keys(runtime: Runtime, merchant_id: int, channel: Channel) -> Mapping[str, str]:
+    """Credentials; an installed app's deliveries are signed with the app's own secrets."""
+    try:
+        known = unseal_credentials(runtime.sealer, merchant_id, channel.channel_id, channel.sealed_credentials)
+    except AccessDenied:
+        return Unreadable()
+    if WEBHOOK_SECRETS not in known and channel.platform in runtime.platforms:
+        known[WEBHOOK_SECRETS] = " ".join(runtime.settings.shopify.secrets())
+    return Fresh(runtime, merchant_id, channel.channel_id, known) if can_refresh(known) else known
 
 
 def map_location(session: Session, channel_id: int, location_key: str, location_id: int) -> None:

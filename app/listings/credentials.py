@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import NoReturn
 
 import orjson
 
 from app.core.db import Session
 from app.core.errors import NotFound
 from app.core.reseal import Kept
-from app.core.secrets import Sealer
+from app.core.secrets import SealBroken, Sealer
+from connectors.errors import AccessDenied
 
 WEBHOOK_SECRETS = "webhook_secrets"  # the credential that holds them, newest first, space-separated
+
+
+class Unreadable(Mapping[str, str]):
+    """Credentials that can't be opened: looking into them is refused as a shop refuses a token, so that whatever is
+    done with the shop fails as it does then, and with no other shop."""
+
+    def __getitem__(self, name: str) -> str:
+        _refuse()
+
+    def __iter__(self) -> Iterator[str]:
+        _refuse()
+
+    def __len__(self) -> int:
+        _refuse()
+
+
+def _refuse(cause: SealBroken | None = None) -> NoReturn:
+    raise AccessDenied("keys_unreadable", "what the shop's keys were sealed with is not here") from cause
 
 
 def seal_credentials(sealer: Sealer, merchant_id: int, channel_id: int, credentials: Mapping[str, str]) -> bytes:
@@ -20,14 +40,17 @@ def seal_credentials(sealer: Sealer, merchant_id: int, channel_id: int, credenti
 
 
 def unseal_credentials(sealer: Sealer, merchant_id: int, channel_id: int, sealed: bytes) -> dict[str, str]:
-    """Decrypted; raises SealBroken when the row was tampered with or the key is gone."""
-    plain = sealer.open(bytes(sealed), bound_to=_bound(merchant_id, channel_id))
+    """Decrypted; raises AccessDenied (`keys_unreadable`) when the row was tampered with or the key is gone."""
+    try:
+        plain = sealer.open(bytes(sealed), bound_to=_bound(merchant_id, channel_id))
+    except SealBroken as broken:
+        _refuse(broken)
     credentials: dict[str, str] = orjson.loads(plain)
     return credentials
 
 
 def read_credentials(sealer: Sealer, session: Session, channel_id: int) -> dict[str, str]:
-    """A channel's as stored now. Raises NotFound."""
+    """A channel's as stored now. Raises NotFound, AccessDenied."""
     sealed = session.value(
         "select sealed_credentials from channel where merchant_id = %(merchant_id)s and channel_id = %(id)s",
         id=channel_id,
@@ -35,6 +58,14 @@ def read_credentials(sealer: Sealer, session: Session, channel_id: int) -> dict[
     if sealed is None:
         raise NotFound("unknown_channel", "no such channel")
     return unseal_credentials(sealer, session.merchant_id, channel_id, sealed)
+
+
+def readable_credentials(sealer: Sealer, merchant_id: int, channel_id: int, sealed: bytes) -> dict[str, str]:
+    """What can still be read of them: nothing when they can't be opened."""
+    try:
+        return unseal_credentials(sealer, merchant_id, channel_id, sealed)
+    except AccessDenied:
+        return {}
 
 
 def write_credentials(sealer: Sealer, session: Session, channel_id: int, credentials: Mapping[str, str]) -> None:

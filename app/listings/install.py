@@ -20,7 +20,7 @@ from app.core.runtime import Runtime
 from app.listings.cases import close_cases
 from app.listings.channels import NewChannel
 from app.listings.connect import SUBSCRIBED_BY, connect, read_history
-from app.listings.credentials import WEBHOOK_SECRETS, unseal_credentials
+from app.listings.credentials import WEBHOOK_SECRETS, readable_credentials
 from app.listings.presence import is_still_in
 from app.listings.states import Standing, get_standing
 from app.listings.tokens import CLIENT_ID, CLIENT_SECRET, EXPIRES, RECONNECT, as_credentials, our_keys
@@ -85,7 +85,7 @@ def find_left(runtime: Runtime, installed: Installed) -> Standing | None:
 
 def _has_access(runtime: Runtime, row: Row) -> bool:
     """Whether its token is one that is refreshed, and was not refused."""
-    known = unseal_credentials(runtime.sealer, row.merchant_id, row.channel_id, row.sealed_credentials)
+    known = readable_credentials(runtime.sealer, row.merchant_id, row.channel_id, row.sealed_credentials)
     if EXPIRES not in known:
         return False
     with runtime.begin(row.merchant_id, runtime.clock()) as session:

@@ -21,7 +21,7 @@ from app.core.reseal import Kept
 from app.core.runtime import Runtime
 from app.listings.channels import NewChannel, get_channel
 from app.listings.connect import connect, read_history
-from app.listings.credentials import WEBHOOK_SECRETS, unseal_credentials
+from app.listings.credentials import WEBHOOK_SECRETS, readable_credentials
 from connectors.addresses import check_public_url
 from connectors.base import Shop
 from connectors.errors import Refused
@@ -227,7 +227,7 @@ def new_channel(
         told = {**credentials, WEBHOOK_SECRETS: secret}
         return NewChannel(platform, name, runtime.new_key(), found.base_url, told, {}, state="shadow")
     channel = get_channel(session, same.channel_id)
-    kept = unseal_credentials(runtime.sealer, session.merchant_id, channel.channel_id, channel.sealed_credentials)
+    kept = readable_credentials(runtime.sealer, session.merchant_id, channel.channel_id, channel.sealed_credentials)
     told = {WEBHOOK_SECRETS: secret, **kept, **credentials}
     return NewChannel(platform, channel.name, channel.address, found.base_url, told, {})
 

@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 BODY_MAX = 10_000_000  # a webhook; larger ones are refused before they are read
 LENGTH_DIGITS_MAX = 12  # of a Content-Length; a number of thousands of digits is none
 _ERROR = "perpetual.delivery_error"  # what came of a delivery that was taken before Flask
-_STATUS = {200: "200 OK", 202: "202 Accepted", 401: "401 Unauthorized", 404: "404 Not Found", 410: "410 Gone"}
+_STATUS = {
+    200: "200 OK",
+    202: "202 Accepted",
+    401: "401 Unauthorized",
+    404: "404 Not Found",
+    410: "410 Gone",
+    503: "503 Service Unavailable",
+}
 _WORDS = {
     "missing_signature": "no signature came with it: it is a header of the shop's, which a proxy must let through",
     "invalid_signature": "signed with another secret, or the body was changed on its way",

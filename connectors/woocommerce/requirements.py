@@ -19,7 +19,9 @@ ENCRYPTED, ANSWERS, KEY, RIGHTS = "encrypted", "answers", "key", "rights"
 VERSION, STOCK, SELLS, CRON, POSTS = "version", "stock_managed", "sells_all", "cron", "posts_out"
 NAMES = (ENCRYPTED, ANSWERS, KEY, RIGHTS, VERSION, STOCK, SELLS, CRON, POSTS)
 TRIED = ((10, 2), (10, 9))  # the oldest and the newest version that all of this was tried with
-_OF_KEY = frozenset({"keys_not_accepted", "keys_refused", "wrong_secret", "wrong_signature", "missing_credentials"})
+_OF_KEY = frozenset(
+    {"keys_not_accepted", "keys_refused", "keys_unreadable", "wrong_secret", "wrong_signature", "missing_credentials"}
+)
 _OF_RIGHTS = frozenset({"forbidden", "no_permission", "read_only_key"})
 
 

@@ -197,6 +197,23 @@ def test_a_shop_that_is_connected_again_keeps_its_channel_its_address_and_its_se
     assert len(shop.hooks()) == len({hook.topic for hook in shop.hooks()})
 
 
+def test_a_shop_whose_keys_cant_be_opened_any_more_is_connected_again_by_new_ones(street: Street) -> None:
+    street.world.item("mug")
+    shop = woo(street)
+    channel_id = by_hand(street, shop)
+    with street.world.session() as session:
+        session.run(
+            """update channel set sealed_credentials = '\\x00'
+               where merchant_id = %(merchant_id)s and channel_id = %(id)s""",
+            id=channel_id,
+        )
+    before = {hook.secret for hook in shop.hooks()}
+    assert by_hand(street, shop) == channel_id
+    with street.world.session() as session:
+        kept = shop_of(street.runtime, street.world.merchant_id, get_channel(session, channel_id))
+    assert {hook.secret for hook in shop.hooks()} == {kept.credentials[WEBHOOK_SECRETS]} != before
+
+
 def test_two_shops_of_one_name_are_told_apart_by_their_hosts(street: Street) -> None:
     first, second = woo(street), woo(street, "second")
     by_hand(street, first)
