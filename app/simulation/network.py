@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import requests
 from app.simulation.clockwork import Process
 from app.simulation.spoiling import spoilt
 from app.simulation.weather import Fate, Weather, fate_of
+from connectors.http import BODY_MAX
 from sandbox.base import Request, Response, Shop
 from sandbox.front import BAD_GATEWAY, THROTTLED, UNAVAILABLE, Throttling
 from sandbox.inprocess import ShopAdapter
@@ -31,7 +33,7 @@ GARBLED = (
     Response(200, _JSON, b'{"data": {"orders": {"nodes": [{"id": "gid://sho'),
     Response(200, _JSON, b"null"),
     Response(200, _JSON, b"[]"),
-    Response(200, _JSON, b"{}"),
+    Response(200, _JSON | {"Content-Encoding": "gzip"}, gzip.compress(bytes(BODY_MAX + 1), mtime=0)),
     Response(200, _JSON, b'{"data": null}'),
     Response(200, _JSON, b'[{"id": "seven", "stock_quantity": {}, "status": 7, "line_items": null}]'),
     Response(200, _JSON, b'"<b>Deprecated</b>: Function utf8_encode() is deprecated"'),
