@@ -11,7 +11,7 @@ import orjson
 from sandbox.base import Request, Response
 
 # Nothing here is what a shop may say of something that is so; `null` would be.
-_WRONG: tuple[Any, ...] = ("seven", 1.5, True, {}, [7])
+WRONG: tuple[Any, ...] = ("seven", 1.5, True, {}, [7])
 
 
 def writes(asked: Request) -> bool:
@@ -25,13 +25,14 @@ def spoilt(answer: Response, dice: Random) -> Response:
         body = {"all": orjson.loads(answer.body)}
     except orjson.JSONDecodeError:
         return Response(answer.status, answer.headers, answer.body[: len(answer.body) // 2])
-    holder, key = dice.choice(list(_places(body)))
-    holder[key] = dice.choice([wrong for wrong in _WRONG if type(wrong) is not type(holder[key])])
+    holder, key = dice.choice(list(places(body)))
+    holder[key] = dice.choice([wrong for wrong in WRONG if type(wrong) is not type(holder[key])])
     return Response(answer.status, answer.headers, orjson.dumps(body["all"]))
 
 
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Where each value within is: what holds it, and its name or number there."""
     if isinstance(value, dict | list):
         for key in value if isinstance(value, dict) else range(len(value)):
             yield value, key
-            yield from _places(value[key])
+            yield from places(value[key])

@@ -134,7 +134,7 @@ def _shipped(order: Node) -> dict[int, list[tuple[Place, int]]]:
 
 
 def _is_shipped(fulfillment: Node) -> bool:
-    return fulfillment.values.get("status") not in NOT_SHIPPED
+    return fulfillment.find_text("status") not in NOT_SHIPPED
 
 
 def _refund_lines(order: Node) -> dict[int, list[RefundLine]]:

@@ -1,4 +1,4 @@
-"""Any value of any answer may be of another kind: that is an error in words, or is read past; nothing else."""
+"""Any value of an answer or a delivery may be of another kind: that is an error in words, or read past; no more."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
+import orjson
 import pytest
 
-from app.simulation.spoiling import spoilt
-from connectors.base import StockWrite
+from app.simulation.spoiling import WRONG, places, spoilt
+from connectors.base import NoticeKind, StockWrite
 from connectors.errors import ChannelError, Malformed
-from sandbox.base import Request, Response, Shop
+from sandbox.base import Delivery, Request, Response, Shop
 from tests.contract.rig import Clock, Rig
 from tests.contract.shopify_rig import ShopifyRig
 from tests.contract.suite import documents, row, until_now
@@ -80,3 +81,41 @@ def test_whatever_value_of_an_answer_is_of_another_kind_what_comes_of_it_is_said
         rig.clock.tick(1)
         with suppress(ChannelError):
             calls[call]()
+
+
+def _all_kinds(rig: Rig) -> list[Delivery]:
+    """Deliveries of orders, of what becomes of them, of numbers and of products."""
+    rig.subscribe()
+    rig.add("A", 500)
+    order, gone = rig.order("A", 3), rig.order("A", 2)
+    rig.ship(order)
+    rig.refund(order, 1, restock=True)
+    rig.cancel(gone)
+    found = [delivery for delivery in rig.pretend.due_deliveries() if delivery.hook_key]
+    for _ in range(5):
+        rig.clock.tick(60)
+        found += rig.pretend.due_deliveries()
+    return found
+
+
+def _each_spoilt(body: bytes) -> Iterator[bytes]:
+    """Each of its values as something else."""
+    whole = {"all": orjson.loads(body)}
+    for holder, key in list(places(whole)):
+        kept = holder[key]
+        for wrong in (None, *WRONG):
+            holder[key] = wrong
+            yield orjson.dumps(whole["all"])
+        holder[key] = kept
+
+
+def test_whatever_value_of_a_delivery_is_of_another_kind_what_comes_of_it_is_said_in_words(rig: Rig) -> None:
+    tried = 0
+    for delivery in _all_kinds(rig):
+        for body in _each_spoilt(delivery.body):
+            tried += 1
+            with suppress(Malformed):
+                notice = rig.connector.notice(rig.shop, delivery.headers, body)
+                if notice.kind is NoticeKind.DOCUMENT:
+                    rig.connector.parse_order(notice.body or b"")
+    assert tried > 500
