@@ -24,7 +24,7 @@ order by relname \gexec
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def bare() -> Iterator[Embedded]:
     """A server with an empty database."""
     with tempfile.TemporaryDirectory(prefix="perpetual-bare-", ignore_cleanup_errors=True) as folder:
