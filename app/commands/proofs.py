@@ -49,7 +49,9 @@ def _add_simulate(commands: Any) -> None:
     parser.add_argument(
         "--events", type=_up_to(EVENTS_MAX), default=100_000, metavar="N", help="until there were so many events"
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="S", help="the first run's; each run takes the next")
+    parser.add_argument(
+        "--seed", type=_up_to(EVENTS_MAX), default=1, metavar="S", help="the first run's; each run takes the next"
+    )
     parser.add_argument(
         "--heal",
         choices=("on", "off", *LOOPS),

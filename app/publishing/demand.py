@@ -92,7 +92,8 @@ RECENT_ORDERS = f"""
         select distinct l.order_id from order_line l
         where l.merchant_id = o.merchant_id and l.item_id = o.item_id order by l.order_id desc limit {RECENT_MAX}) l
      join sales_order s on s.merchant_id = o.merchant_id and s.order_id = l.order_id
-     where s.placed_at > %(recent_since)s)
+     join channel c on c.merchant_id = s.merchant_id and c.channel_id = s.channel_id
+     where s.placed_at > %(recent_since)s::timestamptz + make_interval(secs => c.clock_skew_s))
 """  # noqa: S608  a constant only
 _RECENT = f"""
 select o.owner_id, {RECENT_ORDERS} as recent from stock_owner o

@@ -38,12 +38,14 @@ where c.merchant_id = %(merchant_id)s and a.closed_at > %(since)s
               and e.attempt_id < r.attempt_id and e.outcome = 'written')
 group by c.channel_id
 """  # noqa: S608  constants only
+# A shop's stamps are in its own time: how far that is from ours is known (app/listings/shop_clock.py).
+_SOLD_AT = "s.placed_at - make_interval(secs => c.clock_skew_s)"
 # What was sold before its channel was connected did not come late. The others' sales are what a channel learns late.
 _ARRIVALS = f"""
 with late as materialized (
-    select s.channel_id, greatest(extract(epoch from s.recorded_at - s.placed_at), 0) as seconds
+    select s.channel_id, greatest(extract(epoch from s.recorded_at - ({_SOLD_AT})), 0) as seconds
     from (select * from sales_order where merchant_id = %(merchant_id)s order by order_id desc limit {ORDERS_MAX}) s
-    join channel c on c.merchant_id = s.merchant_id and c.channel_id = s.channel_id and s.placed_at > c.created_at
+    join channel c on c.merchant_id = s.merchant_id and c.channel_id = s.channel_id and {_SOLD_AT} > c.created_at
     where s.recorded_at > %(since)s
 )
 select c.channel_id, percentile_cont(0.99) within group (order by l.seconds) as p99, count(*) as measured
@@ -52,8 +54,10 @@ where c.merchant_id = %(merchant_id)s group by c.channel_id
 """  # noqa: S608  constants only
 _SALES = f"""
     select l.item_id, s.placed_at, extract(epoch from s.placed_at - %(history)s)::float8 as t, sum(l.quantity) as units
-    from (select order_id, placed_at from sales_order
-          where merchant_id = %(merchant_id)s order by order_id desc limit {ORDERS_MAX}) s
+    from (select s.order_id, {_SOLD_AT} as placed_at
+          from (select order_id, channel_id, placed_at from sales_order
+                where merchant_id = %(merchant_id)s order by order_id desc limit {ORDERS_MAX}) s
+          join channel c on c.merchant_id = %(merchant_id)s and c.channel_id = s.channel_id) s
     join order_line l on l.merchant_id = %(merchant_id)s and l.order_id = s.order_id
     where l.item_id is not null and l.quantity > 0 and s.placed_at > %(history)s
     group by l.item_id, s.order_id, s.placed_at

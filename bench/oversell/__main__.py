@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -56,12 +57,24 @@ def _class_of(named: str) -> type[Adapter]:
     return found
 
 
+def _above_zero(kind: type[int] | type[float]) -> Callable[[str], float]:
+    """The type of an option that things are divided by."""
+
+    def number(text: str) -> float:
+        value = kind(text)
+        if not 0 < value < math.inf:
+            raise argparse.ArgumentTypeError("a number above 0")
+        return value
+
+    return number
+
+
 def _given() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.oversell")
-    parser.add_argument("--orders", type=int, default=2_000)
+    parser.add_argument("--orders", type=_above_zero(int), default=2_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--demand", type=float, default=0.5, help="orders a second over both shops")
-    parser.add_argument("--lag", type=float, default=2.0, help="seconds that a delivery takes")
+    parser.add_argument("--demand", type=_above_zero(float), default=0.5, help="orders a second over both shops")
+    parser.add_argument("--lag", type=_above_zero(float), default=2.0, help="seconds that a delivery takes")
     parser.add_argument("--faults", choices=sorted(MIXES), default="mild")
     parser.add_argument("--adapter", type=_class_of, action="append", default=[], metavar="MODULE:CLASS")
     parser.add_argument(

@@ -370,3 +370,4 @@ def test_kill_9_at_any_point_of_an_act_loses_and_doubles_nothing(
     street.world.leave()
     assert violations == {}
     assert missed == []
+    assert last < POINTS_MAX - 1, "it never lived to its end"

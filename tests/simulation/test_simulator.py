@@ -20,11 +20,12 @@ from app.core.embedded import Embedded
 from app.simulation.clockwork import Clockwork, Killed, Process
 from app.simulation.episode import FULL, Episode, Script
 from app.simulation.run import Summary, loops_off, run_one, simulate, theatre
-from app.simulation.weather import LOOPS, STORM
+from app.simulation.weather import LOOPS, STORM, Weather
 from tests.simulation.bugs import BUGS, FOUND_BY, HEAL, SEEDS, STORMS, plant
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SHORT = Script(rounds=2, storm_s=60, to_the_end=False, sound_every_s=5)
+ALSO_WITHOUT = (1, 2, 3)  # seeds that are played without a bug as well
 TRIES = 8  # short runs in which a planted bug has to be found
 pytestmark = pytest.mark.timeout(1_800)
 
@@ -35,8 +36,10 @@ def stage() -> Iterator[Embedded]:
         yield server
 
 
-def _played(stage: Embedded, seeds: Sequence[int], heal: str = "off", script: Script = SHORT) -> list[Episode]:
-    return [run_one(stage, seed, loops_off(heal), script) for seed in seeds]
+def _played(
+    stage: Embedded, seeds: Sequence[int], heal: str = "off", script: Script = SHORT, weather: Weather = STORM
+) -> list[Episode]:
+    return [run_one(stage, seed, loops_off(heal), script, weather) for seed in seeds]
 
 
 @pytest.fixture
@@ -78,6 +81,16 @@ def test_a_planted_bug_is_found(stage: Embedded, apart: ProcessPoolExecutor, tal
     assert found is not None
 
 
+@pytest.mark.parametrize("name", [name for name in BUGS if name in STORMS or SEEDS.get(name, 1) not in ALSO_WITHOUT])
+def test_a_town_that_shows_a_bug_shows_nothing_without_it(
+    stage: Embedded, apart: ProcessPoolExecutor, name: str
+) -> None:
+    """So that what was found was found by the bug. The other towns are played without one below."""
+    heal, weather = HEAL.get(name, "off"), STORMS.get(name, STORM)
+    (episode,) = apart.submit(_played, stage, [SEEDS.get(name, 1)], heal, SHORT, weather).result()
+    assert episode.violations == []
+
+
 def test_without_a_bug_nothing_is_lost_doubled_or_called_an_edit_and_all_is_equal_within_half_a_minute(
     stage: Embedded, apart: ProcessPoolExecutor
 ) -> None:
@@ -89,9 +102,8 @@ def test_without_a_bug_nothing_is_lost_doubled_or_called_an_edit_and_all_is_equa
 
 
 def test_no_loop_that_heals_hides_what_the_others_would_not_mend(stage: Embedded, apart: ProcessPoolExecutor) -> None:
-    seeds = [1, 2, 3]
-    episodes = apart.submit(_played, stage, seeds).result()
-    assert [episode.violations for episode in episodes] == [[] for _ in seeds]
+    episodes = apart.submit(_played, stage, ALSO_WITHOUT).result()
+    assert [episode.violations for episode in episodes] == [[] for _ in ALSO_WITHOUT]
 
 
 @pytest.mark.parametrize(("heal", "seed"), [("on", 5), *((loop, 6 + number) for number, loop in enumerate(LOOPS))])

@@ -182,6 +182,23 @@ def test_the_delay_is_measured_from_the_sale_and_from_the_due_number_with_its_re
     assert woo.sizes == {2: MEASURED_MIN + 5}
 
 
+@pytest.mark.parametrize("skew_s", [600, -600])
+def test_a_shop_whose_clock_is_wrong_is_neither_sooner_nor_later_for_it(street: Street, skew_s: int) -> None:
+    a_street_that_sells(street, stock=900, sales=MEASURED_MIN + 5)
+    _, woo = sorted(street.shops)
+    with street.world.session() as session:
+        session.run("update channel set clock_skew_s = %(skew)s where merchant_id = %(merchant_id)s", skew=skew_s)
+        session.run(
+            """update sales_order set placed_at = recorded_at + make_interval(secs => %(skew)s - 7)
+               where merchant_id = %(merchant_id)s""",
+            skew=skew_s,
+        )
+        measure_staleness(session)
+        assert list_staleness(session)[woo].arrival.p99_s == pytest.approx(7)
+    assert target(street, "0.01").owners == 2
+    assert {row.recent for row in demands(street.world)} == {0}  # all of them were sold a while ago
+
+
 def test_how_orders_cluster_is_counted_in_the_database_as_the_replay_counts_it(street: Street) -> None:
     world = street.world
     shop = street.open_shopify({"mug": 5, "cup": 5})

@@ -196,6 +196,7 @@ def test_a_back_fill_is_asked_for_by_the_channel_s_name_and_a_real_day(data: Pat
     "given",
     [
         ("simulate", "--events", "0"), ("simulate", "--events", "-1"), ("simulate", "--events", "1e6"),
+        ("simulate", "--seed", "-1"),
         ("simulate", "--processes", "0"), ("simulate", "--processes", "-2"), ("simulate", "--processes", "999999"),
         ("bench", "import", "--variants", "0"), ("bench", "import", "--variants", "1000001"),
     ],

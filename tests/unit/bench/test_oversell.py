@@ -11,7 +11,7 @@ import pytest
 
 from app.simulation.weather import CALM
 from bench.oversell import grid
-from bench.oversell.__main__ import MIXES, _verdict
+from bench.oversell.__main__ import MIXES, _given, _verdict
 from bench.oversell.market import Conditions, Market
 from bench.oversell.naive import Naive, Oracle, Overwrite, PushOnChange
 
@@ -73,6 +73,16 @@ def test_the_grid_is_written_as_data_a_table_and_a_chart_of_all_conditions(tmp_p
     bars = [told for told in _titles(tmp_path / "oversell.svg") if told.startswith("deaf <&>: ")]
     assert bars.count(f"deaf <&>: {results[1]['oversold_units']:,}") >= 1
     assert len(bars) == 2 * conditions
+
+
+@pytest.mark.parametrize("given", [("--orders", "0"), ("--demand", "0"), ("--lag", "-1"), ("--demand", "nan")])
+def test_nothing_is_measured_of_no_orders_in_no_time(
+    given: tuple[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["oversell", *given])
+    with pytest.raises(SystemExit) as refused:
+        _given()
+    assert (refused.value.code, f"argument {given[0]}: a number above 0" in capsys.readouterr().err) == (2, True)
 
 
 @pytest.mark.parametrize(("beyond", "status"), [(0, 0), (167, 1)])
