@@ -14,7 +14,7 @@ from typing import TypedDict
 
 from app.accounts import audit
 from app.core.db import Row, Session
-from app.core.errors import Fault, InvalidInput, NotFound
+from app.core.errors import Fault, InvalidInput, NotFound, Stale
 from app.listings.lookup import Listing
 from connectors.base import QUANTITY_MAX
 
@@ -64,6 +64,12 @@ class Owner:
             return None
         return tuple(name for id_, name in self.feeding.items() if id_ in self.location_ids)
 
+    @property
+    def rule_key(self) -> str:
+        """Another one whenever what a person sets of the rule is another."""
+        counted = "all" if self.location_ids is None else ",".join(map(str, sorted(self.location_ids)))
+        return f"{self.buffer} {self.buffer_percent} {self.shown_min} {self.shown_max} {counted}"
+
 
 def list_owners(session: Session, stock_keys: Sequence[tuple[int, str]]) -> Sequence[Owner]:
     """Every number of these (channel id, stock key), in order of channel, stock key and place."""
@@ -90,13 +96,20 @@ def list_item_owners(session: Session, item_id: int) -> Sequence[Owner]:
 
 def get_owner(session: Session, owner_id: int) -> Owner:
     """Raises NotFound, also for another merchant's."""
-    rows = session.rows(
-        f"select {_COLUMNS} from stock_owner o where o.merchant_id = %(merchant_id)s and o.owner_id = %(id)s",  # noqa: S608
-        id=owner_id,
-    )
-    if not rows:
+    found = _get_owners(session, [owner_id])
+    if not found:
         raise NotFound("unknown_number", "no such number on any channel")
-    return _with_feeding(session, rows)[0]
+    return found[0]
+
+
+def _get_owners(session: Session, owner_ids: Sequence[int]) -> Sequence[Owner]:
+    rows = session.rows(
+        f"""select {_COLUMNS} from stock_owner o
+            where o.merchant_id = %(merchant_id)s and o.owner_id = any(%(ids)s::bigint[])
+            order by o.channel_id, o.stock_key, o.location_key""",  # noqa: S608
+        ids=list(owner_ids),
+    )
+    return _with_feeding(session, rows)
 
 
 def _with_feeding(session: Session, rows: Sequence[Row]) -> Sequence[Owner]:
@@ -120,10 +133,15 @@ def owners_of(session: Session, listing: Listing) -> Sequence[Owner]:
     return owners
 
 
-def set_rule(session: Session, owners: Sequence[Owner], change: Change) -> None:
-    """Change the rule of these numbers, all or none; each is due from now on. Raises InvalidInput with every fault by
-    field: `buffer`, `buffer_percent`, `oversell_target`, `shown_min`, `shown_max`, `locations`."""
-    lock_owners(session, [owner.owner_id for owner in owners])
+def set_rule(session: Session, owners: Sequence[Owner], change: Change, *, was: str | None = None) -> None:
+    """Change the rule of these numbers, all or none; each is due from now on. What is not named stays as it is by now,
+    whatever it was when `owners` were read. Raises InvalidInput with every fault by field: `buffer`, `buffer_percent`,
+    `oversell_target`, `shown_min`, `shown_max`, `locations`; Stale when it is not the rule with the key `was`."""
+    owner_ids = [owner.owner_id for owner in owners]
+    lock_owners(session, owner_ids)
+    owners = _get_owners(session, owner_ids)
+    if was is not None and any(owner.rule_key != was for owner in owners):
+        raise Stale("changed_meanwhile", "somebody changed the rule since it was read")
     faults = list(dict.fromkeys(fault for owner in owners for fault in faults_of(owner, change)))
     if faults:
         raise InvalidInput(faults[0].reason, "; ".join(map(str, faults)), faults=faults)

@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response
 
 from app.catalog.items import Item, get_item_by_id
 from app.core.db import Session
-from app.core.errors import Fault, InvalidInput, NotFound
+from app.core.errors import Fault, InvalidInput, NotFound, Stale
 from app.insight.listings import Wanted, list_listings, list_sold
 from app.listings.catalogue import map_listing, unmap_listing
 from app.listings.channels import list_channels
@@ -110,9 +110,11 @@ def _meanwhile(session: Session, listing: Listing) -> Response:
 @blueprint.post(f"/listings/{_ID}/unmap")
 @needs("listings.change")
 def unmap_one(id_: int) -> Response:
-    """Say that a listing is none of the items."""
+    """Say that a listing is none of the items. `was` as in `map_one`."""
     with writing() as session:
         listing = get_listing(session, id_)
+        if str(listing.item_id or "") != request.form.get("was", ""):
+            return _meanwhile(session, listing)
         unmap_listing(session, listing.channel_id, listing.listing_key)
     flash(gettext("%(listing)s is none of the items now; its number is written no more.", listing=_name(listing)))
     return _back()
@@ -129,7 +131,8 @@ def _back() -> Response:
 @blueprint.post(f"/numbers/{_ID}/rule")
 @needs("listings.change")
 def rule(id_: int) -> Response | Page:
-    """Set the rule of one number, all of it; back to its item."""
+    """Set the rule of one number, all of it; back to its item. `was` is the rule that the form was made with: who was
+    slower is shown theirs, and what they typed."""
     with reading() as session:
         owner = get_owner(session, id_)
         if owner.item_id is None:
@@ -138,9 +141,9 @@ def rule(id_: int) -> Response | Page:
     try:
         change = _read_rule(owner, request.form)
         with writing() as session:
-            set_rule(session, [owner], change)
-    except InvalidInput as error:
-        faults = {fault.where: fault.detail for fault in error.faults}
+            set_rule(session, [owner], change, was=request.form.get("was"))
+    except (InvalidInput, Stale) as error:
+        faults = {fault.where: fault.detail for fault in error.faults} if isinstance(error, InvalidInput) else {}
         return render_item(item.sku, live=False, refused=Refused(id_, request.form, faults)), error.status
     flash(gettext("The rule is set; the number follows."))
     return redirect(f"{item_url(item.sku)}#rules", 303)

@@ -110,7 +110,11 @@ def test_who_maps_more_slowly_overwrites_nothing(site: Site) -> None:
 
 
 def test_a_listing_is_taken_out_on_the_page(site: Site) -> None:
-    answer = post(site, f"/listings/{listing(site.street, 'mug')[0]}/unmap")
+    id_, mug, _ = listing(site.street, "mug")
+    slower = post(site, f"/listings/{id_}/unmap", was=site.street.world.item("spirit"))
+    assert "nothing was changed" in site.get(slower.headers["Location"]).text
+    assert listing(site.street, "mug")[1] == mug
+    answer = post(site, f"/listings/{id_}/unmap", was=mug)
     assert answer.status_code == 303
     assert listing(site.street, "mug")[1:] == (None, True)
     assert "Taken out" in site.ask("/listings").text
@@ -137,6 +141,22 @@ def test_a_rule_is_set_on_the_items_page_and_shown_there(site: Site) -> None:
     assert "The rule is set" in page
     street.settle(60)
     assert street.shops[min(street.shops)].shown()["mug"] == 5
+
+
+def test_who_sets_a_rule_more_slowly_overwrites_nothing_until_they_have_seen_it_52(site: Site) -> None:
+    street, id_ = site.street, owner(site.street)[0]
+    seen = re.search(r'name="was" value="([^"]*)"', site.ask("/items/mug").text)
+    assert seen
+    assert post(site, f"/numbers/{id_}/rule", **{**RULE, "buffer": "3"}, was=seen[1]).status_code == 303
+    slower = post(site, f"/numbers/{id_}/rule", **{**RULE, "shown_max": "5"}, was=seen[1])
+    assert (slower.status_code, owner(street)[1:]) == (412, (3, 0, 0, None, None))
+    assert "somebody else set it meanwhile" in slower.text
+    assert "3 held back" in slower.text
+    assert f'<input id="shown_max-{id_}" name="shown_max" value="5"' in slower.text
+    again = re.search(r'name="was" value="([^"]*)"', slower.text)
+    assert again
+    assert post(site, f"/numbers/{id_}/rule", **{**RULE, "shown_max": "5"}, was=again[1]).status_code == 303
+    assert owner(street)[1:] == (0, 0, 0, 5, None)
 
 
 def test_a_rule_counts_the_locations_that_are_ticked_and_all_means_all_to_come(site: Site) -> None:
