@@ -1,8 +1,8 @@
 """Erasing: what may hold a customer, and everything that tells of a shop whose owner has left.
 
 Nothing that is kept names a customer: deliveries are cut down to an allow-list before they are stored, and what could
-not be read is sealed for some days. Of a shop that is erased, units and dates of its orders stay, since the ledger's
-movements are the merchant's books; who the shop was, what it sold under which name and what it told us goes.
+not be read is sealed for some days. Of a shop that is erased, items and the units and dates of its orders stay, since
+they are the merchant's books; who the shop was, its listings and what it told us goes.
 """
 
 from __future__ import annotations
