@@ -58,6 +58,8 @@ def refined(error: ChannelError) -> ChannelError:
     if not isinstance(error, (AccessDenied, NotFound, Refused)) or isinstance(error, Throttled):
         return error
     kind, reason = CODES.get(code, (type(error), error.reason))
+    if code == "woocommerce_rest_cannot_view" and error.reason == "forbidden":  # 403: known, and lacking rights
+        kind, reason = CODES["woocommerce_rest_cannot_edit"]
     if code == "woocommerce_rest_authentication_error":
         kind, reason = next(((k, r) for text, k, r in SENTENCES if text in message), (kind, reason))
     return kind(reason, error.detail, retry_after_s=error.retry_after_s, answer=error.answer)

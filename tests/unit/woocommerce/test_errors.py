@@ -55,6 +55,25 @@ def test_a_reused_nonce_is_tried_again_and_a_wrong_clock_is_not() -> None:
     assert (type(clock), clock.reason) == (AccessDenied, "clock_differs")
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "reason"),
+    [
+        (401, "woocommerce_rest_cannot_view", AccessDenied, "keys_not_accepted"),
+        (403, "woocommerce_rest_cannot_view", AccessDenied, "no_permission"),
+        (403, "woocommerce_rest_cannot_batch", AccessDenied, "no_permission"),
+        (403, "woocommerce_rest_cannot_delete", AccessDenied, "no_permission"),
+        (401, "invalid_username", AccessDenied, "plain_permalinks"),
+        (404, "woocommerce_rest_shop_webhook_invalid_id", NotFound, "no_such_webhook"),
+        (400, "rest_missing_callback_param", Refused, "invalid_parameter"),
+    ],
+)
+def test_a_code_has_its_reason_and_who_lacks_rights_is_not_told_of_wrong_keys(
+    status: int, code: str, kind: type[ChannelError], reason: str
+) -> None:
+    error = told(status, orjson.dumps({"code": code, "message": "<strong>Error:</strong> no", "data": None}))
+    assert (type(error), error.reason) == (kind, reason)
+
+
 def test_a_web_page_in_place_of_a_refusal_is_a_firewall() -> None:
     assert told(403, b"<html>Attention Required!</html>").reason == "blocked_by_firewall"
 
