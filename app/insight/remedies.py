@@ -158,7 +158,7 @@ REQUIREMENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     ),
     "connector": ("This server speaks to this kind of shop", ("connector_missing",)),
     "encrypted": ("It is reached over https", ("not_encrypted",)),
-    "key": ("It accepts our key", ("token_refused",)),
+    "key": ("It accepts our key", ("token_refused", "keys_unreadable")),
     "rights": ("The key may read orders and write stock", ("scope_missing",)),
     "version": ("Its version is one that this was tried with", ("api_version_retired",)),
     "stock_managed": ("It keeps stock", ("stock_not_managed",)),
