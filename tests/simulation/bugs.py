@@ -126,15 +126,15 @@ FOUND_BY: Mapping[str, str] = {
 }
 # The first run that shows a bug, where it is not the first.
 SEEDS: Mapping[str, int] = {
-    "an answer that was lost is taken for a no": 3,
+    "an answer that was lost is taken for a no": 5,
     "what was not answered is sent again under a new key": 2,
     "an accepted write makes the belief its target, whatever orders came meanwhile": 3,
     "each process believes its own clock": 4,
-    "a write that the shop throttled is taken for done": 3,
+    "a document that comes again is booked again": 5,
     "a sale that the search does not list yet is called an edit": 2,
     "nothing is thought to happen after a connection was lost": 2,
     "windows do not overlap": 2,
-    "whoever was overtaken records their answer all the same": 3,
+    "whoever was overtaken records their answer all the same": 8,
     "of two documents of one second the later is dropped": 2,
 }
 
