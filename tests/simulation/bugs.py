@@ -15,7 +15,7 @@ from types import FunctionType
 
 import pytest
 
-from app.simulation.weather import CALM, STORM, Weather
+from app.simulation.weather import CALM, Weather
 from sandbox.faults import NONE
 
 Change = tuple[str, str, str, str]  # module, name in it, text, what stands there instead
@@ -95,9 +95,6 @@ BUGS: Mapping[str, tuple[Change, ...]] = {
         ("app.listings.shop_clock", "in_its_time", "skew - MARGIN, window.until + skew + MARGIN",
          "skew, window.until + skew"),
     ),
-    "whoever was overtaken records their answer all the same": (
-        ("app.publishing.attempts", "record", "and owner = %(owner)s and state = 'open'", "and state = 'open'"),
-    ),
     "of two documents of one second the later is dropped": (
         ("app.inbox.process", "_verdict", 'return "again"', 'return "same"'),
         ("app.inbox.process", "_verdict",
@@ -115,7 +112,6 @@ STORMS: Mapping[str, Weather] = {
     "a sale that the search does not list yet is called an edit": BEHIND,
     "windows do not overlap": BEHIND,
     "nothing is thought to happen after a connection was lost": replace(CALM, late=0.2),
-    "whoever was overtaken records their answer all the same": replace(STORM, stall=0.02),
 }
 # What it is found by, where that is not a number of goods that nobody edits being called an edit by hand.
 FOUND_BY: Mapping[str, str] = {
@@ -134,7 +130,6 @@ SEEDS: Mapping[str, int] = {
     "a sale that the search does not list yet is called an edit": 2,
     "nothing is thought to happen after a connection was lost": 2,
     "windows do not overlap": 2,
-    "whoever was overtaken records their answer all the same": 8,
     "of two documents of one second the later is dropped": 2,
 }
 
