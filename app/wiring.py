@@ -10,7 +10,7 @@ from datetime import datetime
 
 import psycopg
 
-from app.core.clock import AgreedClock
+from app.core.clock import AgreedClock, Clock
 from app.core.config import Settings
 from app.core.db import Database, connect, psycopg_url
 from app.core.embedded import APP_ROLE, OWNER_ROLE, Embedded
@@ -84,7 +84,7 @@ def build(settings: Settings, *, name: str = "") -> Runtime:
         rng=fresh_dice(),
         connectors=find_connectors(settings),
         sealer=sealer,
-        open_http=http_opener(allow_loopback=settings.security.allow_loopback),
+        open_http=http_opener(allow_loopback=settings.security.allow_loopback, clock=clock),
         worker=name or f"{socket.gethostname()}:{os.getpid()}:{make_key()[:8]}",
         ring=Doorbell(psycopg_url(app_url(settings))).ring,
         platforms=platforms_of(settings),
@@ -129,13 +129,14 @@ def store_canary(database: Database, sealer: Sealer, now: datetime) -> None:
         session.run("select put_setting(%(name)s, %(value)s)", name=CANARY, value=sealer.canary().hex())
 
 
-def http_opener(*, allow_loopback: bool) -> Callable[[], Http]:
-    """What gives each thread a session of its own, which keeps connections open and calls public addresses only."""
+def http_opener(*, allow_loopback: bool, clock: Clock | None = None) -> Callable[[], Http]:
+    """What gives each thread a session of its own, which keeps connections open and calls public addresses only; shops'
+    clocks are measured by `clock`."""
     local = threading.local()
 
     def open_http() -> Http:
         if not hasattr(local, "http"):
-            local.http = Http(session=guarded_session(allow_loopback=allow_loopback))
+            local.http = Http(session=guarded_session(allow_loopback=allow_loopback), clock=clock)
         http: Http = local.http
         return http
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from math import inf, isfinite
 from typing import Any
@@ -38,7 +38,7 @@ CONNECT_S = 5.0
 READ_S = 30.0  # between two bytes
 TOTAL_S = 60.0  # whole answer; a push attempt's deadline lies beyond it
 BODY_MAX = 20_000_000
-PROMPT_S = 2.0
+PROMPT = timedelta(seconds=2)
 TRIES_MAX = 3
 RETRY_TOTAL_S = 10.0
 RETRY_AFTER_MAX_S = 3_600.0
@@ -46,6 +46,7 @@ USER_AGENT = "Perpetual/1 (inventory sync)"
 LINE_MAX = 1_000_000  # of a file that is read line by line
 FILE_MAX = 50_000_000_000
 _CHUNK = 65_536
+_CUT_OFF = timedelta(seconds=0.5)  # a stamp has whole seconds, which lose that on average
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +127,8 @@ def retry_after_s(headers: Mapping[str, str], now: Callable[[], float] = time.ti
 @dataclass
 class Http:
     """A session to one shop. Not shared between threads. `until`: from then on, by `monotonic`, nothing is asked or
-    waited for. `stamp`: the time that its last prompt answer was stamped with by the shop's own clock, and when that
-    was by `monotonic`."""
+    waited for. `clock`: our time, by which the shop's own is measured (None: it is not); `ahead`: how far the shop's is
+    ahead, by the last answer alone, None unless that came promptly and says the time."""
 
     session: requests.Session = field(default_factory=requests.Session)
     total_s: float = TOTAL_S
@@ -135,7 +136,8 @@ class Http:
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
     until: float = inf
-    stamp: tuple[datetime, float] | None = None
+    clock: Callable[[], datetime] | None = None
+    ahead: timedelta | None = None
 
     def read(self, method: str, url: str, *, judge: Judge | None = None, **kwargs: Any) -> Answer:
         """A request without effect: transient failures are tried again a little. Raises on any non-2xx, and what
@@ -222,11 +224,11 @@ class Http:
 
     def _send(self, method: str, url: str, *, write: bool, **kwargs: Any) -> Answer:
         headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **kwargs.pop("headers", {})}
-        asked_at = self.monotonic()
-        left_s = self.until - asked_at
+        left_s = self.until - self.monotonic()
         if left_s <= 0:
             raise Transient("read_timeout", "there is no time left to ask")
         within_s = min(kwargs.pop("within_s", self.read_s), self.read_s, left_s)
+        self.ahead, asked_at = None, self.clock and self.clock()
         with (
             _named(write=write),
             self.session.request(
@@ -239,15 +241,17 @@ class Http:
                 **kwargs,
             ) as response,
         ):
-            self._note_stamp(response.headers.get("Date", ""), asked_at)
+            self._measure(response.headers.get("Date", ""), asked_at)
             body = self._body(response)
             return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body)
 
-    def _note_stamp(self, text: str, asked_at: float) -> None:
-        """An answer that took long says too little about the time."""
-        now, at = self.monotonic(), _date_of(text)
-        if at is not None and now - asked_at <= PROMPT_S:
-            self.stamp = (at, (asked_at + now) / 2)
+    def _measure(self, stamp: str, asked_at: datetime | None) -> None:
+        """An answer that took long says too little about the time. Both times are read here, at once: whoever did it
+        later would take a pause in between for a clock that is wrong."""
+        if self.clock is not None and asked_at is not None:
+            took, stamped = self.clock() - asked_at, _date_of(stamp)
+            if stamped is not None and took <= PROMPT:
+                self.ahead = stamped + _CUT_OFF - (asked_at + took / 2)
 
     def _body(self, response: requests.Response) -> bytes:
         started, parts, size = self.monotonic(), [], 0

@@ -184,7 +184,7 @@ class Mall:
             session.trust_env = False
             for base, adapter in self.adapters.items():
                 session.mount(base, adapter)
-            self._local.http = Http(session=session, sleep=lambda seconds: None)
+            self._local.http = Http(session=session, sleep=lambda seconds: None, clock=lambda: self.now)
         http: Http = self._local.http
         return http
 

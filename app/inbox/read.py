@@ -18,7 +18,7 @@ from app.inbox.polls import Claim, Overtaken, backoff, claim_poll, end_poll, fai
 from app.listings import belief
 from app.listings.channels import ask_for_poll, get_channel
 from app.listings.importing import request_import
-from app.listings.shop_clock import in_its_time, measure_skew, note_skew, read_skew
+from app.listings.shop_clock import in_its_time, note_skew, read_skew
 from app.listings.wanted import want_listed
 from connectors.base import Window
 from connectors.errors import ChannelError
@@ -161,7 +161,7 @@ def _end(runtime: Runtime, reading: _Reading, http: Http, assumed_s: float) -> N
     sync, claim, now = runtime.settings.sync, reading.claim, runtime.clock()
     every_s: float = sync.sweep_interval_s
     with runtime.begin(claim.merchant_id, now) as session:
-        skew = note_skew(session, claim.channel_id, reading.skew, measure_skew(http, now))
+        skew = note_skew(session, claim.channel_id, reading.skew, http.ahead)
         if claim.kind == "orders":
             every_s = find_pause_s(session, claim.channel_id, assumed_s=assumed_s, usual_s=sync.poll_interval_s)
     end_poll(

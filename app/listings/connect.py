@@ -31,7 +31,7 @@ from app.listings.credentials import WEBHOOK_SECRETS, read_credentials
 from app.listings.importing import request_import
 from app.listings.matching import propose
 from app.listings.places import NO_PLACE
-from app.listings.shop_clock import measure_skew, note_skew
+from app.listings.shop_clock import note_skew
 from connectors.base import ChannelLocation, Connector, Shop
 from connectors.join import Joins
 
@@ -61,7 +61,7 @@ def connect(
     found, http = connector.read_locations(runtime.open_http(), shop), runtime.open_http()
     facts = connector.read_facts(http, shop)
     with runtime.begin(merchant_id, runtime.clock()) as session:
-        note_skew(session, channel_id, timedelta(0), measure_skew(http, session.now))
+        note_skew(session, channel_id, timedelta(0), http.ahead)
         _map_places(session, channel_id, found, places or {})
         note_facts(session, channel_id, facts)
     shop = _shop(runtime, merchant_id, channel_id)

@@ -2,7 +2,7 @@
 would miss what a clock behind by ten minutes stamps, for good.
 
 Every answer is stamped by the shop's web server (`Date`, whole seconds), which has the same machine's clock or one
-beside it. The database's time is ours (`app.core.clock`).
+beside it (`connectors.http` measures by it). The database's time is ours (`app.core.clock`).
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from datetime import datetime, timedelta
 
 from app.core.db import Session
 from connectors.base import Window
-from connectors.http import Http
 
 SAME = timedelta(seconds=3)  # a stamp has whole seconds and travels
 MARGIN = timedelta(seconds=6)  # more than what is known of a clock may be wrong: that, the stamp's, the travelling
 SKEW_MAX = timedelta(days=3_650)  # a clock that is wrong by more is no clock
-_WHOLE_SECONDS = timedelta(seconds=0.5)  # a stamp is cut off, on average by that
 
 
 def read_skew(session: Session, channel_id: int) -> timedelta:
@@ -38,14 +36,6 @@ def read_connection(session: Session, channel_id: int) -> tuple[timedelta, datet
     assert row is not None  # noqa: S101  the caller holds the channel
     skew = timedelta(seconds=row.clock_skew_s)
     return skew, row.created_at + skew
-
-
-def measure_skew(http: Http, now: datetime) -> timedelta | None:
-    """The same by the last prompt answer; None without one. It may have come a while before `now`."""
-    if http.stamp is None:
-        return None
-    stamped, at = http.stamp
-    return stamped + _WHOLE_SECONDS + timedelta(seconds=http.monotonic() - at) - now
 
 
 def in_its_time(window: Window, skew: timedelta) -> Window:

@@ -198,7 +198,9 @@ class Service:
         )  # fmt: skip
         return replace(
             self.town.runtime, database=database, clock=clock, rng=dice, worker=process.name, ring=self.ring,
-            open_http=lambda: Http(session=session, sleep=process.pause, monotonic=lambda: clock().timestamp()),
+            open_http=lambda: Http(
+                session=session, sleep=process.pause, monotonic=lambda: clock().timestamp(), clock=clock
+            ),
             new_key=lambda: f"{dice.getrandbits(128):032x}",
         )  # fmt: skip
 

@@ -72,7 +72,7 @@ class Town:
             rng=self.rng,
             connectors=with_packages(CONNECTORS, [TILL]),
             sealer=Sealer(keys.keys(), keys.active_key),
-            open_http=lambda: Http(session=self.session, sleep=lambda s: None),
+            open_http=lambda: Http(session=self.session, sleep=lambda s: None, clock=self.clock),
             worker=self.name,
             ring=lambda: None,
             platforms=platforms_of(self.settings),

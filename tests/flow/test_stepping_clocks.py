@@ -1,14 +1,35 @@
-"""A shop's clock that jumps: what was asked for by the old one says nothing about what it missed."""
+"""A shop's clock that jumps: what was asked for by the old one says nothing about what it missed. A process that stands
+still does not take that for such a jump."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
+from app.core.db import Database, Session
 from app.inbox.read import poll_orders
+from connectors.http import Http
 from tests.drifting import adjustments, causes
 from tests.street import Street
+
+
+@dataclass(frozen=True, slots=True)
+class Halting(Database):
+    """A process that stands still for a minute before each of its transactions."""
+
+    street: Street | None = None
+
+    @contextmanager
+    def begin(self, merchant_id: int, now: datetime, **kwargs: Any) -> Iterator[Session]:
+        if self.street is not None:
+            self.street.world.now += timedelta(minutes=1)
+        with Database.begin(self, merchant_id, now, **kwargs) as session:
+            yield session
 
 
 @pytest.fixture
@@ -16,7 +37,7 @@ def ahead() -> dict[str, timedelta]:
     return {"by": timedelta(0)}
 
 
-@pytest.mark.parametrize("jump_s", [60, 600])
+@pytest.mark.parametrize("jump_s", [-600, -60, 60, 600])
 def test_a_sale_that_a_clock_put_behind_the_window_is_no_edit(
     street: Street, ahead: dict[str, timedelta], jump_s: int
 ) -> None:
@@ -64,3 +85,26 @@ def test_a_shop_whose_servers_disagree_about_the_time_is_not_read_without_a_paus
             channel=channel,
         )
     assert completed > now + timedelta(seconds=60)
+
+
+@pytest.mark.parametrize("behind_s", [0, 131])
+def test_a_process_that_stands_still_does_not_take_the_shops_clock_for_wrong(
+    street: Street, ahead: dict[str, timedelta], behind_s: int
+) -> None:
+    """Sales of that shop would count as older than its number, and their difference as an edit."""
+    street.world.move("mug", 20, "opening > available@A", "100")
+    ahead["by"] = timedelta(seconds=-behind_s)
+    woo = street.open_woo({"mug": 20}, clock=lambda: street.world.now + ahead["by"])
+    street.settle(10)
+    halting = Halting(street.world.database.engine, clock=street.world.database.clock, street=street)
+    http = Http(session=street.session, clock=lambda: street.world.now, monotonic=lambda: street.world.now.timestamp())
+    woo.place_order([("mug", 1)])
+    runtime = replace(street.runtime, database=halting, open_http=lambda: http)
+    street.world.now += timedelta(minutes=5)
+    poll_orders(runtime, street.world.merchant_id, street.channel_of(woo))
+    with street.world.session() as session:
+        skew_s = session.value(
+            "select clock_skew_s from channel where merchant_id = %(merchant_id)s and channel_id = %(channel)s",
+            channel=street.channel_of(woo),
+        )
+    assert skew_s == pytest.approx(-behind_s, abs=2)

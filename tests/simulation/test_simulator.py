@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 
@@ -111,6 +112,14 @@ def test_with_every_loop_and_with_each_of_them_off_in_turn_nothing_goes_wrong(
     stage: Embedded, apart: ProcessPoolExecutor, heal: str, seed: int
 ) -> None:
     (episode,) = apart.submit(_played, stage, [seed], heal).result()
+    assert episode.violations == []
+
+
+def test_processes_that_stand_still_fifty_times_as_often_do_not_take_a_shops_clock_for_wrong(
+    stage: Embedded, apart: ProcessPoolExecutor
+) -> None:
+    weather = replace(STORM, stall=0.02)
+    (episode,) = apart.submit(_played, stage, [8], "off", SHORT, weather).result()
     assert episode.violations == []
 
 

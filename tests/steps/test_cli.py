@@ -153,6 +153,12 @@ def test_without_a_file_or_an_option_everything_lives_in_var_data(tmp_path: Path
     assert (tmp_path / "var" / "data" / "secrets.toml").exists()
 
 
+def test_a_process_measures_shops_clocks_by_the_time_that_it_agreed_on_with_the_database(data: Path) -> None:
+    runtime = build(load_settings(config=None, data_dir=data, environ={}))
+    assert runtime.open_http().clock is runtime.clock
+    runtime.database.close()
+
+
 @pytest.mark.parametrize(("command", "keys"), [("serve", "another"), ("web", "missing"), ("worker", "another")])
 def test_a_database_that_another_key_sealed_stops_the_start_with_exit_2_and_prints_no_key_and_no_token_61(
     data: Path, command: str, keys: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
@@ -134,3 +135,39 @@ def test_an_answer_that_is_no_data_is_told_apart_in_words(
     with pytest.raises(Malformed) as refused:
         http.read("GET", URL).json()
     assert refused.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("stamp", "took_s", "ahead_s"),
+    [
+        ("Mon, 23 Nov 2026 12:10:00 GMT", 1, 600.0),  # cut off to seconds, half a second ago
+        ("Mon, 23 Nov 2026 11:50:00 GMT", 1, -600.0),
+        ("Mon, 23 Nov 2026 12:10:00 GMT", 3, None),
+        ("soon", 1, None),
+        ("", 1, None),
+    ],
+)
+def test_how_far_a_shops_clock_is_ahead_is_told_by_the_last_answer_alone_if_that_came_promptly(
+    shop: responses.RequestsMock, stamp: str, took_s: int, ahead_s: float | None
+) -> None:
+    """One session serves several shops: what another's answer said is nothing of this one's."""
+    now = [datetime(2026, 11, 23, 12, tzinfo=UTC)]
+
+    def answer(request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        now[0] += timedelta(seconds=took_s)
+        return 200, {"Date": stamp} if stamp else {}, "{}"
+
+    http = Http(clock=lambda: now[0])
+    http.ahead = timedelta(days=1)
+    shop.add_callback(responses.GET, URL, answer)
+    http.read("GET", URL)
+    now[0] += timedelta(hours=1)
+    assert (http.ahead and http.ahead.total_seconds()) == ahead_s
+
+
+def test_a_shop_that_does_not_answer_leaves_nothing_known_of_its_clock(shop: responses.RequestsMock) -> None:
+    http = Http(clock=lambda: datetime(2026, 11, 23, 12, tzinfo=UTC), ahead=timedelta(days=1))
+    shop.add(responses.POST, URL, body=requests.ReadTimeout())
+    with pytest.raises(OutcomeUnknown):
+        http.write("POST", URL)
+    assert http.ahead is None
