@@ -104,12 +104,16 @@ class Recorded:
 def to_write(due: Due, mode: WriteMode) -> StockWrite | None:
     """The row for an owner, None when its number needs no change or has to wait. A reduction goes relative where the
     channel can: it commutes with sales that we have not seen, so it need not wait for them (docs/decisions/007). An
-    increase compares, and waits. Where a channel takes nothing but numbers, every change waits."""
+    increase compares, and waits. Where a channel takes nothing but numbers, every change waits. While an order has
+    no place, only such reductions go out, whatever was seen there."""
     if due.plan is None or due.believed is None or due.plan.target == due.believed:
         return None
     reduces = due.plan.target < due.believed
     adds = mode is WriteMode.RELATIVE or (reduces and mode is WriteMode.COMPARE_AND_SET)
-    if due.contradicted and not (reduces and adds and due.conflicts >= CONFLICTS_MAX):
+    commutes = reduces and adds
+    waits = due.unplaced or due.contradicted
+    at_once = due.unplaced or due.conflicts >= CONFLICTS_MAX
+    if waits and not (commutes and at_once):
         return None
     return StockWrite(due.key, due.believed, due.plan.target, relative=adds)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from app.core.db import Row, Session
 from app.listings.available import read_available_by_owner
-from app.listings.unplaced import HOLDS
+from app.listings.unplaced import HOLDS, TAKEN
 from app.publishing.held import read_held
 from app.publishing.plan import Plan, Rule, plan
 from connectors.base import StockKey
@@ -16,26 +17,32 @@ from connectors.base import StockKey
 SCAN_MAX = 20_000  # due rows looked at in one call; more than that coalesce in the next
 
 # An owner that waits for orders is looked at again when a reading that began after the wait is complete and understood.
-# An item of an order that the channel has not placed yet is not written there.
-_READY = f"""
+# The number of an item of an order that the channel has not placed yet is only lowered; that needs no explanation of
+# what was seen there, since it commutes with whatever happened.
+_READY = """
     (o.awaiting_since is null or (
         exists (select from channel_poll p where p.merchant_id = o.merchant_id and p.channel_id = o.channel_id
                 and p.kind = 'orders' and p.completed_at > o.awaiting_since)
         and not exists (select from inbox i where i.merchant_id = o.merchant_id and i.channel_id = o.channel_id
                         and i.kind = 'document' and i.origin = 'read' and i.state = 'open')))
     and o.unclear_attempt_id is null
-    and (o.observed_revision is null or o.conflicts >= %(conflicts_max)s)
-    and not {HOLDS}
-"""  # noqa: S608  a constant only
-# As many that contradict as others: of those that do, only reductions are written, and what waits must not hide what
-# need not. What has no number yet is listed once, to be looked at.
+    and (o.observed_revision is null or h.unplaced or o.conflicts >= %(conflicts_max)s)
+"""
+# As many that contradict, and that have no place, as others: of those only reductions are written, and what waits must
+# not hide what need not; of the latter, which stay due until they have one, those first that something else has just
+# happened to. What has no number yet is listed once, to be looked at.
 _DUE = f"""
 select owner_id, stock_key, location_key, item_id, believed, buffer, buffer_percent, shown_min, shown_max,
-    oversell_target, conflicts, contradicted, state, held, case_id, due_ids, since
+    oversell_target, conflicts, contradicted, unplaced, state, held, case_id, due_ids, since,
+    case when unplaced then {TAKEN} else 0 end as taken,
+    (select i.kind = 'kit' from item i where i.merchant_id = o.merchant_id and i.item_id = o.item_id) as kit
 from (
-    select o.*, o.observed_revision is not null as contradicted, d.due_ids, d.since, d.first,
-           row_number() over (partition by o.observed_revision is not null order by d.first) as place
-    from (select owner_id, array_agg(due_id) as due_ids, min(marked_at) as since, min(due_id) as first
+    select o.*, o.observed_revision is not null as contradicted, h.unplaced, d.due_ids, d.first,
+           case when h.unplaced then d.lately else d.since end as since,
+           row_number() over (partition by o.observed_revision is not null, h.unplaced
+                              order by case when h.unplaced then -d.last else d.first end) as place
+    from (select owner_id, array_agg(due_id) as due_ids, min(marked_at) as since, min(due_id) as first,
+                 max(due_id) as last, max(marked_at) as lately
           from (select owner_id, due_id, marked_at from due_listing
                 where merchant_id = %(merchant_id)s and channel_id = %(channel)s order by due_id limit {SCAN_MAX}) s
           where owner_id %% (select write_lanes from channel
@@ -43,18 +50,21 @@ from (
             and (%(owners)s::bigint[] is null or owner_id = any(%(owners)s::bigint[]))
           group by owner_id) d
     join stock_owner o on o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
+    cross join lateral (select {HOLDS} as unplaced) h
     where o.state <> 'managed' or o.item_id is null
        or ((o.believed is not null or o.look_since is null) and {_READY})
-) listed
+) o
 where place <= %(limit)s order by first
 """  # noqa: S608  constants only
+NONE_DUE: Mapping[int, Row] = MappingProxyType({})
 CONFLICTS_MAX = 2  # after so many, a reduction goes out as a relative change
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
     """An owner that is due: its plan, what the channel is believed to show, and the due rows that an acknowledgement
-    settles. `plan` None: nothing can be planned (not managed, not mapped, held until `case_id` is decided, which makes
+    settles (none while it is `unplaced`: it is planned again when the channel has said where its orders go). `plan`
+    None: nothing can be planned (not managed, not mapped, held until `case_id` is decided, which makes
     it due again)."""
 
     owner_id: int
@@ -66,6 +76,7 @@ class Due:
     since: datetime
     plan: Plan | None
     case_id: int | None = None  # its open case of drift
+    unplaced: bool = False  # an order of its item has no place yet: plan and belief are as if that were not sold
 
 
 def list_due(
@@ -77,11 +88,11 @@ def list_due(
     rows = session.rows(
         _DUE, channel=channel_id, lane=lane, limit=limit, owners=only, conflicts_max=CONFLICTS_MAX, now=session.now
     )
-    plans = read_plans(session, [row for row in rows if _may_plan(row)])
+    plans = read_plans(session, [row for row in rows if _may_plan(row)], {row.owner_id: row for row in rows})
     return [
         Due(
             row.owner_id, StockKey(row.stock_key, row.location_key), row.believed, row.conflicts, row.contradicted,
-            row.due_ids, row.since, plans.get(row.owner_id), row.case_id,
+            () if row.unplaced else row.due_ids, row.since, plans.get(row.owner_id), row.case_id, row.unplaced,
         )
         for row in rows
     ]  # fmt: skip
@@ -91,9 +102,9 @@ def _may_plan(row: Row) -> bool:
     return row.state == "managed" and row.item_id is not None and not row.held
 
 
-def read_plans(session: Session, owners: Sequence[Row]) -> dict[int, Plan]:
+def read_plans(session: Session, owners: Sequence[Row], dues: Mapping[int, Row] = NONE_DUE) -> dict[int, Plan]:
     """The plan of each owner row (owner_id, believed, buffer, buffer_percent, shown_min, shown_max, oversell_target)
-    from the levels as they are now."""
+    from the levels as they are now. `dues`: those of which orders without a place are left out (taken, kit)."""
     ids = [row.owner_id for row in owners]
     available, held = read_available_by_owner(session, ids), read_held(session, owners)
     return {
@@ -101,10 +112,20 @@ def read_plans(session: Session, owners: Sequence[Row]) -> dict[int, Plan]:
             available[row.owner_id],
             Rule(row.buffer, row.buffer_percent, row.shown_min, row.shown_max, held.get(row.owner_id)),
             row.believed,
+            unplaced_units(dues.get(row.owner_id), available[row.owner_id]),
         )
         for row in owners
         if row.owner_id in available  # a place that is not mapped shows nothing of ours, which is not the number 0
     }
+
+
+def unplaced_units(due: Row | None, available: Mapping[int, int]) -> int:
+    """Units of orders without a place that a plan leaves out. Of a kit of which there is none nobody knows how many are
+    missing until there is one."""
+    if due is None or (due.kit and not any(available.values())):
+        return 0
+    units: int = due.taken
+    return units
 
 
 def mark_due(session: Session, channel_id: int, owner_ids: Sequence[int]) -> None:

@@ -2,6 +2,7 @@
 
 single-number channel   the sum over its locations of available, or of the kit's available
 channel with locations  available, or the kit's available, at that location
+then as if orders were not sold yet of which the channel has not said from where they go (`app.listings.unplaced`)
 then less the buffer, clamped to [min, max], never below 0; but a number that is below 0 already is not raised to 0
 
 A number below 0 sells nothing either way. Raised to 0 it would be on sale as soon as the channel puts a unit back by
@@ -41,11 +42,14 @@ class Plan:
     reasons: tuple[tuple[str, int], ...]
 
 
-def plan(available: Mapping[int, int], rule: Rule, shown: int | None = None) -> Plan:
+def plan(available: Mapping[int, int], rule: Rule, shown: int | None = None, unplaced: int = 0) -> Plan:
     """`available`: units by location id (negative ones count: a unit owed is owed). `shown`: what the channel is
-    believed to show."""
+    believed to show. `unplaced`: units of orders without a place that `available` is without already."""
     total = sum(available.values())
     reasons = [("available", total)]
+    if unplaced:
+        total += unplaced
+        reasons.append(("not placed yet", total))
     number = total
     reason, held_back = _held_back(total, rule)
     if held_back:

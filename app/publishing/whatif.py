@@ -16,7 +16,7 @@ from app.listings.rules import Change, Owner, faults_of, list_item_owners, locat
 from app.publishing.attempts import to_write
 from app.publishing.buffer import HeldBack
 from app.publishing.demand import suppose_held
-from app.publishing.due import Due
+from app.publishing.due import Due, unplaced_units
 from app.publishing.plan import Rule, plan
 from app.publishing.why_tree import Place, Supposed
 from connectors.base import StockKey, WriteMode
@@ -159,7 +159,10 @@ def _again(
     )
     planned = plan(available, rule, row.believed)
     key = StockKey(row.stock_key, row.location_key)
-    due = Due(row.owner_id, key, row.believed, row.conflicts, row.contradicted, (), row.now, planned)
+    sent = plan(available, rule, row.believed, unplaced_units(row, available))
+    due = Due(
+        row.owner_id, key, row.believed, row.conflicts, row.contradicted, (), row.now, sent, unplaced=row.unlocated
+    )
     write = None if mode is None or _must_wait(row) else to_write(due, mode)
     writes = None if write is None else (write.expected, write.target, write.relative)
     return Supposed(planned.target, planned.reasons, writes)
@@ -167,5 +170,5 @@ def _again(
 
 def _must_wait(row: Row) -> bool:
     """What keeps any number of it from being written now (`app.publishing.due` knows the same as SQL)."""
-    waits = row.awaiting_since is not None or row.unclear_attempt_id is not None or row.unlocated
+    waits = row.awaiting_since is not None or row.unclear_attempt_id is not None
     return row.channel_state != "active" or row.held or waits

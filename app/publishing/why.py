@@ -13,7 +13,7 @@ from dataclasses import replace
 from app.catalog.items import get_item
 from app.core.db import Row, Session
 from app.core.errors import NotFound
-from app.listings.unplaced import HOLDS
+from app.listings.unplaced import HOLDS, TAKEN
 from app.publishing.due import read_plans
 from app.publishing.held import explain_held
 from app.publishing.plan import Plan
@@ -31,7 +31,8 @@ select o.*, c.name as channel, c.platform, c.state as channel_state,
        %(now)s::timestamptz as now, o.observed_revision is not null as contradicted,
        w.attempt_id, w.key, w.closed_at, w.expected, w.target, w.relative, w.quantity_after,
        f.opened_at as in_flight_since, d.since as due_since, p.last_error as push_error, p.due_at as push_due_at,
-       {HOLDS} as unlocated
+       {HOLDS} as unlocated, {TAKEN} as taken, (select i.kind = 'kit' from item i where i.merchant_id = o.merchant_id
+           and i.item_id = o.item_id) as kit
 from stock_owner o join channel c using (merchant_id, channel_id)
 left join channel_poll p on p.merchant_id = o.merchant_id and p.channel_id = o.channel_id and p.kind = 'push'
 left join lateral (

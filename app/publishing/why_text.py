@@ -28,13 +28,14 @@ WAITING = {
     "awaiting_orders": "the channel's number had moved: its orders are read before the next write",
     "contradicted": "the channel showed another number than expected: its orders are read to explain it",
     "to_be_looked_at": "the channel's number will be read again",
-    "unlocated_order": "an order of this channel has no location yet: its units are held for it, an hour at most",
+    "unlocated_order": "an order here has no location yet: until it has, an hour at most, the number is only lowered",
     "never_seen": "the channel's number was not read yet",
 }
 # Of these, what ends by itself and needs nobody.
 QUIET = frozenset({"write_in_flight", "to_be_looked_at", "never_seen", "channel_paused", "channel_shadow"})
 STEPS = {
     "available": "available in the ledger",
+    "not placed yet": "with what orders without a location took: the channel takes it off itself",
     "buffer": "left after the buffer",
     "chance": "left after the buffer for sales not yet known here",
     "at least": "shown at least",

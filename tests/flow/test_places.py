@@ -10,6 +10,9 @@ import pytest
 from app.accounts.audit import list_entries
 from app.listings.channels import set_drift_policy
 from app.listings.places import map_place
+from app.publishing.whatif import read_suppose
+from app.publishing.why import run
+from app.wiring import CONNECTORS
 from sandbox.shopify import PretendShopify
 from sandbox.shopify.state import FulfillmentOrder, gid
 from tests.drifting import audit, cases, causes, edit, open_shops
@@ -91,6 +94,132 @@ def test_an_order_that_never_gets_a_place_holds_its_goods_for_an_hour_and_then_a
     assert world.verify() == []
 
 
+def test_an_order_without_a_place_does_not_keep_what_others_sell_from_being_taken_off(street: Street) -> None:
+    """Its own two are taken off where the shop takes them, once."""
+    world, shopify = street.world, open_two_places(street)
+    woo = street.open_woo({"mug": 18})
+    street.settle(8)
+    order, owed = sell_unplaced(shopify)
+    street.live(5)
+    woo.place_order([("mug", 4)])
+    street.live(10)
+    assert (world.available("mug", "A"), world.available("mug", "B")) == (3, 9)
+    assert street.shown_at(shopify, "mug") == {"A": 5, "B": 7}
+    assert woo.shown()["mug"] == 12
+    shopify.order(order).allocations += owed
+    street.live(60)
+    assert (world.available("mug", "A"), world.available("mug", "B")) == (5, 7)
+    assert street.shown_at(shopify, "mug") == {"A": 5, "B": 7}
+    assert written(street, shopify) == [(9, 5)]
+    assert world.verify() == []
+
+
+def test_what_is_sold_out_meanwhile_is_not_shown_below_what_the_shop_itself_took(street: Street) -> None:
+    world, shopify = street.world, open_two_places(street)
+    woo = street.open_woo({"mug": 18})
+    street.settle(8)
+    order, owed = sell_unplaced(shopify)
+    street.live(5)
+    for units in (7, 9):
+        woo.place_order([("mug", units)])
+    street.live(10)
+    assert street.shown_at(shopify, "mug") == {"A": 2, "B": -2}
+    shopify.order(order).allocations += owed
+    street.live(60)
+    assert (world.available("mug", "A"), world.available("mug", "B")) == (2, -2)
+    assert street.shown_at(shopify, "mug") == {"A": 2, "B": -2}
+
+
+def test_a_number_is_not_raised_while_an_order_of_the_item_has_no_place(street: Street) -> None:
+    world, shopify = street.world, open_two_places(street)
+    order, owed = sell_unplaced(shopify)
+    street.live(5)
+    world.move("mug", 5, "supplier > available@A", "20")
+    street.live(30)
+    assert street.shown_at(shopify, "mug") == {"A": 9, "B": 7}
+    shopify.order(order).allocations += owed
+    street.live(60)
+    assert street.shown_at(shopify, "mug") == {"A": 14, "B": 7}
+
+
+def test_orders_whose_places_follow_one_another_do_not_keep_a_number_waiting(street: Street) -> None:
+    """There is no moment in this rush at which every order has its place."""
+    world, shopify = street.world, open_two_places(street)
+    world.move("mug", 200, "supplier > available@A", "600")
+    woo = street.open_woo({"mug": 218})
+    street.settle(8)
+    waiting, behind = [sell_unplaced(shopify)], []
+    for _ in range(12):
+        waiting.append(sell_unplaced(shopify))
+        order, owed = waiting.pop(0)
+        shopify.order(order).allocations += owed
+        woo.place_order([("mug", 3)])
+        street.live(5)
+        behind.append(street.shown_at(shopify, "mug")["A"] - (209 - 3 * len(behind) - 3))
+    assert max(behind) <= 3  # what was sold in the last five seconds
+    while waiting:
+        order, owed = waiting.pop()
+        shopify.order(order).allocations += owed
+    street.live(60)
+    assert street.shown_at(shopify, "mug") == {"A": 209 - 36, "B": 9 - 26}
+    assert world.verify() == []
+
+
+def test_a_number_that_was_seen_while_an_order_has_no_place_is_lowered_all_the_same(street: Street) -> None:
+    shopify = open_two_places(street)
+    woo = street.open_woo({"mug": 18})
+    street.settle(8)
+    sell_unplaced(shopify)
+    audit(street, 20)
+    woo.place_order([("mug", 4)])
+    street.live(10)
+    assert street.shown_at(shopify, "mug") == {"A": 5, "B": 7}
+
+
+def test_a_kit_that_is_sold_without_a_place_lowers_its_parts_at_once_and_its_own_number_once(street: Street) -> None:
+    world = street.world
+    world.kit("pair", {"mug": 2})
+    for place in ("A", "B"):
+        world.move("mug", 9, f"opening > available@{place}", "45")
+    shopify = street.open_shopify({"mug": 0, "pair": 0}, places={"A": world.a, "B": world.b})
+    street.settle(8)
+    assert street.shown_at(shopify, "pair") == {"A": 4, "B": 4}
+    order, owed = sell_unplaced(shopify, "pair", 1, "A")
+    street.live(10)
+    assert street.shown_at(shopify, "mug") == {"A": 7, "B": 9}
+    assert street.shown_at(shopify, "pair") == {"A": 3, "B": 4}
+    shopify.order(order).allocations += owed
+    street.live(60)
+    assert street.shown_at(shopify, "mug") == {"A": 7, "B": 9}
+    assert street.shown_at(shopify, "pair") == {"A": 3, "B": 4}
+
+
+def test_why_says_that_such_a_number_is_only_lowered_and_what_another_rule_would_write(street: Street) -> None:
+    shopify = open_two_places(street)
+    sell_unplaced(shopify)
+    street.live(5)
+    modes = {"shopify": CONNECTORS["shopify"].abilities.write_mode}
+    with street.world.session() as session:
+        lowered, other = run(session, "mug", None, read_suppose(("buffer=1",), modes)).numbers
+        raised, _ = run(session, "mug", None, read_suppose(("min=20",), modes)).numbers
+    assert (lowered.shown, lowered.target, [w.reason for w in lowered.waiting]) == (9, 7, ["unlocated_order"])
+    for number, writes in ((lowered, (9, 8, True)), (other, (9, 8, True)), (raised, None)):
+        assert number.supposed is not None
+        assert number.supposed.writes == writes
+
+
+def written(street: Street, shopify: PretendShopify) -> list[tuple[int, int]]:
+    """What was written there since the first push, in order: from, to."""
+    with street.world.session() as session:
+        rows = session.rows(
+            """select r.expected, r.target from push_row r join push_attempt a using (merchant_id, attempt_id)
+               where r.merchant_id = %(merchant_id)s and a.channel_id = %(channel)s and r.outcome = 'written'
+               order by r.attempt_id""",
+            channel=street.channel_of(shopify),
+        )
+    return [(row.expected, row.target) for row in rows if row.expected]
+
+
 def open_two_places(street: Street, policy: str = "ledger_wins") -> PretendShopify:
     """Nine mugs at each of two places of ours and of a Shopify shop."""
     world = street.world
@@ -103,10 +232,12 @@ def open_two_places(street: Street, policy: str = "ledger_wins") -> PretendShopi
     return shopify
 
 
-def sell_unplaced(shopify: PretendShopify) -> tuple[str, list[FulfillmentOrder]]:
-    """Two mugs are sold from B, and the shop has not said so yet: the order, and what it owes where."""
-    place = next(gid("Location", place.id) for place in shopify.locations.values() if place.name == "B")
-    order = shopify.place_order([("mug", 2)], place)
+def sell_unplaced(
+    shopify: PretendShopify, sku: str = "mug", units: int = 2, where: str = "B"
+) -> tuple[str, list[FulfillmentOrder]]:
+    """Units are sold from there, and the shop has not said so yet: the order, and what it owes where."""
+    place = next(gid("Location", place.id) for place in shopify.locations.values() if place.name == where)
+    order = shopify.place_order([(sku, units)], place)
     assert order is not None
     owed, shopify.order(order).allocations = shopify.order(order).allocations, []
     return order, owed

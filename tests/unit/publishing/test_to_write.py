@@ -15,8 +15,10 @@ KEY = StockKey("item", "place")
 AT = datetime(2026, 11, 30, tzinfo=UTC)
 
 
-def due(target: int, believed: int | None = 10, *, contradicted: bool = False, conflicts: int = 0) -> Due:
-    return Due(1, KEY, believed, conflicts, contradicted, [1], AT, Plan(target, ()))
+def due(
+    target: int, believed: int | None = 10, *, contradicted: bool = False, conflicts: int = 0, unplaced: bool = False
+) -> Due:
+    return Due(1, KEY, believed, conflicts, contradicted, [1], AT, Plan(target, ()), unplaced=unplaced)
 
 
 @pytest.mark.parametrize(
@@ -55,3 +57,13 @@ def test_after_two_conflicts_a_reduction_goes_out_all_the_same_and_an_increase_s
         assert to_write(due(7, **hot), mode) == StockWrite(KEY, 10, 7, relative=True)
         assert to_write(due(12, **hot), mode) is None
     assert to_write(due(7, **hot), WriteMode.ABSOLUTE) is None  # the number would replace a sale
+
+
+@pytest.mark.parametrize("contradicted", [False, True])
+def test_while_an_order_has_no_place_a_number_is_only_lowered_whatever_was_seen_there(contradicted: bool) -> None:
+    for mode in (WriteMode.COMPARE_AND_SET, WriteMode.RELATIVE):
+        lowered = to_write(due(7, unplaced=True, contradicted=contradicted), mode)
+        assert lowered == StockWrite(KEY, 10, 7, relative=True)
+    for mode in WriteMode:
+        assert to_write(due(12, unplaced=True, contradicted=contradicted), mode) is None
+    assert to_write(due(7, unplaced=True, contradicted=contradicted), WriteMode.ABSOLUTE) is None
