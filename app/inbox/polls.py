@@ -14,16 +14,20 @@ from app.core.runtime import Runtime
 from connectors.errors import ChannelError, Throttled
 
 CLOCK_MOVED = "clock_moved"
+RESUMED_WITHIN = timedelta(hours=6)  # what broke off longer ago begins again
 BACKOFF_S = (1, 2, 5, 15, 60, 300)  # after the first, second … failure in a row
 
+# One that broke off lately began when it did: what is waited for has to have begun after that was asked for.
 _CLAIM = """
-update channel_poll set attempt = attempt + 1, owner = %(owner)s, deadline = %(deadline)s, started_at = %(now)s
+update channel_poll set attempt = attempt + 1, owner = %(owner)s, deadline = %(deadline)s,
+    started_at = case when resume_after is not null and started_at > %(lately)s then started_at else %(now)s end,
+    resume_after = case when started_at > %(lately)s then resume_after end
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = %(kind)s
   and (due_at <= %(now)s or asked_at >= started_at) and (deadline is null or deadline < %(now)s)
-returning attempt, read_through, resume_from
+returning attempt, read_through, resume_from, resume_after
 """
 _HOLD = """
-update channel_poll set deadline = %(deadline)s
+update channel_poll set deadline = %(deadline)s, resume_after = coalesce(%(after)s, resume_after)
 where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = %(kind)s and attempt = %(attempt)s
 """
 # While older orders are still being back-filled no reading is complete: nothing is concluded from it. Nor from one for
@@ -31,6 +35,7 @@ where merchant_id = %(merchant_id)s and channel_id = %(channel)s and kind = %(ki
 # (the next one finds it moved again) is taken as it is.
 _END = f"""
 update channel_poll set deadline = null, owner = null, failures = 0, read_through = %(through)s, resume_from = null,
+    resume_after = null,
     last_error = case when not %(whole)s and last_error is distinct from '{CLOCK_MOVED}' then '{CLOCK_MOVED}' end,
     due_at = case when not %(whole)s and last_error is distinct from '{CLOCK_MOVED}' then %(now)s else %(due)s end,
     took_s = extract(epoch from greatest(%(now)s, started_at) - started_at),
@@ -74,22 +79,25 @@ class Claim:
 
 
 def claim_poll(runtime: Runtime, session: Session, channel_id: int, kind: str) -> Row | None:
-    """Take a due poll (attempt, read_through, resume_from) until its deadline; None when it is not due or taken."""
+    """Take a due poll (attempt, read_through, resume_from, resume_after) until its deadline; None when it is not due or
+    taken."""
     return session.row(
         _CLAIM,
         channel=channel_id,
         kind=kind,
         owner=runtime.worker,
         now=session.now,
+        lately=session.now - RESUMED_WITHIN,
         deadline=_deadline(runtime, session),
     )
 
 
-def hold_poll(runtime: Runtime, session: Session, claim: Claim) -> None:
-    """Put the deadline off: a long reading goes on. Raises Overtaken."""
+def hold_poll(runtime: Runtime, session: Session, claim: Claim, *, after: int | None = None) -> None:
+    """Put the deadline off: a long reading goes on. `after`: up to there it need not begin again. Raises Overtaken."""
     held = session.run(
-        _HOLD, channel=claim.channel_id, kind=claim.kind, attempt=claim.attempt, deadline=_deadline(runtime, session)
-    )
+        _HOLD, channel=claim.channel_id, kind=claim.kind, attempt=claim.attempt, after=after,
+        deadline=_deadline(runtime, session),
+    )  # fmt: skip
     if not held:
         raise Overtaken
 

@@ -57,7 +57,7 @@ where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id and o.believed
 """
 # Equal: confirmed. Different: remembered with the belief's revision from before the reading, and when it was first seen
 # so (else whoever looks often would never know); `settle` decides once orders were read and no order has moved the
-# belief since.
+# belief since. What was seen before it moved was looked at in vain.
 _OBSERVE = """
 with d as materialized (
     select * from unnest(%(keys)s::text[], %(places)s::text[], %(quantities)s::bigint[], %(states)s::text[],
@@ -75,6 +75,7 @@ set observed = k.quantity, hinted = null,
     confirmed_at = case when k.quantity = o.believed then %(at)s else o.confirmed_at end,
     passed = case when k.quantity = o.believed then '{}' else o.passed end,
     doubts = case when k.quantity <> o.believed then least(o.doubts + 1, 100) else 0 end,
+    conflicts = o.conflicts + case when o.observed_revision <> k.revision then 1 else 0 end,
     look_since = case when k.quantity <> o.believed and o.unclear_attempt_id is null and o.awaiting_since is null
                        and o.doubts = 0 and %(patient)s then %(at)s::timestamptz end,
     observed_revision = case when o.unclear_attempt_id is not null

@@ -60,7 +60,8 @@ set conflicts = case d.outcome when 'written' then 0 when 'conflict' then o.conf
                       then coalesce(o.look_since, %(now)s) else o.look_since end,
     hinted = case when d.look and (o.look_since is null or o.hinted is not null) then d.quantity
                   when d.look then null else o.hinted end,
-    unclear_attempt_id = case d.outcome when 'unknown' then %(attempt)s else o.unclear_attempt_id end,
+    unclear_attempt_id = case d.outcome when 'unknown' then coalesce(o.unclear_attempt_id, %(attempt)s)
+                         else o.unclear_attempt_id end,
     state = case d.outcome when 'rejected' then 'refused' else o.state end,
     reason = case d.outcome when 'rejected' then d.detail else o.reason end
 from d join k using (owner_id)
@@ -104,15 +105,15 @@ class Recorded:
 def to_write(due: Due, mode: WriteMode) -> StockWrite | None:
     """The row for an owner, None when its number needs no change or has to wait. A reduction goes relative where the
     channel can: it commutes with sales that we have not seen, so it need not wait for them (docs/decisions/007). An
-    increase compares, and waits. Where a channel takes nothing but numbers, every change waits. While an order has
-    no place, only such reductions go out, whatever was seen there."""
+    increase compares, and waits. Where a channel takes nothing but numbers, every change waits. What is only
+    lowered for now has such reductions go out, whatever was seen there."""
     if due.plan is None or due.believed is None or due.plan.target == due.believed:
         return None
     reduces = due.plan.target < due.believed
     adds = mode is WriteMode.RELATIVE or (reduces and mode is WriteMode.COMPARE_AND_SET)
     commutes = reduces and adds
-    waits = due.unplaced or due.contradicted
-    at_once = due.unplaced or due.conflicts >= CONFLICTS_MAX
+    waits = due.only_lowered or due.contradicted
+    at_once = due.only_lowered or due.conflicts >= CONFLICTS_MAX
     if waits and not (commutes and at_once):
         return None
     return StockWrite(due.key, due.believed, due.plan.target, relative=adds)

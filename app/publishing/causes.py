@@ -6,7 +6,9 @@ can tell, and is decided by the channel's policy.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 IN_FLIGHT = "order_in_flight"
 WEBHOOK_LOST = "webhook_lost"
@@ -39,7 +41,7 @@ SAYING = {
 class Facts:
     """What is known about an owner once the channel's orders have been read.
 
-    `lost_delta`: what a write without an answer would have changed. `items` that share the number. `undone`: units that
+    `lost`: what each write without an answer would have changed. `items` that share the number. `undone`: units that
     the ledger took again because a refund is gone. `open_difference`: that of a case which is open already, and
     `orders_since`: whether orders of the item were read since it was opened. `heard`: a webhook told of its orders.
     `overwritten`: units of orders that came or changed while a number was written that replaces whatever is there.
@@ -49,7 +51,7 @@ class Facts:
 
     observed: int
     believed: int
-    lost_delta: int | None = None
+    lost: tuple[int, ...] = ()
     items: int = 1
     undone: int = 0
     open_difference: int | None = None
@@ -69,7 +71,8 @@ def cause_of(facts: Facts) -> str:
     change = facts.observed - facts.believed
     if not change:
         return IN_FLIGHT if facts.heard else WEBHOOK_LOST
-    if facts.lost_delta is not None and change == facts.lost_delta:
+    applied = _sums(facts.lost)
+    if change in applied:
         return WRITE_LOST
     if facts.open_difference is not None and not facts.difference:
         return READ_LATER if facts.orders_since else PUT_BACK
@@ -77,9 +80,14 @@ def cause_of(facts: Facts) -> str:
         return REFUND_DELETED
     if facts.unread:
         return UNREAD
-    if facts.overwritten and min(abs(change), abs(change - (facts.lost_delta or 0))) <= facts.overwritten:
+    if facts.overwritten and min(abs(change - units) for units in (0, *applied)) <= facts.overwritten:
         return OVERWRITTEN
     return SHARED if facts.items > 1 else HAND_EDIT
+
+
+def _sums(lost: Sequence[int]) -> set[int]:
+    """What those of them that were carried out came to, whichever they are: few are without an answer at once."""
+    return {sum(some) for count in range(1, len(lost) + 1) for some in combinations(lost, count)}
 
 
 def decide(policy: str, cause: str, *, kit: bool, unclear: bool) -> tuple[str | None, str]:

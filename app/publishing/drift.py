@@ -251,12 +251,12 @@ def note_unmanaged(session: Session, channel_id: int) -> None:
 
 def _find(row: Row, facts: Row, policy: str, plan: Plan | None) -> _Finding:
     known = Facts(
-        row.observed, row.believed, row.unclear_delta, facts.items, facts.undone,
+        row.observed, row.believed, tuple(row.unanswered), facts.items, facts.undone,
         facts.difference if facts.case_id is not None else None, bool(facts.orders), overwritten=facts.overwritten,
         unread=len(facts.unread),
     )  # fmt: skip
     cause = cause_of(known)
-    decision, why_ask = causes.decide(policy, cause, kit=facts.kit, unclear=row.unclear_delta is not None)
+    decision, why_ask = causes.decide(policy, cause, kit=facts.kit, unclear=bool(row.unanswered))
     return _Finding(row, facts, cause, decision, why_ask, known.difference, None if plan is None else plan.target)
 
 
@@ -328,7 +328,7 @@ def _evidence(finding: _Finding) -> dict[str, Any]:
 def _numbers(row: Row, believed: int) -> dict[str, Any]:
     return {
         "owner_id": row.owner_id, "observed": row.observed, "believed": believed, "observed_at": row.observed_at,
-        "passed": list(row.passed), "unclear_delta": row.unclear_delta,
+        "passed": list(row.passed), "unanswered": list(row.unanswered),
     }  # fmt: skip
 
 

@@ -12,35 +12,41 @@ from app.listings.available import read_available_by_owner
 from app.listings.unplaced import HOLDS, TAKEN
 from app.publishing.held import read_held
 from app.publishing.plan import Plan, Rule, plan
+from app.publishing.unanswered import UNANSWERED, UNANSWERED_MAX
 from connectors.base import StockKey
 
+RESTS_MAX = 5  # a number that conflicts again and again is not raised for 2, 4, 8, 16, then 32 seconds
 SCAN_MAX = 20_000  # due rows looked at in one call; more than that coalesce in the next
 
 # An owner that waits for orders is looked at again when a reading that began after the wait is complete and understood.
 # The number of an item of an order that the channel has not placed yet is only lowered; that needs no explanation of
-# what was seen there, since it commutes with whatever happened.
+# what was seen there, since it commutes with whatever happened. So is one that could not be explained twice since a
+# write to it got no answer: as if that had not been carried out, or had, where it would have raised the number. And so
+# is, for a while, one that the channel has often not raised, since its number was another than it is seen to be.
 _READY = """
     (o.awaiting_since is null or (
         exists (select from channel_poll p where p.merchant_id = o.merchant_id and p.channel_id = o.channel_id
                 and p.kind = 'orders' and p.completed_at > o.awaiting_since)
         and not exists (select from inbox i where i.merchant_id = o.merchant_id and i.channel_id = o.channel_id
                         and i.kind = 'document' and i.origin = 'read' and i.state = 'open')))
-    and o.unclear_attempt_id is null
+    and (o.unclear_attempt_id is null
+         or o.conflicts >= %(conflicts_max)s and cardinality(w.unanswered) < %(unanswered_max)s)
     and (o.observed_revision is null or h.unplaced or o.conflicts >= %(conflicts_max)s)
 """
-# As many that contradict, and that have no place, as others: of those only reductions are written, and what waits must
-# not hide what need not; of the latter, which stay due until they have one, those first that something else has just
-# happened to. What has no number yet is listed once, to be looked at.
+# As many that contradict, and that are only lowered, as others: what waits must not hide what need not. Of the latter,
+# which stay due, those first that something else has just happened to. What has no number yet is listed once, to be
+# looked at.
 _DUE = f"""
 select owner_id, stock_key, location_key, item_id, believed, buffer, buffer_percent, shown_min, shown_max,
-    oversell_target, conflicts, contradicted, unplaced, state, held, case_id, due_ids, since,
+    oversell_target, conflicts, contradicted, only_lowered, state, held, case_id, due_ids, since, raised,
     case when unplaced then {TAKEN} else 0 end as taken,
     (select i.kind = 'kit' from item i where i.merchant_id = o.merchant_id and i.item_id = o.item_id) as kit
 from (
-    select o.*, o.observed_revision is not null as contradicted, h.unplaced, d.due_ids, d.first,
-           case when h.unplaced then d.lately else d.since end as since,
-           row_number() over (partition by o.observed_revision is not null, h.unplaced
-                              order by case when h.unplaced then -d.last else d.first end) as place
+    select o.*, o.observed_revision is not null as contradicted, h.unplaced, l.only_lowered, d.due_ids, d.first,
+           (select coalesce(sum(greatest(units, 0)), 0)::bigint from unnest(w.unanswered) units) as raised,
+           case when l.only_lowered then d.lately else d.since end as since,
+           row_number() over (partition by o.observed_revision is not null, l.only_lowered
+                              order by case when l.only_lowered then -d.last else d.first end) as place
     from (select owner_id, array_agg(due_id) as due_ids, min(marked_at) as since, min(due_id) as first,
                  max(due_id) as last, max(marked_at) as lately
           from (select owner_id, due_id, marked_at from due_listing
@@ -50,7 +56,12 @@ from (
             and (%(owners)s::bigint[] is null or owner_id = any(%(owners)s::bigint[]))
           group by owner_id) d
     join stock_owner o on o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
-    cross join lateral (select {HOLDS} as unplaced) h
+    cross join lateral (select {HOLDS} as unplaced offset 0) h
+    cross join lateral (select {UNANSWERED} as unanswered offset 0) w
+    cross join lateral (select h.unplaced or o.unclear_attempt_id is not null or coalesce(
+            o.conflicts > %(conflicts_max)s and o.awaiting_since > %(now)s::timestamptz
+            - make_interval(secs => power(2, least(o.conflicts - %(conflicts_max)s, {RESTS_MAX}))), false
+        ) as only_lowered) l
     where o.state <> 'managed' or o.item_id is null
        or ((o.believed is not null or o.look_since is null) and {_READY})
 ) o
@@ -63,20 +74,22 @@ CONFLICTS_MAX = 2  # after so many, a reduction goes out as a relative change
 @dataclass(frozen=True, slots=True)
 class Due:
     """An owner that is due: its plan, what the channel is believed to show, and the due rows that an acknowledgement
-    settles (none while it is `unplaced`: it is planned again when the channel has said where its orders go). `plan`
+    settles (none while it is `only_lowered`, see below: it stays due). `plan`
     None: nothing can be planned (not managed, not mapped, held until `case_id` is decided, which makes
     it due again)."""
 
     owner_id: int
     key: StockKey
-    believed: int | None
+    believed: int | None  # at most, where a write got no answer
     conflicts: int
     contradicted: bool  # a number that was seen there is not explained yet
     due_ids: Sequence[int]
     since: datetime
     plan: Plan | None
     case_id: int | None = None  # its open case of drift
-    unplaced: bool = False  # an order of its item has no place yet: plan and belief are as if that were not sold
+    # An order of its item has no place yet (plan and belief are as if that were not sold), a write has no answer, or it
+    # rests after conflicts.
+    only_lowered: bool = False
 
 
 def list_due(
@@ -86,13 +99,21 @@ def list_due(
     only those of `owners` if given."""
     only = None if owners is None else list(owners)
     rows = session.rows(
-        _DUE, channel=channel_id, lane=lane, limit=limit, owners=only, conflicts_max=CONFLICTS_MAX, now=session.now
+        _DUE,
+        channel=channel_id,
+        lane=lane,
+        limit=limit,
+        owners=only,
+        now=session.now,
+        conflicts_max=CONFLICTS_MAX,
+        unanswered_max=UNANSWERED_MAX,
     )
     plans = read_plans(session, [row for row in rows if _may_plan(row)], {row.owner_id: row for row in rows})
     return [
         Due(
-            row.owner_id, StockKey(row.stock_key, row.location_key), row.believed, row.conflicts, row.contradicted,
-            () if row.unplaced else row.due_ids, row.since, plans.get(row.owner_id), row.case_id, row.unplaced,
+            row.owner_id, StockKey(row.stock_key, row.location_key),
+            None if row.believed is None else row.believed + row.raised, row.conflicts, row.contradicted,
+            () if row.only_lowered else row.due_ids, row.since, plans.get(row.owner_id), row.case_id, row.only_lowered,
         )
         for row in rows
     ]  # fmt: skip

@@ -25,6 +25,7 @@ from app.listings.wanted import want_listed
 from app.publishing.decisions import adjust_decided
 from app.publishing.drift import Verdict, judge, note_explained, note_unmanaged
 from app.publishing.pauses import SENT_WITHIN_S, note_answer, pause
+from app.publishing.unanswered import UNANSWERED
 from app.publishing.unread import decide_what_can_be_read
 from connectors.base import Abilities, StockKey
 from connectors.errors import ChannelError
@@ -47,9 +48,7 @@ with lately as materialized (
 select o.owner_id, o.item_id, o.stock_key, o.location_key, o.believed, o.observed, o.observed_at, o.belief_revision,
     o.observed_revision, o.case_id, o.passed, o.buffer, o.buffer_percent, o.shown_min, o.shown_max,
     o.oversell_target,
-       o.state, o.unclear_attempt_id, p.target - p.expected as unclear_delta,
-    case when right(a.owner, length(a.key)) = a.key then a.closed_at  -- its sender waited until then
-         else greatest(a.closed_at, a.opened_at + %(under_way)s) end as unclear_at,
+       o.state, o.unclear_attempt_id, {UNANSWERED} as unanswered, u.at as unclear_at,
        r.completed_at as orders_read_at,
     exists (select from lately i join channel c on c.merchant_id = o.merchant_id and c.channel_id = o.channel_id
             join sales_order s on s.merchant_id = o.merchant_id and s.channel_id = o.channel_id
@@ -61,9 +60,12 @@ select o.owner_id, o.item_id, o.stock_key, o.location_key, o.believed, o.observe
 from stock_owner o
 join channel_poll r on r.merchant_id = o.merchant_id and r.channel_id = o.channel_id and r.kind = 'orders'
                    and r.completed_at > o.observed_at
-left join push_row p on p.merchant_id = o.merchant_id and p.attempt_id = o.unclear_attempt_id
-                    and p.owner_id = o.owner_id
-left join push_attempt a on a.merchant_id = o.merchant_id and a.attempt_id = o.unclear_attempt_id
+cross join lateral (
+    select max(case when right(a.owner, length(a.key)) = a.key then a.closed_at  -- its sender waited until then
+                    else greatest(a.closed_at, a.opened_at + %(under_way)s) end) as at
+    from push_row p join push_attempt a using (merchant_id, attempt_id)
+    where p.merchant_id = o.merchant_id and p.owner_id = o.owner_id and p.attempt_id >= o.unclear_attempt_id
+      and p.outcome = 'unknown') u
 where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
   and o.observed_revision is not null and (o.unclear_attempt_id is null or o.look_since is null)
   and not exists (select from inbox i where i.merchant_id = o.merchant_id and i.channel_id = o.channel_id
@@ -107,8 +109,8 @@ update stock_owner set observed_revision = null, unclear_attempt_id = null, awai
 where merchant_id = %(merchant_id)s and owner_id = any(%(owners)s)
 """
 _LATER = """
-update stock_owner o set observed_revision = null, look_since = d.until
-from unnest(%(owners)s::bigint[], %(until)s::timestamptz[]) d(owner_id, until)
+update stock_owner o set observed_revision = null, look_since = d.until, conflicts = o.conflicts + d.in_vain
+from unnest(%(owners)s::bigint[], %(until)s::timestamptz[], %(in_vain)s::integer[]) d(owner_id, until, in_vain)
 where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
 """
 SETTLE_MAX = 1_000
@@ -215,11 +217,12 @@ def _put_off(session: Session, channel_id: int, found: Mapping[str, Sequence[Row
         session.run(_AGAIN, now=session.now, owners=[row.owner_id for row in moved])
     if numberless:
         session.run(_FORGET, owners=[row.owner_id for row in numberless])
-    later = [(row.owner_id, row.unclear_at + LATE) for row in found.get("under_way", ())]
+    later = [(row.owner_id, row.unclear_at + LATE, 0) for row in found.get("under_way", ())]
     # By then the change is older than what is seen.
-    later += [(row.owner_id, session.now + MARGIN) for row in found.get("changing", ())]
+    later += [(row.owner_id, session.now + MARGIN, 1) for row in found.get("changing", ())]
     if later:
-        session.run(_LATER, owners=[owner for owner, _ in later], until=[until for _, until in later])
+        owners, until, in_vain = zip(*later, strict=True)
+        session.run(_LATER, owners=list(owners), until=list(until), in_vain=list(in_vain))
     if unlisted:
         first = min(row.observed_at for row in unlisted)
         hasten_orders(session, channel_id, first + listed_after + _JUST_AFTER)
@@ -237,8 +240,8 @@ def _may_still_come(row: Row) -> bool:
 
 
 def _explained(row: Row) -> bool:
-    """A write whose answer was lost had been applied."""
-    return row.unclear_delta is not None and row.observed == row.believed + row.unclear_delta
+    """Every write whose answer was lost had been applied."""
+    return bool(row.unanswered) and row.observed == row.believed + sum(row.unanswered)
 
 
 def _follow(session: Session, decided: Sequence[Row], verdicts: Mapping[int, Verdict]) -> None:

@@ -162,8 +162,8 @@ def _reduces(row: StockWrite) -> bool:
 
 
 def _settle_equal(session: Session, channel_id: int, due: Sequence[Due]) -> int:
-    """What needs no change leaves: target = believed, or nothing to plan; not before its orders have a place."""
-    idle = [d for d in due if not d.unplaced and (d.plan is None or d.plan.target == d.believed)]
+    """What needs no change leaves: target = believed, or nothing to plan. What is only lowered for now stays."""
+    idle = [d for d in due if not d.only_lowered and (d.plan is None or d.plan.target == d.believed)]
     belief.end_wait(session, [d.owner_id for d in idle])
     settle_due(session, channel_id, [due_id for d in idle for due_id in d.due_ids])  # locked after owners, by everybody
     close_corrected(session, [d.owner_id for d in idle if d.case_id is not None], since=session.now)

@@ -123,7 +123,7 @@ def _close_left(runtime: Runtime, session: Session, channel_id: int, lane: int) 
 def _note_lane(session: Session, channel_id: int, lane: int) -> int:
     """The due numbers of a lane. Owners are locked before they are planned: an order moves ledger and belief at once,
     so that a plan sees both or neither."""
-    owners = [due.owner_id for due in list_due(session, channel_id, lane, BATCH_MAX) if not due.unplaced]
+    owners = [due.owner_id for due in list_due(session, channel_id, lane, BATCH_MAX) if not due.only_lowered]
     if not owners:
         return 0
     session.rows(
@@ -131,7 +131,7 @@ def _note_lane(session: Session, channel_id: int, lane: int) -> int:
            order by owner_id for update""",
         ids=owners,
     )
-    found = [due for due in list_due(session, channel_id, lane, BATCH_MAX, owners) if not due.unplaced]
+    found = [due for due in list_due(session, channel_id, lane, BATCH_MAX, owners) if not due.only_lowered]
     unseen = [due.key.stock_key for due in found if due.plan is not None and due.believed is None]
     belief.look_at(session, channel_id, unseen)
     known = [due for due in found if due.plan is None or due.believed is not None]

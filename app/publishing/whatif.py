@@ -161,7 +161,7 @@ def _again(
     key = StockKey(row.stock_key, row.location_key)
     sent = plan(available, rule, row.believed, unplaced_units(row, available))
     due = Due(
-        row.owner_id, key, row.believed, row.conflicts, row.contradicted, (), row.now, sent, unplaced=row.unlocated
+        row.owner_id, key, row.believed, row.conflicts, row.contradicted, (), row.now, sent, only_lowered=row.unlocated
     )
     write = None if mode is None or _must_wait(row) else to_write(due, mode)
     writes = None if write is None else (write.expected, write.target, write.relative)

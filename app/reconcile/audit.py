@@ -37,7 +37,8 @@ class Audited:
 
 
 def audit(runtime: Runtime, merchant_id: int, channel_id: int) -> Audited:
-    """Read all numbers of a channel, page by page, if its audit is due and nobody else is at it."""
+    """Read all numbers of a channel, page by page, if its audit is due and nobody else is at it. One that a channel
+    broke off, or whose process died, goes on where it was."""
     now = runtime.clock()
     with runtime.begin(merchant_id, now) as session:
         claimed = claim_poll(runtime, session, channel_id, "stock")
@@ -49,11 +50,11 @@ def audit(runtime: Runtime, merchant_id: int, channel_id: int) -> Audited:
         return Audited()
     size = runtime.connectors[channel.platform].abilities.read_rows_max
     claim = Claim(merchant_id, channel_id, "stock", claimed.attempt)
-    after = numbers = contradicted = 0
+    after, numbers, contradicted = claimed.resume_after or 0, 0, 0
     try:
         while True:
             with runtime.begin(merchant_id, runtime.clock()) as session:
-                hold_poll(runtime, session, claim)
+                hold_poll(runtime, session, claim, after=after)
                 after, keys = _page(session, channel_id, after, size)
             if not keys:
                 break

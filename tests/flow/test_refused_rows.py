@@ -73,13 +73,17 @@ def few(world: World, tmp_path: Path) -> tuple[Street, PretendShopify]:
     return street, shop
 
 
-def codes_of_a_reduction() -> list[str]:
-    """What the schema says that Shopify may refuse one by. A conflict is none: it is not compared. That an earlier
-    attempt failed is about a key, and each new call has another."""
+def codes_of(mutation: str) -> list[str]:
+    """What the schema says that Shopify may refuse it by. That an earlier attempt failed is about a key, and each new
+    call has another."""
     types = {entry["name"]: entry for entry in introspection()["__schema"]["types"]}
-    named = [value["name"] for value in types["InventoryAdjustQuantitiesUserErrorCode"]["enumValues"]]
-    of_a_key = "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED"
-    return sorted(code for code in named if code != of_a_key and USER_ERRORS[code] is not RefusedRow.CONFLICT)
+    named = [value["name"] for value in types[f"{mutation}UserErrorCode"]["enumValues"]]
+    return sorted(set(named) - {"IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED"})
+
+
+def codes_of_a_reduction() -> list[str]:
+    """A conflict is none: it is not compared."""
+    return [code for code in codes_of("InventoryAdjustQuantities") if USER_ERRORS[code] is not RefusedRow.CONFLICT]
 
 
 @pytest.mark.parametrize("code", codes_of_a_reduction())
@@ -99,6 +103,26 @@ def test_whatever_code_refuses_a_number_the_others_are_written_and_it_is_too_whe
     del shop.inventory.refused[item]
     street.settle(400, rounds_max=4_000)
     assert shop.shown() == dict.fromkeys(SKUS[:3], 9)
+    assert street.world.verify() == []
+
+
+@pytest.mark.parametrize("code", codes_of("InventorySetQuantities"))
+def test_whatever_code_refuses_to_raise_a_number_the_others_are_and_it_is_too_when_the_shop_takes_it_again(
+    few: tuple[Street, PretendShopify], code: str
+) -> None:
+    street, shop = few
+    item, verdict = shop.variant(SKUS[1]).item_id, USER_ERRORS[code]
+    shop.inventory.refused[item] = UserError(code, "The moon is full.", ROW_NAMED)
+    street.world.post(*(street.world.movement(sku, 1, "supplier > available@A", "5") for sku in SKUS[:3]))
+    street.settle(90, rounds_max=4_000)
+    shown = [shop.shown()[sku] for sku in SKUS[:3]]
+    busy = isinstance(verdict, Call) and verdict.reason in OF_THE_KEY
+    assert shown[1] == 10
+    assert busy or shown == [11, 10, 11]
+    del shop.inventory.refused[item]
+    street.settle(400, rounds_max=4_000)
+    assert shop.shown() == dict.fromkeys(SKUS[:3], 11)
+    assert street.cases() == []
     assert street.world.verify() == []
 
 

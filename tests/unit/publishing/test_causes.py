@@ -12,8 +12,13 @@ from app.publishing.causes import EXPLAINING, SAYING, Facts, cause_of, decide
     [
         (Facts(7, 7), "order_in_flight"),
         (Facts(7, 7, heard=False), "webhook_lost"),
-        (Facts(6, 10, lost_delta=-4), "write_lost"),
-        (Facts(7, 10, lost_delta=-4), "hand_edit"),
+        (Facts(6, 10, lost=(-4,)), "write_lost"),
+        (Facts(7, 10, lost=(-4,)), "hand_edit"),
+        (Facts(6, 10, lost=(-4, -1)), "write_lost"),
+        (Facts(9, 10, lost=(-4, -1)), "write_lost"),
+        (Facts(5, 10, lost=(-4, -1)), "write_lost"),
+        (Facts(7, 10, lost=(-4, -1)), "hand_edit"),
+        (Facts(163, 175, lost=(-11, -2), overwritten=1), "overwritten"),
         (Facts(8, 10, undone=2), "refund_deleted"),
         (Facts(12, 10, undone=2), "hand_edit"),
         (Facts(7, 10, undone=2), "hand_edit"),
@@ -22,9 +27,9 @@ from app.publishing.causes import EXPLAINING, SAYING, Facts, cause_of, decide
         (Facts(11, 7, open_difference=-3, orders_since=True), "hand_edit"),
         (Facts(7, 10, overwritten=4), "overwritten"),
         # Beside a write without an answer, which may have been applied or not (seed 81, `--heal on`).
-        (Facts(176, 175, lost_delta=-11, overwritten=4), "overwritten"),
-        (Facts(165, 175, lost_delta=-11, overwritten=4), "overwritten"),
-        (Facts(170, 175, lost_delta=-11, overwritten=4), "hand_edit"),
+        (Facts(176, 175, lost=(-11,), overwritten=4), "overwritten"),
+        (Facts(165, 175, lost=(-11,), overwritten=4), "overwritten"),
+        (Facts(170, 175, lost=(-11,), overwritten=4), "hand_edit"),
         (Facts(7, 10, unread=1), "order_unread"),
         (Facts(7, 10, overwritten=4, unread=1), "order_unread"),  # which may be what took them: a person is asked
         (Facts(7, 10, items=2), "shared_owner"),

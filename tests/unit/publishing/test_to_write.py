@@ -16,9 +16,14 @@ AT = datetime(2026, 11, 30, tzinfo=UTC)
 
 
 def due(
-    target: int, believed: int | None = 10, *, contradicted: bool = False, conflicts: int = 0, unplaced: bool = False
+    target: int,
+    believed: int | None = 10,
+    *,
+    contradicted: bool = False,
+    conflicts: int = 0,
+    only_lowered: bool = False,
 ) -> Due:
-    return Due(1, KEY, believed, conflicts, contradicted, [1], AT, Plan(target, ()), unplaced=unplaced)
+    return Due(1, KEY, believed, conflicts, contradicted, [1], AT, Plan(target, ()), only_lowered=only_lowered)
 
 
 @pytest.mark.parametrize(
@@ -60,10 +65,10 @@ def test_after_two_conflicts_a_reduction_goes_out_all_the_same_and_an_increase_s
 
 
 @pytest.mark.parametrize("contradicted", [False, True])
-def test_while_an_order_has_no_place_a_number_is_only_lowered_whatever_was_seen_there(contradicted: bool) -> None:
+def test_what_is_only_lowered_for_now_is_lowered_whatever_was_seen_there(contradicted: bool) -> None:
     for mode in (WriteMode.COMPARE_AND_SET, WriteMode.RELATIVE):
-        lowered = to_write(due(7, unplaced=True, contradicted=contradicted), mode)
+        lowered = to_write(due(7, only_lowered=True, contradicted=contradicted), mode)
         assert lowered == StockWrite(KEY, 10, 7, relative=True)
     for mode in WriteMode:
-        assert to_write(due(12, unplaced=True, contradicted=contradicted), mode) is None
-    assert to_write(due(7, unplaced=True, contradicted=contradicted), WriteMode.ABSOLUTE) is None
+        assert to_write(due(12, only_lowered=True, contradicted=contradicted), mode) is None
+    assert to_write(due(7, only_lowered=True, contradicted=contradicted), WriteMode.ABSOLUTE) is None
