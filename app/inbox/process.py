@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -329,7 +329,7 @@ def _post_orders(session: Session, channel: Channel, batch: _Batch, chosen: Sequ
     post(session, movements)
     write_positions(session, positions, changed)
     note_taken_before(session, older)
-    moves = _belief_changes(known_before, changed, _times(live, first, changed, batch.skew))
+    moves = _belief_changes(known_before, changed, _times(live, first, changed, batch.skew), first)
     belief.lock(session, channel_id, moves, batch.hints)
     belief.move(session, moves, doubted=batch.doubted)
     if channel.state == "shadow":
@@ -380,13 +380,15 @@ def _times(
 
 
 def _belief_changes(
-    positions: Positions, changed: Positions, times: Mapping[Line, tuple[datetime, datetime]]
+    positions: Positions, changed: Positions, times: Mapping[Line, tuple[datetime, datetime]], first: Collection[Line]
 ) -> list[belief.Move]:
-    """The channel's numbers went down by what it took more, up by what it put back."""
+    """The channel's numbers went down by what it took more, up by what it put back; what is understood for the first
+    time and took nothing may have done both."""
     deltas: defaultdict[tuple[int, Line], int] = defaultdict(int)
     for line, places in changed.items():
         for held, sign in (*((h, -1) for h in places.values()), *((h, 1) for h in positions.get(line, {}).values())):
             if held.owner_id is not None:
                 deltas[held.owner_id, line] += sign * held.taken
-    moves = [belief.Move(owner, delta, *times[line]) for (owner, line), delta in deltas.items()]
-    return [move for move in moves if move.delta or move.began != move.ended]
+    return [
+        belief.Move(owner, delta, *times[line]) for (owner, line), delta in deltas.items() if delta or line in first
+    ]

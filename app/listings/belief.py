@@ -20,8 +20,9 @@ WRITES_MAX = 20  # latest writes to a number asked whether one was under way whi
 # `passed`: what it went through since it was confirmed. An owner with an open case is looked at when it moves:
 # the order that moved it may be what explains the case. What happened before the first number was read is in it; of an
 # order that began before and ended after nobody knows which part is, and the number is read again. So is the number of
-# what was sold while we wrote to a channel that reads, adds and writes: one of the two may have replaced the other. And
-# so is a number that was as believed after that had happened which is only known now: something else hid it, by chance.
+# what was sold while we wrote to a channel that reads, adds and writes: one of the two may have replaced the other,
+# even a sale or its taking back where both are known at once. And so is a number that was as believed after that had
+# happened which is only known now: something else hid it, by chance.
 _MOVE = """
 with m as materialized (
     select * from unnest(%(ids)s::bigint[], %(deltas)s::bigint[], %(began)s::timestamptz[], %(ended)s::timestamptz[])
@@ -53,7 +54,7 @@ set believed = case when not d.unsure then o.believed + d.delta end, belief_revi
                       then coalesce(o.look_since, %(now)s) else o.look_since end
 from d
 where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id and o.believed is not null
-  and (d.delta <> 0 or d.unsure)
+  and (d.delta <> 0 or d.unsure or d.raced)
 """
 # Equal: confirmed. Different: remembered with the belief's revision from before the reading, and when it was first seen
 # so (else whoever looks often would never know); `settle` decides once orders were read and no order has moved the

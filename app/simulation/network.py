@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,10 +10,10 @@ from typing import Any, NoReturn
 
 import requests
 
+from app.simulation.answers import CUT_SHORT, GARBLED, refusals_of
 from app.simulation.clockwork import Process
 from app.simulation.spoiling import spoilt
 from app.simulation.weather import Fate, Weather, fate_of
-from connectors.http import BODY_MAX
 from sandbox.base import Request, Response, Shop
 from sandbox.front import BAD_GATEWAY, THROTTLED, UNAVAILABLE, Throttling
 from sandbox.inprocess import ShopAdapter
@@ -25,47 +24,6 @@ LATE_S = 15.0  # how long after that a shop may still go on; below `LATE` of app
 LATENCY_S = (0.02, 0.6)
 ADDING_S = (0.0, 0.3)  # between WooCommerce's reading of a number and its writing of the sum
 SPOILT = 0.5  # of the answers that can't be read: all of it is there, and one value is of another kind
-_JSON = {"Content-Type": "application/json"}
-# Each is something that a shop, its firewall or its plugins have been seen to answer with status 200.
-GARBLED = (
-    Response(200, {"Content-Type": "text/html"}, b"<html><title>Just a moment...</title></html>"),
-    Response(200, _JSON, b""),
-    Response(200, _JSON, b'{"data": {"orders": {"nodes": [{"id": "gid://sho'),
-    Response(200, _JSON, b"null"),
-    Response(200, _JSON, b"[]"),
-    Response(200, _JSON | {"Content-Encoding": "gzip"}, gzip.compress(bytes(BODY_MAX + 1), mtime=0)),
-    Response(200, _JSON, b'{"data": null}'),
-    Response(200, _JSON, b'[{"id": "seven", "stock_quantity": {}, "status": 7, "line_items": null}]'),
-    Response(200, _JSON, b'"<b>Deprecated</b>: Function utf8_encode() is deprecated"'),
-    Response(200, _JSON, b'{"data": {"inventoryAdjustQuantities": null, "inventorySetQuantities": null}}'),
-    Response(200, _JSON, b'{"data": {"inventorySetQuantities": {"userErrors": [{"code": 7}]}, "nodes": [{}]}}'),
-    Response(200, _JSON, b'{"data": null, "errors": [{"message": "new", "extensions": {"code": "NEVER_HEARD_OF"}}]}'),
-    Response(200, _JSON, b'{"update": [{"id": null, "manage_stock": null, "stock_quantity": "7", "error": null}]}'),
-)
-_HTML = {"Content-Type": "text/html"}
-# Each is a refusal before anything was done: a shop that is busy, frozen or locked, whose host or firewall takes us for
-# somebody else, whose token is just being replaced, and what GraphQL says instead of a status.
-REFUSALS = (
-    UNAVAILABLE,
-    Response(401, _JSON, b'{"errors": "[API] Invalid API key or access token"}'),
-    Response(402, _JSON, b'{"errors": "Unavailable Shop"}'),
-    Response(403, _HTML, b"<h1>Forbidden</h1>"),
-    Response(404, _HTML, b"<h1>Not Found</h1>"),
-    Response(404, _JSON, b'{"code": "rest_no_route", "message": "No route was found.", "data": {"status": 404}}'),
-    Response(413, _HTML, b"<h1>Request Entity Too Large</h1>"),
-    Response(423, _JSON, b'{"errors": "This shop is locked"}'),
-    Response(430, _JSON, b'{"errors": "Shopify Security Rejection"}'),
-    Response(501, _HTML, b"<h1>Method Not Implemented</h1>"),
-    Response(302, {"Location": "https://parked.example/"}, b""),
-    Response(200, _JSON, b'{"errors": [{"message": "no", "extensions": {"code": "ACCESS_DENIED"}}]}'),
-    Response(200, _JSON, b'{"errors": [{"message": "dear", "extensions": {"code": "MAX_COST_EXCEEDED"}}]}'),
-    Response(200, _JSON, b'{"errors": [{"message": "oops", "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]}'),
-    Response(200, _JSON, b'{"errors": [{"message": "new", "extensions": {"code": "NEVER_HEARD_OF"}}]}'),
-)
-UNREACHED = (requests.exceptions.SSLError, requests.ConnectTimeout)
-CUT_SHORT = (
-    requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError, requests.ConnectionError,
-)  # fmt: skip
 
 
 @dataclass
@@ -126,7 +84,7 @@ class Wire(ShopAdapter):
         if fate is Fate.THROTTLED:
             return self.shop.throttled(asked) if isinstance(self.shop, Throttling) else THROTTLED
         if fate is Fate.REFUSED:
-            return self._choose((*REFUSALS, *UNREACHED))
+            return self._choose(refusals_of(self.shop))
         if fate in (Fate.LOST_BEFORE, Fate.LATE):
             self._unheard(asked, late=fate is Fate.LATE)
         answer = self._handled(asked)
