@@ -15,7 +15,7 @@ from app.publishing.plan import Plan, Rule, plan
 from app.publishing.unanswered import UNANSWERED, UNANSWERED_MAX
 from connectors.base import StockKey
 
-RESTS_MAX = 5  # a number that conflicts again and again is not raised for 2, 4, 8, 16, then 32 seconds
+RESTS_MAX = 3  # a number that conflicts again and again is not raised for 2, 4, then 8 seconds
 SCAN_MAX = 20_000  # due rows looked at in one call; more than that coalesce in the next
 
 # An owner that waits for orders is looked at again when a reading that began after the wait is complete and understood.
