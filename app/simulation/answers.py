@@ -1,5 +1,5 @@
 """Answers that are none: what shops, their hosts, firewalls and plugins say instead of what was asked for. Every code
-of the tables by which the connectors know a refusal is among them."""
+by which the connectors know a refusal is among them (a test holds them against those tables)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from collections.abc import Sequence
 import orjson
 import requests
 
-from connectors.errors import AccessDenied, NotFound
 from connectors.http import BODY_MAX
-from connectors.shopify.errors import GRAPHQL_ERRORS
-from connectors.woocommerce.errors import CODES, SENTENCES
 from sandbox.base import Response, Shop
 from sandbox.front import UNAVAILABLE
 from sandbox.shopify import PretendShopify
@@ -36,7 +33,6 @@ GARBLED = (
     Response(200, _JSON, b'{"update": [{"id": null, "manage_stock": null, "stock_quantity": "7", "error": null}]}'),
 )
 _HTML = {"Content-Type": "text/html"}
-_STATUSES = {AccessDenied: 401, NotFound: 404}
 # Each is a refusal before anything was done: a shop that is busy, frozen or locked, whose host or firewall takes us for
 # somebody else, whose token is just being replaced, a proxy without the shop behind it.
 REFUSALS = (
@@ -52,6 +48,38 @@ REFUSALS = (
     Response(504, _HTML, b"<h1>Gateway Time-out</h1>"),
 )
 # And what the vendor's own words for it are.
+GRAPHQL_CODES = (
+    "THROTTLED", "MAX_COST_EXCEEDED", "ACCESS_DENIED", "SHOP_INACTIVE", "INTERNAL_SERVER_ERROR",
+)  # fmt: skip
+WOO_CODES = {
+    401: (
+        "woocommerce_rest_cannot_view",
+        "woocommerce_rest_cannot_edit",
+        "woocommerce_rest_cannot_create",
+        "woocommerce_rest_cannot_batch",
+        "woocommerce_rest_cannot_delete",
+        "woocommerce_rest_authentication_error",
+        "invalid_username",
+    ),
+    404: (
+        "rest_no_route",
+        "woocommerce_rest_shop_order_invalid_id",
+        "woocommerce_rest_product_invalid_id",
+        "woocommerce_rest_invalid_product_id",
+        "woocommerce_rest_product_variation_invalid_id",
+        "woocommerce_rest_shop_webhook_invalid_id",
+    ),
+    400: (
+        "rest_invalid_param",
+        "rest_missing_callback_param",
+        "woocommerce_rest_request_entity_too_large",
+        "woocommerce_rest_shop_webhook_invalid_topic",
+    ),
+}
+WOO_SENTENCES = (
+    "Consumer secret is invalid", "Consumer key is invalid", "write permissions", "Invalid nonce",
+    "Invalid timestamp", "Invalid signature",
+)  # fmt: skip
 OF_SHOPIFY = (
     Response(401, _JSON, b'{"errors": "[API] Invalid API key or access token"}'),
     Response(402, _JSON, b'{"errors": "Unavailable Shop"}'),
@@ -59,14 +87,14 @@ OF_SHOPIFY = (
     Response(430, _JSON, b'{"errors": "Shopify Security Rejection"}'),
     *(
         Response(200, _JSON, orjson.dumps({"errors": [{"message": "no", "extensions": {"code": code}}]}))
-        for code in (*GRAPHQL_ERRORS, "NEVER_HEARD_OF")
+        for code in (*GRAPHQL_CODES, "NEVER_HEARD_OF")
     ),
 )
 OF_WOO = tuple(
     Response(status, _JSON, orjson.dumps({"code": code, "message": says, "data": {"status": status}}))
     for status, code, says in (
-        *((_STATUSES.get(kind, 400), code, "No.") for code, (kind, _) in CODES.items()),
-        *((401, "woocommerce_rest_authentication_error", f"{text}.") for text, _, _ in SENTENCES),
+        *((status, code, "No.") for status, codes in WOO_CODES.items() for code in codes),
+        *((401, "woocommerce_rest_authentication_error", f"{text}.") for text in WOO_SENTENCES),
         (400, "never_heard_of", "No."),
     )
 )

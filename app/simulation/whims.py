@@ -7,20 +7,32 @@ from collections.abc import Iterable
 from random import Random
 
 from app.simulation.town import AnyShop
-from connectors.shopify.errors import USER_ERRORS
-from connectors.woocommerce.errors import ITEM_CODES
 from sandbox.shopify import PretendShopify
 from sandbox.shopify.stock import ROW_NAMED, UserError
 from sandbox.woocommerce import WooShop
 from sandbox.woocommerce.problem import Problem
 
 SAYING = "The moon is full."
-# Every code of theirs but those about exports and about an earlier attempt: of one row, or as if the whole call were at
-# fault; that two things are done at once; that a number is not as we expected; a code that nobody told of, and none.
-_NOT_OF_A_NUMBER = {"OPERATION_IN_PROGRESS", "LIMIT_REACHED", "INVALID", "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED"}
-SHOPIFY = (*(code for code in USER_ERRORS if code not in _NOT_OF_A_NUMBER), "NEVER_HEARD_OF", None)
+# Every code that the schema has for it, but that an earlier attempt failed, which is about a key: of one row, or as if
+# the whole call were at fault; that two things are done at once; that a number is not as we expected; a code that
+# nobody told of, and none.
+SHOPIFY = (
+    "CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE", "NON_MUTABLE_INVENTORY_ITEM", "INVALID_INVENTORY_ITEM",
+    "INVALID_LOCATION", "INVALID_QUANTITY_NEGATIVE", "INVALID_QUANTITY_TOO_HIGH", "INVALID_QUANTITY_TOO_LOW",
+    "IDEMPOTENCY_CONCURRENT_REQUEST", "IDEMPOTENCY_KEY_PARAMETER_MISMATCH", "ADJUST_QUANTITIES_FAILED",
+    "SERVICE_UNAVAILABLE", "COMPARE_QUANTITY_REQUIRED", "INVALID_NAME", "INVALID_REASON",
+    "INVALID_REFERENCE_DOCUMENT", "NO_DUPLICATE_INVENTORY_ITEM_ID_GROUP_ID_PAIR", "INTERNAL_LEDGER_DOCUMENT",
+    "INVALID_AVAILABLE_DOCUMENT", "INVALID_LEDGER_DOCUMENT", "INVALID_QUANTITY_DOCUMENT", "INVALID_QUANTITY_NAME",
+    "MAX_ONE_LEDGER_DOCUMENT", "NEVER_HEARD_OF", None,
+)  # fmt: skip
 # Each says that nothing was done, and nothing was; of a code that nobody knows it may have been.
-WOO_BEFORE = tuple((code, 403 if code.endswith("cannot_edit") else 400) for code in ITEM_CODES)
+WOO_BEFORE = (
+    ("woocommerce_rest_product_invalid_id", 400),
+    ("woocommerce_rest_product_variation_invalid_id", 400),
+    ("woocommerce_rest_invalid_product_id", 400),
+    ("woocommerce_rest_cannot_edit", 403),
+    ("rest_invalid_param", 400),
+)
 WOO_UNCLEAR = (("product_moon", 400), ("rest_invalid_param", 500), ("woocommerce_rest_error", 503))
 
 
