@@ -74,9 +74,8 @@ CONFLICTS_MAX = 2  # after so many, a reduction goes out as a relative change
 @dataclass(frozen=True, slots=True)
 class Due:
     """An owner that is due: its plan, what the channel is believed to show, and the due rows that an acknowledgement
-    settles (none while it is `only_lowered`, see below: it stays due). `plan`
-    None: nothing can be planned (not managed, not mapped, held until `case_id` is decided, which makes
-    it due again)."""
+    settles (none while it is `only_lowered`, see below: it stays due). `plan` None: nothing can be planned (not
+    managed, not mapped, held until `case_id` is decided, which makes it due again)."""
 
     owner_id: int
     key: StockKey
