@@ -24,6 +24,7 @@ from app.claims import Absences, free_abandoned
 from app.core.db import Database
 from app.core.embedded import APP_ROLE, Embedded
 from app.inbox.receive import Delivery
+from app.publishing.due import CONFLICTS_MAX
 from app.publishing.push import push
 from sandbox.base import Delivery as Posted
 from sandbox.base import Request, Response
@@ -185,6 +186,35 @@ def push_higher(quarter: Quarter) -> Job:
     return [], quarter.due("push")
 
 
+def push_conflicting(quarter: Quarter) -> Job:
+    """Each shop has sold something that nobody knows of, so that a raise does not fit."""
+    _, acts = push_higher(quarter)
+    quarter.told_rightly = {"webhook_silent"}
+    quarter.shopify.place_order([("mug", 1)])
+    quarter.woo.place_order([("mug", 1)])
+    return [], acts
+
+
+def push_unanswered(quarter: Quarter) -> Job:
+    """One did not answer to a write, was looked at in vain, and its number is to be lowered further."""
+    street, woo = quarter.street, quarter.woo
+    for _ in range(2):
+        street.world.move("mug", 1, "available@A > shrinkage")
+        quarter.taken_by_hand += 1
+        woo.context.faults = replace(NONE, timeout_after=1.0)
+        for lane in range(2):
+            push(street.runtime, street.world.merchant_id, street.channel_of(woo), lane)
+        woo.context.faults = NONE
+    quarter.do("push")
+    with street.world.session() as session:
+        session.run(
+            """update stock_owner set conflicts = %(in_vain)s
+               where merchant_id = %(merchant_id)s and unclear_attempt_id is not null""",
+            in_vain=CONFLICTS_MAX,
+        )
+    return [], quarter.due("push")
+
+
 def look_(quarter: Quarter) -> Job:
     """One shop tells a number that nobody knows why, the other did not answer to a write."""
     quarter.told_rightly = {"webhook_silent"}
@@ -205,7 +235,8 @@ def look_(quarter: Quarter) -> Job:
 
 JOBS: dict[str, Callable[[Quarter], Job]] = {
     "receive": receive_, "read: doorbells": ring, "read: poll": poll, "process": process_,
-    "push: lower": push_lower, "push: higher": push_higher, "look": look_,
+    "push: lower": push_lower, "push: higher": push_higher, "push: conflict": push_conflicting,
+    "push: unanswered": push_unanswered, "look": look_,
 }  # fmt: skip
 
 
