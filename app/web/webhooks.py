@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from flask import Blueprint, Flask, Response, current_app, request
 
-from app.core.errors import PerpetualError, TooLarge, Unauthenticated, problem_json
+from app.core.errors import RETRY_AFTER_S, PerpetualError, TooLarge, Unauthenticated, Unavailable, problem_json
 from app.core.runtime import Runtime
 from app.inbox.receive import Delivery, receive
 from app.web.flusher import Flusher
@@ -51,7 +51,7 @@ def make_flusher(runtime: Runtime) -> Flusher:
 @blueprint.post("/<platform>")
 @blueprint.post("/<platform>/<key>")
 def deliver(platform: str, key: str | None = None) -> Response:
-    """One delivery. 413 over the bound, 503 with Retry-After when it can't be stored now."""
+    """One delivery. 413 over the bound, 503 with Retry-After when it can't be stored, or checked, now."""
     error: PerpetualError | None = request.environ.get(_ERROR)
     if error is not None:
         raise error
@@ -74,7 +74,8 @@ def deliver(platform: str, key: str | None = None) -> Response:
 def _answer(status: int, reason: str) -> tuple[bytes, list[tuple[str, str]]]:
     """Body and headers, made once: a 401 says why, of everything else the status says it all."""
     if status != Unauthenticated.status:
-        return b"", [("Content-Length", "0"), *HEADERS.items()]
+        again = [("Retry-After", str(RETRY_AFTER_S))] if status == Unavailable.status else []
+        return b"", [("Content-Length", "0"), *again, *HEADERS.items()]
     body = orjson.dumps(problem_json(Unauthenticated(reason, _WORDS.get(reason, ""))))
     kind = ("Content-Type", "application/problem+json")
     return body, [("Content-Length", str(len(body))), kind, *HEADERS.items()]

@@ -14,9 +14,11 @@ from app.listings.leaving import leave
 from app.listings.states import get_standing
 from app.reconcile.check import check
 from app.simulation.town import hand_over
+from app.web import create_app
 from connectors.errors import AccessDenied
 from sandbox.shopify import PretendShopify
 from sandbox.woocommerce import WooShop
+from tests.deliveries import post
 from tests.diagnosing import OPENING, later, run
 from tests.street import Street
 
@@ -77,6 +79,15 @@ def test_a_shop_whose_keys_cant_be_opened_keeps_no_other_from_being_heard_read_a
     later(street, 400, times=3)
     assert "keys_unreadable" not in broken(street)
     assert (street.shown_at(row.shopify, "mug")["A"], row.woo.shown()["mug"]) == (5, 5)
+
+
+def test_a_delivery_that_cant_be_checked_now_is_asked_for_again_later(row: Row) -> None:
+    row.street.settle()
+    row.spoil()
+    row.woo.place_order([("mug", 2)])
+    posted = next(one for one in row.woo.due_deliveries() if one.headers["X-WC-Webhook-Topic"] == "order.created")
+    answer = post(create_app(row.street.runtime), posted)
+    assert (answer.status_code, int(answer.headers["Retry-After"]) > 0) == (503, True)
 
 
 def test_a_shop_whose_keys_cant_be_opened_says_so_where_it_is_asked_and_can_be_disconnected(row: Row) -> None:
