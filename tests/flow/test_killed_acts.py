@@ -188,11 +188,10 @@ def push_higher(quarter: Quarter) -> Job:
 
 def push_conflicting(quarter: Quarter) -> Job:
     """Each shop has sold something that nobody knows of, so that a raise does not fit."""
-    _, acts = push_higher(quarter)
+    nobody, acts = push_higher(quarter)
     quarter.told_rightly = {"webhook_silent"}
-    quarter.shopify.place_order([("mug", 1)])
-    quarter.woo.place_order([("mug", 1)])
-    return [], acts
+    quarter.sell()
+    return nobody, acts
 
 
 def push_unanswered(quarter: Quarter) -> Job:
@@ -206,12 +205,9 @@ def push_unanswered(quarter: Quarter) -> Job:
             push(street.runtime, street.world.merchant_id, street.channel_of(woo), lane)
         woo.context.faults = NONE
     quarter.do("push")
+    in_vain = "update stock_owner set conflicts = %(n)s where merchant_id = %(merchant_id)s and unclear_attempt_id > 0"
     with street.world.session() as session:
-        session.run(
-            """update stock_owner set conflicts = %(in_vain)s
-               where merchant_id = %(merchant_id)s and unclear_attempt_id is not null""",
-            in_vain=CONFLICTS_MAX,
-        )
+        session.run(in_vain, n=CONFLICTS_MAX)
     return [], quarter.due("push")
 
 
