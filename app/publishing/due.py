@@ -12,7 +12,7 @@ from app.listings.available import read_available_by_owner
 from app.listings.unplaced import HOLDS, TAKEN
 from app.publishing.held import read_held
 from app.publishing.plan import Plan, Rule, plan
-from app.publishing.unanswered import UNANSWERED, UNANSWERED_MAX
+from app.publishing.unanswered import GIVEN_UP_AT, LATE, UNANSWERED, UNANSWERED_MAX, UNDER_WAY
 from connectors.base import StockKey
 
 RESTS_MAX = 3  # a number that conflicts again and again is not raised for 2, 4, then 8 seconds
@@ -21,7 +21,8 @@ SCAN_MAX = 20_000  # due rows looked at in one call; more than that coalesce in 
 # An owner that waits for orders is looked at again when a reading that began after the wait is complete and understood.
 # The number of an item of an order that the channel has not placed yet is only lowered; that needs no explanation of
 # what was seen there, since it commutes with whatever happened. So is one that could not be explained twice since a
-# write to it got no answer: as if that had not been carried out, or had, where it would have raised the number. And so
+# write to it got no answer: as if that had not been carried out, or had, where it would have raised the number; not
+# before the shop has surely ended with it, for of two sums at once one replaces the other. And so
 # is, for a while, one that the channel has often not raised, since its number was another than it is seen to be.
 _READY = """
     (o.awaiting_since is null or (
@@ -30,7 +31,8 @@ _READY = """
         and not exists (select from inbox i where i.merchant_id = o.merchant_id and i.channel_id = o.channel_id
                         and i.kind = 'document' and i.origin = 'read' and i.state = 'open')))
     and (o.unclear_attempt_id is null
-         or o.conflicts >= %(conflicts_max)s and cardinality(w.unanswered) < %(unanswered_max)s)
+         or o.conflicts >= %(conflicts_max)s and cardinality(w.unanswered) < %(unanswered_max)s
+            and %(now)s > w.given_up_at + %(late)s)
     and (o.observed_revision is null or h.unplaced or o.conflicts >= %(conflicts_max)s)
 """
 # As many that contradict, and that are only lowered, as others: what waits must not hide what need not. Of the latter,
@@ -57,7 +59,7 @@ from (
           group by owner_id) d
     join stock_owner o on o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id
     cross join lateral (select {HOLDS} as unplaced offset 0) h
-    cross join lateral (select {UNANSWERED} as unanswered offset 0) w
+    cross join lateral (select {UNANSWERED} as unanswered, {GIVEN_UP_AT} as given_up_at offset 0) w
     cross join lateral (select h.unplaced or o.unclear_attempt_id is not null or coalesce(
             o.conflicts > %(conflicts_max)s and o.awaiting_since > %(now)s::timestamptz
             - make_interval(secs => power(2, least(o.conflicts - %(conflicts_max)s, {RESTS_MAX}))), false
@@ -106,6 +108,8 @@ def list_due(
         now=session.now,
         conflicts_max=CONFLICTS_MAX,
         unanswered_max=UNANSWERED_MAX,
+        late=LATE,
+        under_way=UNDER_WAY,
     )
     plans = read_plans(session, [row for row in rows if _may_plan(row)], {row.owner_id: row for row in rows})
     return [

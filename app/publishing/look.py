@@ -24,18 +24,15 @@ from app.listings.unplaced import HOLDS
 from app.listings.wanted import want_listed
 from app.publishing.decisions import adjust_decided
 from app.publishing.drift import Verdict, judge, note_explained, note_unmanaged
-from app.publishing.pauses import SENT_WITHIN_S, note_answer, pause
-from app.publishing.unanswered import UNANSWERED
+from app.publishing.pauses import note_answer, pause
+from app.publishing.unanswered import GIVEN_UP_AT, LATE, UNANSWERED, UNDER_WAY
 from app.publishing.unread import decide_what_can_be_read
 from connectors.base import Abilities, StockKey
 from connectors.errors import ChannelError
-from connectors.http import READ_S
 
 PAUSES_S = (1, 2, 5, 15, 60)  # after the first, second … look in a row that failed
 LOOK_DELAY_S = 3  # a hint mostly explains itself by the order that is right behind it
 READING = timedelta(seconds=60)  # a number is older by that, at most, than the end of the call that brought it
-LATE = timedelta(seconds=20)  # how long a shop may go on with a write after the caller would have given it up
-UNDER_WAY = timedelta(seconds=READ_S + SENT_WITHIN_S)  # when its sender would have given it up, had they not died
 
 DOCUMENTS_MAX = 1_000  # latest documents of the channel asked whether an order has changed since a number was read
 _CONTRADICTED = f"""
@@ -48,7 +45,7 @@ with lately as materialized (
 select o.owner_id, o.item_id, o.stock_key, o.location_key, o.believed, o.observed, o.observed_at, o.belief_revision,
     o.observed_revision, o.case_id, o.passed, o.buffer, o.buffer_percent, o.shown_min, o.shown_max,
     o.oversell_target,
-       o.state, o.unclear_attempt_id, {UNANSWERED} as unanswered, u.at as unclear_at,
+       o.state, o.unclear_attempt_id, {UNANSWERED} as unanswered, {GIVEN_UP_AT} as unclear_at,
        r.completed_at as orders_read_at,
     exists (select from lately i join channel c on c.merchant_id = o.merchant_id and c.channel_id = o.channel_id
             join sales_order s on s.merchant_id = o.merchant_id and s.channel_id = o.channel_id
@@ -60,12 +57,6 @@ select o.owner_id, o.item_id, o.stock_key, o.location_key, o.believed, o.observe
 from stock_owner o
 join channel_poll r on r.merchant_id = o.merchant_id and r.channel_id = o.channel_id and r.kind = 'orders'
                    and r.completed_at > o.observed_at
-cross join lateral (
-    select max(case when right(a.owner, length(a.key)) = a.key then a.closed_at  -- its sender waited until then
-                    else greatest(a.closed_at, a.opened_at + %(under_way)s) end) as at
-    from push_row p join push_attempt a using (merchant_id, attempt_id)
-    where p.merchant_id = o.merchant_id and p.owner_id = o.owner_id and p.attempt_id >= o.unclear_attempt_id
-      and p.outcome = 'unknown') u
 where o.merchant_id = %(merchant_id)s and o.channel_id = %(channel)s
   and o.observed_revision is not null and (o.unclear_attempt_id is null or o.look_since is null)
   and not exists (select from inbox i where i.merchant_id = o.merchant_id and i.channel_id = o.channel_id

@@ -20,7 +20,7 @@ from sandbox.inprocess import ShopAdapter
 from sandbox.woocommerce import adding
 
 GIVEN_UP_S = 30.0  # connectors.http.READ_S: how long a caller mostly waits for an answer that never comes
-LATE_S = 15.0  # how long after that a shop may still go on; below `LATE` of app/publishing/look.py
+LATE_S = 15.0  # how long after that a shop may still go on; below `LATE` of app/publishing/unanswered.py
 LATENCY_S = (0.02, 0.6)
 ADDING_S = (0.0, 0.3)  # between WooCommerce's reading of a number and its writing of the sum
 SPOILT = 0.5  # of the answers that can't be read: all of it is there, and one value is of another kind

@@ -281,7 +281,7 @@ def take_over(quarter: Quarter, late: list[LastCall], *, noticed: bool) -> None:
     if noticed:
         free_abandoned(street.runtime, Absences(grace_s=0), 0.0)
     if late:
-        street.settle(LATE_S)  # others wait for it as long as UNDER_WAY and LATE in app/publishing/look.py say
+        street.settle(LATE_S)  # others wait for it as long as UNDER_WAY, LATE in publishing/unanswered.py say
     for call in late:
         assert call.came.wait(30)
         call.let_in.set()
