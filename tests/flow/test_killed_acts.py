@@ -24,8 +24,8 @@ from app.claims import Absences, free_abandoned
 from app.core.db import Database
 from app.core.embedded import APP_ROLE, Embedded
 from app.inbox.receive import Delivery
-from app.publishing.due import CONFLICTS_MAX
 from app.publishing.push import push
+from app.publishing.unanswered import LATE
 from sandbox.base import Delivery as Posted
 from sandbox.base import Request, Response
 from sandbox.faults import NONE
@@ -205,9 +205,9 @@ def push_unanswered(quarter: Quarter) -> Job:
             push(street.runtime, street.world.merchant_id, street.channel_of(woo), lane)
         woo.context.faults = NONE
     quarter.do("push")
-    in_vain = "update stock_owner set conflicts = %(n)s where merchant_id = %(merchant_id)s and unclear_attempt_id > 0"
     with street.world.session() as session:
-        session.run(in_vain, n=CONFLICTS_MAX)
+        session.run("update stock_owner set conflicts = 9 where merchant_id = %(merchant_id)s")
+    street.world.now += LATE + timedelta(seconds=1)
     return [], quarter.due("push")
 
 
