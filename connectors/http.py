@@ -75,7 +75,9 @@ class Answer:
 Judge = Callable[[Answer], ChannelError | None]
 _BACKOFF = tenacity.wait_random_exponential(multiplier=0.2, max=2.0)
 
-# What a status means for a request. Whether a 5xx to a write was applied can't be known: see `failure`.
+# What a status means for a request. Whether a 5xx to a write was applied can't be known: see `failure`. A host says 503
+# too whose process died in the middle of it; only one that says when to come back has surely not begun.
+BUSY = 503
 STATUS_ERRORS: Mapping[int, tuple[type[ChannelError], str]] = {
     400: (Refused, "bad_request"),
     401: (AccessDenied, "unauthorized"),
@@ -93,7 +95,7 @@ STATUS_ERRORS: Mapping[int, tuple[type[ChannelError], str]] = {
     429: (Throttled, "throttled"),
     430: (Throttled, "security_rejection"),
     501: (Refused, "method_blocked"),
-    503: (Transient, "unavailable"),
+    BUSY: (Transient, "unavailable"),
 }
 
 
@@ -105,8 +107,11 @@ def failure(answer: Answer, *, write: bool) -> ChannelError | None:
         return Refused("redirected", "the shop redirects; store its final address")
     kind, reason = STATUS_ERRORS.get(answer.status, (Refused, f"http_{answer.status}"))
     if answer.status >= 500 and answer.status not in STATUS_ERRORS:
-        kind, reason = (OutcomeUnknown if write else Transient), f"http_{answer.status}"
-    return kind(reason, f"HTTP {answer.status}", retry_after_s=retry_after_s(answer.headers), answer=answer.body)
+        kind, reason = Transient, f"http_{answer.status}"
+    again_s = retry_after_s(answer.headers)
+    if write and kind is Transient and answer.status >= 500 and (answer.status != BUSY or again_s is None):
+        kind = OutcomeUnknown
+    return kind(reason, f"HTTP {answer.status}", retry_after_s=again_s, answer=answer.body)
 
 
 def retry_after_s(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:

@@ -22,7 +22,6 @@ from sandbox.woocommerce import adding
 GIVEN_UP_S = 30.0  # connectors.http.READ_S: how long a caller mostly waits for an answer that never comes
 LATE_S = 15.0  # how long after that a shop may still go on; below `LATE` of app/publishing/unanswered.py
 LATENCY_S = (0.02, 0.6)
-ADDING_S = (0.0, 0.3)  # between WooCommerce's reading of a number and its writing of the sum
 SPOILT = 0.5  # of the answers that can't be read: all of it is there, and one value is of another kind
 
 
@@ -121,13 +120,16 @@ class Wire(ShopAdapter):
             self._finish(begun)
             self.wires.broken -= 1
 
-        self.process.clockwork.after(self.wires.dice.uniform(*ADDING_S), end)
+        self.process.clockwork.after(self._adding_s(), end)
 
     def _handled(self, asked: Request) -> Response:
         begun = adding.begin(self.shop, asked)
         if begun.read:
-            self.process.pause(self.wires.dice.uniform(*ADDING_S))
+            self.process.pause(self._adding_s())
         return self._finish(begun)
+
+    def _adding_s(self) -> float:
+        return self.wires.dice.uniform(0.0, self.wires.weather().adding_s)
 
     def _finish(self, begun: adding.Adding) -> Response:
         answer, replaced = adding.finish(self.shop, begun)

@@ -39,7 +39,7 @@ class Weather:
     that it stands still for minutes before or after a transaction, so that others take over what it was at. `missed`:
     that others can't see for a while that it lives. `edits`, `deletions`: that something people do is one that nobody
     tells of; `whims`: that meanwhile a shop begins to refuse a product for a while. `skew_s`: by how much clocks may
-    differ."""
+    differ. `adding_s`: between WooCommerce's reading of a number and its writing of the sum at most."""
 
     faults: Faults = NONE
     late: float = 0.0
@@ -53,6 +53,7 @@ class Weather:
     deletions: float = 0.0
     whims: float = 0.0
     skew_s: float = 600.0
+    adding_s: float = 0.3
 
 
 CALM = Weather()

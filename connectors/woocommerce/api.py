@@ -19,7 +19,6 @@ PAGES_MAX = 10_000
 # Caches in front of /wp-json serve stale numbers unless told not to.
 HEADERS = {"Cache-Control": "no-cache"}
 Params = Mapping[str, str | int]
-DIED = "unavailable"  # the reason of a 503
 # WPML lists the products of its default language only and puts others' ids in its language, unless all are asked for
 # (WCML\Rest\Wrapper\Products\Products::query and WCML\Rest\Generic::autoAdjustIncludedIds, read 2026-11-30).
 # Polylang lists all, and takes `lang` for one of its own (polylang.pro/doc/rest-api, read 2026-11-30).
@@ -66,16 +65,13 @@ class Api:
         return decoded(answer), answer
 
     def send(self, method: str, path: str, body: object = None) -> object:
-        """A call with effect, sent once. An answer that can't be read leaves the outcome unknown, and so does a 503
-        that does not say when to come back: a host says so too whose process died in the middle of it."""
+        """A call with effect, sent once. An answer that can't be read leaves the outcome unknown."""
         try:
             answer = self.http.write(method, self._url(path), json=body, **self._extras())
             return decoded(answer)
         except Malformed as error:
             raise OutcomeUnknown(error.reason, error.detail) from error
         except ChannelError as error:
-            if error.reason == DIED and error.retry_after_s is None:
-                raise OutcomeUnknown(error.reason, error.detail) from error
             raise refined(error) from error
 
     def listed(self, path: str, params: Params) -> list[fields.Node]:

@@ -15,6 +15,8 @@ from app.publishing.push import push
 from sandbox.base import Request, Response
 from sandbox.faults import NONE, Faults
 from sandbox.shopify import PretendShopify
+from sandbox.till import PretendTill
+from sandbox.woocommerce import WooShop
 from tests.street import Street
 
 OPENING = "opening > available@A"
@@ -187,17 +189,18 @@ def test_a_shop_that_refuses_is_tried_again_soon_and_then_more_and_more_rarely(s
 
 @pytest.mark.parametrize("done", [True, False])
 @pytest.mark.parametrize("says_when", [True, False])
+@pytest.mark.parametrize(("open_shop", "writes_to"), [(Street.open_woo, "/batch"), (Street.open_till, "/stock")])
 def test_a_busy_hosts_503_may_have_been_carried_out_and_is_read_back_unless_it_says_when_to_come_back(
-    street: Street, done: bool, says_when: bool
+    street: Street, open_shop: Callable[..., WooShop | PretendTill], writes_to: str, done: bool, says_when: bool
 ) -> None:
     street.world.move("mug", 10, OPENING, "50")
-    shop = street.open_woo({"mug": 10})
+    shop = open_shop(street, {"mug": 10})
     street.settle(10)
     street.heard = lambda posted: False  # nothing tells that the number changed
     handle, died = shop.handle, list[Request]()
 
     def answer(request: Request) -> Response:
-        if request.path.endswith("/batch") and not died:
+        if request.path.endswith(writes_to) and not died:
             died.append(request)
             if done and not says_when:
                 handle(request)
@@ -206,9 +209,11 @@ def test_a_busy_hosts_503_may_have_been_carried_out_and_is_read_back_unless_it_s
 
     shop.handle = answer  # type: ignore[method-assign]
     street.world.move("mug", 1, "available@A > shrinkage")
+    push(street.runtime, street.world.merchant_id, street.channel_of(shop))
+    shop.place_order([("mug", 2)])
     street.settle(60)
     assert died
-    assert shop.shown() == {"mug": 9}
+    assert shop.shown() == {"mug": 7}
     assert street.cases() == street.cases("corrected") == []
 
 

@@ -123,6 +123,14 @@ def test_processes_that_stand_still_fifty_times_as_often_do_not_take_a_shops_clo
     assert episode.violations == []
 
 
+def test_a_till_that_says_503_after_it_has_written_is_not_taken_for_unwritten(
+    stage: Embedded, apart: ProcessPoolExecutor
+) -> None:
+    script = replace(FULL, rounds=1, to_the_end=False)
+    (episode,) = apart.submit(_played, stage, [208], "sweep", script).result()
+    assert episode.violations == []
+
+
 def test_what_all_runs_came_to_is_added_up_and_a_failing_seed_is_named_with_its_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -36,7 +36,7 @@ MEANINGS: dict[int, tuple[type[ChannelError], type[ChannelError], str]] = {
     429: (Throttled, Throttled, "throttled"),
     500: (Transient, OutcomeUnknown, "http_500"),
     502: (Transient, OutcomeUnknown, "http_502"),
-    503: (Transient, Transient, "unavailable"),
+    503: (Transient, OutcomeUnknown, "unavailable"),
     504: (Transient, OutcomeUnknown, "http_504"),
     599: (Transient, OutcomeUnknown, "http_599"),
 }
@@ -73,6 +73,13 @@ def test_a_status_means_what_its_row_says_and_only_a_read_that_may_go_better_is_
     with pytest.raises(to_write) as refused:
         http.write("POST", URL, json={})
     assert (type(refused.value), refused.value.reason, once.call_count) == (to_write, reason, 1)
+
+
+def test_a_503_that_says_when_to_come_back_did_nothing(shop: responses.RequestsMock, http: Http) -> None:
+    shop.add(responses.POST, URL, status=503, headers={"Retry-After": "7"})
+    with pytest.raises(Transient) as refused:
+        http.write("POST", URL, json={})
+    assert (type(refused.value), refused.value.retry_after_s) == (Transient, 7)
 
 
 def test_a_read_that_goes_better_the_second_time_is_answered(shop: responses.RequestsMock, http: Http) -> None:
