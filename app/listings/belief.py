@@ -22,7 +22,8 @@ WRITES_MAX = 20  # latest writes to a number asked whether one was under way whi
 # order that began before and ended after nobody knows which part is, and the number is read again. So is the number of
 # what was sold while we wrote to a channel that reads, adds and writes: one of the two may have replaced the other,
 # even a sale or its taking back where both are known at once. And so is a number that was as believed after that had
-# happened which is only known now: something else hid it, by chance.
+# happened which is only known now: something else hid it, by chance. Where only the clocks' unsharpness says that it
+# may have, it is read a while later, since that is said of most that is sold quickly.
 _MOVE = """
 with m as materialized (
     select * from unnest(%(ids)s::bigint[], %(deltas)s::bigint[], %(began)s::timestamptz[], %(ended)s::timestamptz[])
@@ -34,6 +35,7 @@ with m as materialized (
     select owner_id, coalesce(sum(m.delta) filter (where counts), 0)::bigint as delta,
            bool_or(not counts and m.ended >= k.counted_since) as unsure,
            bool_or(m.delta <> 0 and m.ended < k.confirmed_at) as hidden,
+           bool_or(m.delta <> 0 and m.ended - %(unsharp)s::interval < k.confirmed_at) as maybe_hidden,
            bool_or(exists (
                select from (select p.attempt_id from push_row p
                             where p.merchant_id = %(merchant_id)s and p.owner_id = m.owner_id
@@ -50,8 +52,9 @@ set believed = case when not d.unsure then o.believed + d.delta end, belief_revi
     believed_at = %(now)s,
     shadow_shown = o.shadow_shown + d.delta,
     passed = (case when cardinality(o.passed) < 32 then o.passed else o.passed[2:] end) || o.believed,
-    look_since = case when o.case_id is not null or %(doubted)s or d.unsure or d.raced or d.hidden
-                      then coalesce(o.look_since, %(now)s) else o.look_since end
+    look_since = coalesce(o.look_since, case
+        when o.case_id is not null or %(doubted)s or d.unsure or d.raced or d.hidden then %(now)s
+        when d.maybe_hidden then %(now)s + %(unsharp)s::interval end)
 from d
 where o.merchant_id = %(merchant_id)s and o.owner_id = d.owner_id and o.believed is not null
   and (d.delta <> 0 or d.unsure or d.raced)

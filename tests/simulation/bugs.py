@@ -95,9 +95,6 @@ BUGS: Mapping[str, tuple[Change, ...]] = {
         ("app.listings.shop_clock", "in_its_time", "skew - MARGIN, window.until + skew + MARGIN",
          "skew, window.until + skew"),
     ),
-    "a sale and its cancellation that are read at once are thought to have left a number alone": (
-        ("app.listings.belief", "_MOVE", "or d.unsure or d.raced)", "or d.unsure)"),
-    ),
     "of two documents of one second the later is dropped": (
         ("app.inbox.process", "_verdict", 'return "again"', 'return "same"'),
         ("app.inbox.process", "_verdict",
@@ -133,7 +130,6 @@ SEEDS: Mapping[str, int] = {
     "a sale that the search does not list yet is called an edit": 2,
     "nothing is thought to happen after a connection was lost": 2,
     "windows do not overlap": 2,
-    "a sale and its cancellation that are read at once are thought to have left a number alone": 3,
     "of two documents of one second the later is dropped": 2,
 }
 

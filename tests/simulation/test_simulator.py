@@ -21,7 +21,8 @@ from app.core.embedded import Embedded
 from app.simulation.clockwork import Clockwork, Killed, Process
 from app.simulation.episode import FULL, Episode, Script
 from app.simulation.run import Summary, loops_off, run_one, simulate, theatre
-from app.simulation.weather import LOOPS, STORM, Weather
+from app.simulation.weather import CALM, LOOPS, STORM, Weather
+from sandbox.faults import NONE
 from tests.simulation.bugs import BUGS, FOUND_BY, HEAL, SEEDS, STORMS, plant
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -128,6 +129,14 @@ def test_a_till_that_says_503_after_it_has_written_is_not_taken_for_unwritten(
 ) -> None:
     script = replace(FULL, rounds=1, to_the_end=False)
     (episode,) = apart.submit(_played, stage, [208], "sweep", script).result()
+    assert episode.violations == []
+
+
+def test_where_nothing_is_heard_and_a_shop_takes_seconds_to_add_its_numbers_are_right_in_the_end(
+    stage: Embedded, apart: ProcessPoolExecutor
+) -> None:
+    weather = replace(CALM, faults=replace(NONE, lose=1.0), bell_lost=1.0, adding_s=3.0)
+    (episode,) = apart.submit(_played, stage, [8], "off", SHORT, weather).result()
     assert episode.violations == []
 
 
