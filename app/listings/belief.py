@@ -52,7 +52,7 @@ set believed = case when not d.unsure then o.believed + d.delta end, belief_revi
     believed_at = %(now)s,
     shadow_shown = o.shadow_shown + d.delta,
     passed = (case when cardinality(o.passed) < 32 then o.passed else o.passed[2:] end) || o.believed,
-    look_since = coalesce(o.look_since, case
+    look_since = least(o.look_since, case
         when o.case_id is not null or %(doubted)s or d.unsure or d.raced or d.hidden then %(now)s
         when d.maybe_hidden then %(now)s + %(unsharp)s::interval end)
 from d
@@ -251,7 +251,7 @@ with k as materialized (
     order by o.owner_id for update of o
 )
 update stock_owner o
-set look_since = coalesce(o.look_since, %(now)s),
+set look_since = least(o.look_since, %(now)s),
     hinted = case when o.look_since is null or o.hinted is not null then k.quantity end
 from k where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id
 """
@@ -271,6 +271,6 @@ with k as materialized (
       and (o.stock_key = any(%(keys)s) or string_to_array(o.stock_key, '/') && %(keys)s::text[])
     order by o.owner_id for update
 )
-update stock_owner o set look_since = coalesce(o.look_since, %(now)s), hinted = null
+update stock_owner o set look_since = least(o.look_since, %(now)s), hinted = null
 from k where o.merchant_id = %(merchant_id)s and o.owner_id = k.owner_id
 """

@@ -57,7 +57,7 @@ set conflicts = case d.outcome when 'written' then 0 when 'conflict' then o.conf
     look_since = case when d.look or exists (
                           select from push_attempt a where a.merchant_id = o.merchant_id and a.attempt_id = %(attempt)s
                           and a.blind and o.believed_at > a.opened_at)  -- an order came meanwhile
-                      then coalesce(o.look_since, %(now)s) else o.look_since end,
+                      then least(o.look_since, %(now)s) else o.look_since end,
     hinted = case when d.look and (o.look_since is null or o.hinted is not null) then d.quantity
                   when d.look then null else o.hinted end,
     unclear_attempt_id = case d.outcome when 'unknown' then coalesce(o.unclear_attempt_id, %(attempt)s)
